@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory whose start is aligned for any vector register, zeroed, owned and never shrunk.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <span>
+
+namespace gemma3n {
+
+template <class T>
+class AlignedBuffer {
+ public:
+  static constexpr size_t kAlignment = 64;  // one cache line, one AVX-512 register
+
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(size_t size) { Resize(size); }
+
+  // Makes room for `size` zeroed elements; the old contents are lost. Throws std::bad_alloc.
+  void Resize(size_t size) {
+    data_.reset(static_cast<T*>(::operator new(std::max<size_t>(size, 1) * sizeof(T),
+                                               std::align_val_t{kAlignment})));
+    std::fill_n(data_.get(), size, T{});
+    size_ = size;
+  }
+  // As Resize, but only when more than the present size is wanted.
+  void Reserve(size_t size) {
+    if (size > size_) Resize(size);
+  }
+
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  size_t size() const { return size_; }
+  T& operator[](size_t i) { return data_.get()[i]; }
+  const T& operator[](size_t i) const { return data_.get()[i]; }
+  std::span<T> span() { return {data(), size_}; }
+  std::span<const T> span() const { return {data(), size_}; }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  size_t size_ = 0;
+};
+
+}  // namespace gemma3n

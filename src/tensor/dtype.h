@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element types of tensors, and the exact conversions between the float ones.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace gemma3n {
+
+enum class DType { kF32, kF16, kBF16, kI32 };
+
+// Distinct types, so that a pointer says how its elements are to be read.
+struct Bf16 {
+  uint16_t bits;
+};
+struct F16 {
+  uint16_t bits;
+};
+
+size_t ElementSize(DType dtype);
+const char* DTypeName(DType dtype);  // as safetensors spells it: "F32", "F16", "BF16", "I32"
+
+inline float ToFloat(float value) { return value; }
+inline float ToFloat(Bf16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
+float ToFloat(F16 value);
+
+// Round to nearest, ties to even; NaN stays NaN.
+Bf16 ToBf16(float value);
+F16 ToF16(float value);
+
+}  // namespace gemma3n
