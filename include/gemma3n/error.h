@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one exception of gemma3n: something in the world outside is wrong (a file, a request, memory).
-// Thrown while loading and while a request is read; a front end maps `kind` to an exit code or a status.
+// The one exception of gemma3n: something in the world outside is wrong (a file, a request,
+// memory). Thrown while loading and while a request is read; a front end maps `kind` to an exit
+// code or a status.
 #pragma once
 
 #include <stdexcept>

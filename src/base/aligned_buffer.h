@@ -20,8 +20,8 @@ class AlignedBuffer {
 
   // Makes room for `size` zeroed elements; the old contents are lost. Throws std::bad_alloc.
   void Resize(size_t size) {
-    data_.reset(static_cast<T*>(::operator new(std::max<size_t>(size, 1) * sizeof(T),
-                                               std::align_val_t{kAlignment})));
+    data_.reset(static_cast<T*>(
+        ::operator new (std::max<size_t>(size, 1) * sizeof(T), std::align_val_t{kAlignment})));
     std::fill_n(data_.get(), size, T{});
     size_ = size;
   }
@@ -40,7 +40,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{kAlignment}); }
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{kAlignment}); }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;

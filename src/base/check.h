@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CHECK stops the process when our own code is wrong, showing both values. For a wrong world (files,
-// requests) throw Error instead.
+// CHECK stops the process when our own code is wrong, showing both values. For a wrong world
+// (files, requests) throw Error instead.
 #pragma once
 
 #include <sstream>
@@ -22,19 +22,19 @@ std::string Describe(const char* expression, const A& a, const B& b) {
 
 }  // namespace gemma3n
 
-#define CHECK(condition)                                                     \
-  do {                                                                       \
+#define CHECK(condition)                                                      \
+  do {                                                                        \
     if (!(condition)) ::gemma3n::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)
 
-#define GEMMA3N_CHECK_OP(a, op, b)                                                              \
-  do {                                                                                          \
-    const auto& check_a = (a);                                                                  \
-    const auto& check_b = (b);                                                                  \
-    if (!(check_a op check_b))                                                                  \
-      ::gemma3n::CheckFailed(                                                                   \
-          __FILE__, __LINE__,                                                                   \
-          ::gemma3n::check_internal::Describe(#a " " #op " " #b, check_a, check_b));            \
+#define GEMMA3N_CHECK_OP(a, op, b)                                                   \
+  do {                                                                               \
+    const auto& check_a = (a);                                                       \
+    const auto& check_b = (b);                                                       \
+    if (!(check_a op check_b))                                                       \
+      ::gemma3n::CheckFailed(                                                        \
+          __FILE__, __LINE__,                                                        \
+          ::gemma3n::check_internal::Describe(#a " " #op " " #b, check_a, check_b)); \
   } while (false)
 
 #define CHECK_EQ(a, b) GEMMA3N_CHECK_OP(a, ==, b)

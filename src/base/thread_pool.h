@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A fixed set of threads that share out the pieces of one loop at a time.
 //
-// The caller works along. Pieces are handed out by an atomic counter, so which thread runs a piece is
-// not fixed; callers cut their work by size, never by thread count, and then the bits of a result do
-// not depend on how many threads there are. Workers spin for a short while between loops, since the
-// loops of one decode step follow each other within microseconds, and then sleep.
+// The caller works along. Pieces are handed out by an atomic counter, so which thread runs a piece
+// is not fixed; callers cut their work by size, never by thread count, and then the bits of a
+// result do not depend on how many threads there are. Workers spin for a short while between loops,
+// since the loops of one decode step follow each other within microseconds, and then sleep.
 #pragma once
 
 #include <atomic>
@@ -26,8 +26,8 @@ class ThreadPool {
 
   int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls fn(piece) once for every piece in [0, pieces), and returns when all are done. `fn` must not
-  // throw. Not to be called from two threads at once, nor from inside `fn`.
+  // Calls fn(piece) once for every piece in [0, pieces), and returns when all are done. `fn` must
+  // not throw. Not to be called from two threads at once, nor from inside `fn`.
   template <class Fn>
   void ParallelFor(size_t pieces, const Fn& fn) {
     Run(pieces, &CallPiece<Fn>, &fn);

@@ -21,7 +21,9 @@ struct F16 {
 size_t ElementSize(DType dtype);
 const char* DTypeName(DType dtype);  // as safetensors spells it: "F32", "F16", "BF16", "I32"
 
-inline float ToFloat(float value) { return value; }
+inline float ToFloat(float value) {
+  return value;
+}
 inline float ToFloat(Bf16 value) {
   return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
 }

@@ -22,14 +22,14 @@ constexpr size_t kHeaderAlignment = 64;
 std::string Header(const Shape& shape, const char* descr) {
   std::string dims;
   for (int64_t dim : shape.dims()) dims += std::to_string(dim) + ", ";
-  std::string text = std::string("{'descr': '") + descr + "', 'fortran_order': False, 'shape': (" +
-                     dims + "), }";
+  std::string text =
+      std::string("{'descr': '") + descr + "', 'fortran_order': False, 'shape': (" + dims + "), }";
   const size_t used = kPrefixBytes + text.size() + 1;
   text.append((kHeaderAlignment - used % kHeaderAlignment) % kHeaderAlignment, ' ');
   text += '\n';
   std::string prefix(kMagic, 6);
-  prefix += {'\x01', '\x00', static_cast<char>(text.size() & 0xff),
-             static_cast<char>(text.size() >> 8)};
+  prefix +=
+      {'\x01', '\x00', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
   return prefix + text;
 }
 
@@ -45,8 +45,8 @@ void WriteArray(const std::filesystem::path& path, const Shape& shape, const cha
     file.close();
     if (!file) {
       std::filesystem::remove(temporary);
-      throw Error(ErrorKind::kResources, path.string() + ": cannot write " +
-                                             std::to_string(bytes) + " bytes");
+      throw Error(ErrorKind::kResources,
+                  path.string() + ": cannot write " + std::to_string(bytes) + " bytes");
     }
   }
   std::filesystem::rename(temporary, path);
@@ -134,12 +134,18 @@ Tensor ReadNpy(const std::filesystem::path& path) {
   std::string bytes(*size, '\0');
   if (!file.read(bytes.data(), static_cast<std::streamsize>(*size))) Fail(path, "data is cut");
   Tensor tensor(shape);
-  if (descr == "<f4") Convert<float>(bytes, tensor.span());
-  else if (descr == "<f2") Convert<F16>(bytes, tensor.span());
-  else if (descr == "<f8") Convert<double>(bytes, tensor.span());
-  else if (descr == "<i4") Convert<int32_t>(bytes, tensor.span());
-  else if (descr == "<i8") Convert<int64_t>(bytes, tensor.span());
-  else Fail(path, "element type '" + descr + "' is not one of <f2 <f4 <f8 <i4 <i8");
+  if (descr == "<f4")
+    Convert<float>(bytes, tensor.span());
+  else if (descr == "<f2")
+    Convert<F16>(bytes, tensor.span());
+  else if (descr == "<f8")
+    Convert<double>(bytes, tensor.span());
+  else if (descr == "<i4")
+    Convert<int32_t>(bytes, tensor.span());
+  else if (descr == "<i8")
+    Convert<int64_t>(bytes, tensor.span());
+  else
+    Fail(path, "element type '" + descr + "' is not one of <f2 <f4 <f8 <i4 <i8");
   return tensor;
 }
 

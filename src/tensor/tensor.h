@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TensorView borrows bytes (usually of a mapped file); Tensor owns float32 memory. Both are dense and
-// row-major.
+// TensorView borrows bytes (usually of a mapped file); Tensor owns float32 memory. Both are dense
+// and row-major.
 #pragma once
 
 #include <cstddef>

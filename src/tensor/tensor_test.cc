@@ -28,11 +28,11 @@ TEST(DType, EveryHalfSurvivesTheRoundTrip) {
 }
 
 TEST(DType, HalfRoundsToNearestEven) {
-  EXPECT_EQ(ToF16(1.0f + 1.0f / 2048).bits, 0x3c00);      // tie: down to even
-  EXPECT_EQ(ToF16(1.0f + 3.0f / 2048).bits, 0x3c02);      // tie: up to even
-  EXPECT_EQ(ToF16(65519.0f).bits, 0x7bff);                // still finite
-  EXPECT_EQ(ToF16(65520.0f).bits, 0x7c00);                // infinity
-  EXPECT_EQ(ToF16(std::ldexp(1.0f, -25)).bits, 0x0000);   // tie with zero
+  EXPECT_EQ(ToF16(1.0f + 1.0f / 2048).bits, 0x3c00);     // tie: down to even
+  EXPECT_EQ(ToF16(1.0f + 3.0f / 2048).bits, 0x3c02);     // tie: up to even
+  EXPECT_EQ(ToF16(65519.0f).bits, 0x7bff);               // still finite
+  EXPECT_EQ(ToF16(65520.0f).bits, 0x7c00);               // infinity
+  EXPECT_EQ(ToF16(std::ldexp(1.0f, -25)).bits, 0x0000);  // tie with zero
   EXPECT_EQ(ToF16(std::ldexp(1.5f, -25)).bits, 0x0001);
   EXPECT_EQ(ToF16(std::ldexp(1.0f, -24)).bits, 0x0001);
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model directory as Hugging Face lays it out: tensors by name out of one or many mapped
+// safetensors shards, and the JSON and text files beside them.
+//
+// Nothing is copied: a TensorView points into the mapping, which lives as long as the Checkpoint.
+// Names are those of Hugging Face ("model.language_model.layers.0.mlp.gate_proj.weight").
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/json_value.h"
+#include "tensor/tensor.h"
+
+namespace gemma3n {
+
+class Checkpoint {
+ public:
+  // `path` is the directory. Throws Error (kModel) naming file, tensor, expected and found.
+  static std::unique_ptr<Checkpoint> Load(const std::filesystem::path& path);
+  ~Checkpoint();
+  Checkpoint(const Checkpoint&) = delete;
+  Checkpoint& operator=(const Checkpoint&) = delete;
+
+  const std::filesystem::path& directory() const;
+
+  bool Has(std::string_view name) const;
+  // An empty view when there is no such tensor.
+  TensorView Find(std::string_view name) const;
+  // The tensor, which must exist with this shape and a float type; throws Error (kModel) such as
+  // "model-00002-of-00003.safetensors: tensor 'x': expected [16384, 2048], found [8192, 2048]".
+  TensorView Get(std::string_view name, const Shape& expected) const;
+  // The file that holds the tensor, for messages.
+  std::string FileOf(std::string_view name) const;
+  std::vector<std::string> Names() const;  // sorted
+
+  // Hints for the pages of a tensor: rows read here and there (no read-ahead), or all of it soon.
+  void AdviseRandom(const TensorView& view) const;
+  void AdviseWillNeed(const TensorView& view) const;
+
+  const JsonValue& config() const;  // config.json
+  // A side file such as "generation_config.json": null value / nullopt when absent.
+  JsonValue Json(const std::string& file_name) const;
+  std::optional<std::string> Text(const std::string& file_name) const;
+
+ private:
+  struct State;
+  explicit Checkpoint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace gemma3n

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// y = x W^T, the linear layer of PyTorch without bias, for weights of any stored type.
+#pragma once
+
+#include <cstddef>
+
+#include "base/thread_pool.h"
+#include "tensor/tensor.h"
+
+namespace gemma3n::ops {
+
+// Rows of floats `stride` apart (stride >= the width that is used).
+struct ConstRows {
+  const float* data;
+  int64_t rows;
+  int64_t stride;
+};
+struct MutableRows {
+  float* data;
+  int64_t rows;
+  int64_t stride;
+};
+
+// x [rows, in] float32, weight [out, in] (f32, bf16 or f16) -> y [rows, out], which must not
+// overlap x. Accumulates in float32 in an order that depends on `in` alone: the bits of a row of y
+// do not depend on how many rows there are, on the number of threads, or on which output columns
+// are asked for.
+void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool);
+
+}  // namespace gemma3n::ops

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what building and testing needs on Debian 12 or 13. Does nothing, and asks for no rights,
+# when all of it is there already.
+set -euo pipefail
+
+packages=(
+  build-essential cmake ninja-build ccache pkg-config
+  libhwy-dev nlohmann-json3-dev libcli11-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
+  libpng-dev libjpeg62-turbo-dev libwebp-dev libgif-dev libsndfile1-dev libsoxr-dev libkissfft-dev
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev libseccomp-dev
+  libedit-dev
+  python3 python3-numpy python3-jinja2
+)
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --lint) packages+=(clang-format clang-tidy) ;;
+    --fuzz) packages+=(clang) ;;
+    --arm64) packages+=(crossbuild-essential-arm64 qemu-user) ;;
+    *) echo "install_debian.sh: unknown option $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
+    missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "installing: ${missing[*]}"
+sudo=""
+[ "$(id -u)" -eq 0 ] || sudo="sudo"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+$sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"
