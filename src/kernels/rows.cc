@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// Float rows through Highway; compiled once per instruction set by foreach_target.h.
+#include "kernels/rows.h"
+
+#include <cstring>
+
+// clang-format off
+#include "kernels/highway_targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/rows.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+#include <hwy/contrib/math/math-inl.h>
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace gemma3n::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+constexpr size_t kMaxLanes = 16;  // of the widest target, AVX-512
+
+// The first `count` floats at x, then `fill`: never reads past the end of the row.
+HWY_INLINE V LoadTail(const float* x, size_t count, float fill) {
+  HWY_ALIGN float lanes[kMaxLanes];
+  for (size_t i = 0; i < kMaxLanes; ++i) lanes[i] = i < count ? x[i] : fill;
+  return hn::Load(D(), lanes);
+}
+
+HWY_INLINE void StoreTail(V v, size_t count, float* y) {
+  HWY_ALIGN float lanes[kMaxLanes];
+  hn::Store(v, D(), lanes);
+  std::memcpy(y, lanes, count * sizeof(float));
+}
+
+// y[i] = f(x[i])
+template <class F>
+HWY_INLINE void Map(const float* x, size_t n, float* y, const F& f) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(hn::LoadU(d, x + i)), d, y + i);
+  if (i < n) StoreTail(f(LoadTail(x + i, n - i, 0.0f)), n - i, y + i);
+}
+
+// y[i] = f(a[i], b[i])
+template <class F>
+HWY_INLINE void Map2(const float* a, const float* b, size_t n, float* y, const F& f) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(f(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+  }
+  if (i < n) {
+    StoreTail(f(LoadTail(a + i, n - i, 0.0f), LoadTail(b + i, n - i, 0.0f)), n - i, y + i);
+  }
+}
+
+// y[i] = f(a[i], b[i], y[i])
+template <class F>
+HWY_INLINE void Map3(const float* a, const float* b, size_t n, float* y, const F& f) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(f(hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, y + i)), d, y + i);
+  }
+  if (i < n) {
+    StoreTail(
+        f(LoadTail(a + i, n - i, 0.0f), LoadTail(b + i, n - i, 0.0f), LoadTail(y + i, n - i, 0.0f)),
+        n - i, y + i);
+  }
+}
+
+// Folds a row into one vector: acc = f(acc, x, second row), with four chains to hide latency.
+template <class F>
+HWY_INLINE V Fold(const float* a, const float* b, size_t n, V start, float fill, const F& f,
+                  V (*join)(V, V)) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  V acc0 = start, acc1 = start, acc2 = start, acc3 = start;
+  size_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    acc0 = f(acc0, hn::LoadU(d, a + i), hn::LoadU(d, b + i));
+    acc1 = f(acc1, hn::LoadU(d, a + i + lanes), hn::LoadU(d, b + i + lanes));
+    acc2 = f(acc2, hn::LoadU(d, a + i + 2 * lanes), hn::LoadU(d, b + i + 2 * lanes));
+    acc3 = f(acc3, hn::LoadU(d, a + i + 3 * lanes), hn::LoadU(d, b + i + 3 * lanes));
+  }
+  for (; i + lanes <= n; i += lanes) acc0 = f(acc0, hn::LoadU(d, a + i), hn::LoadU(d, b + i));
+  if (i < n) acc0 = f(acc0, LoadTail(a + i, n - i, fill), LoadTail(b + i, n - i, fill));
+  return join(join(acc0, acc1), join(acc2, acc3));
+}
+
+V JoinSum(V a, V b) {
+  return hn::Add(a, b);
+}
+V JoinMax(V a, V b) {
+  return hn::Max(a, b);
+}
+
+float SumOfSquares(const float* x, size_t n) {
+  const D d;
+  return hn::GetLane(hn::SumOfLanes(
+      d, Fold(
+             x, x, n, hn::Zero(d), 0.0f,
+             [](V acc, V v, V) HWY_ATTR { return hn::MulAdd(v, v, acc); }, JoinSum)));
+}
+
+float Sum(const float* x, size_t n) {
+  const D d;
+  return hn::GetLane(
+      hn::SumOfLanes(d, Fold(
+                            x, x, n, hn::Zero(d), 0.0f,
+                            [](V acc, V v, V) HWY_ATTR { return hn::Add(v, acc); }, JoinSum)));
+}
+
+float MaxOf(const float* x, size_t n) {
+  const D d;
+  return hn::GetLane(
+      hn::MaxOfLanes(d, Fold(
+                            x, x, n, hn::Set(d, x[0]), x[0],
+                            [](V acc, V v, V) HWY_ATTR { return hn::Max(v, acc); }, JoinMax)));
+}
+
+float Dot(const float* a, const float* b, size_t n) {
+  const D d;
+  return hn::GetLane(hn::SumOfLanes(
+      d, Fold(
+             a, b, n, hn::Zero(d), 0.0f,
+             [](V acc, V v, V w) HWY_ATTR { return hn::MulAdd(v, w, acc); }, JoinSum)));
+}
+
+void RmsNorm(const float* x, const float* weight, float eps, size_t n, float* y) {
+  const D d;
+  const float mean = SumOfSquares(x, n) / static_cast<float>(n);
+  const V factor = hn::Div(hn::Set(d, 1.0f), hn::Sqrt(hn::Set(d, mean + eps)));
+  if (weight == nullptr) {
+    Map(x, n, y, [factor](V v) HWY_ATTR { return hn::Mul(v, factor); });
+  } else {
+    Map2(x, weight, n, y, [factor](V v, V w) HWY_ATTR { return hn::Mul(hn::Mul(v, factor), w); });
+  }
+}
+
+void Add(const float* a, const float* b, size_t n, float* y) {
+  Map2(a, b, n, y, [](V v, V w) HWY_ATTR { return hn::Add(v, w); });
+}
+
+void Multiply(const float* a, const float* b, size_t n, float* y) {
+  Map2(a, b, n, y, [](V v, V w) HWY_ATTR { return hn::Mul(v, w); });
+}
+
+void Scale(const float* x, float factor, size_t n, float* y) {
+  const V f = hn::Set(D(), factor);
+  Map(x, n, y, [f](V v) HWY_ATTR { return hn::Mul(v, f); });
+}
+
+void AddScaled(const float* x, float factor, size_t n, float* y) {
+  const V f = hn::Set(D(), factor);
+  Map2(x, y, n, y, [f](V v, V w) HWY_ATTR { return hn::MulAdd(v, f, w); });
+}
+
+void AddProduct(const float* a, const float* b, size_t n, float* y) {
+  Map3(a, b, n, y, [](V v, V w, V z) HWY_ATTR { return hn::MulAdd(v, w, z); });
+}
+
+// 1 / (1 + e^-x). Highway's Exp wraps round far above the range of float32, so -x stops at 88.
+HWY_INLINE V SigmoidOf(V x) {
+  const D d;
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, hn::Exp(d, hn::Min(hn::Neg(x), hn::Set(d, 88.0f)))));
+}
+
+void Gelu(const float* x, size_t n, float* y) {
+  // 0.5 (1 + tanh(u)) is the sigmoid of 2u, without the cancellation near tanh = -1.
+  const D d;
+  const V linear = hn::Set(d, 1.5957691216057308f);  // 2 sqrt(2/pi)
+  const V cubic = hn::Set(d, 1.5957691216057308f * 0.044715f);
+  Map(x, n, y, [=](V v) HWY_ATTR {
+    const V twice_u = hn::Mul(v, hn::MulAdd(hn::Mul(v, v), cubic, linear));
+    return hn::Mul(v, SigmoidOf(twice_u));
+  });
+}
+
+void Silu(const float* x, size_t n, float* y) {
+  Map(x, n, y, [](V v) HWY_ATTR { return hn::Mul(v, SigmoidOf(v)); });
+}
+
+void Sigmoid(const float* x, size_t n, float* y) {
+  Map(x, n, y, [](V v) HWY_ATTR { return SigmoidOf(v); });
+}
+
+void Tanh(const float* x, size_t n, float* y) {
+  Map(x, n, y, [](V v) HWY_ATTR { return hn::Tanh(D(), v); });
+}
+
+void SoftCap(const float* x, float cap, size_t n, float* y) {
+  const V c = hn::Set(D(), cap);
+  Map(x, n, y, [c](V v) HWY_ATTR { return hn::Mul(hn::Tanh(D(), hn::Div(v, c)), c); });
+}
+
+void Softmax(const float* x, size_t n, float* y) {
+  const V max = hn::Set(D(), MaxOf(x, n));
+  Map(x, n, y, [max](V v) HWY_ATTR { return hn::Exp(D(), hn::Sub(v, max)); });
+  const V total = hn::Set(D(), Sum(y, n));
+  Map(y, n, y, [total](V v) HWY_ATTR { return hn::Div(v, total); });
+}
+
+void WidenBf16(const Bf16* x, size_t n, float* y) {
+  const D d;
+  const hn::RebindToUnsigned<D> du;
+  const hn::Rebind<uint16_t, D> dh;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto half = hn::LoadU(dh, reinterpret_cast<const uint16_t*>(x + i));
+    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(du, half))), d, y + i);
+  }
+  for (; i < n; ++i) y[i] = ToFloat(x[i]);
+}
+
+void WidenF16(const F16* x, size_t n, float* y) {
+  const D d;
+  const hn::Rebind<hwy::float16_t, D> dh;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto half = hn::LoadU(dh, reinterpret_cast<const hwy::float16_t*>(x + i));
+    hn::StoreU(hn::PromoteTo(d, half), d, y + i);
+  }
+  for (; i < n; ++i) y[i] = ToFloat(x[i]);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace gemma3n::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace gemma3n::kernels {
+
+HWY_EXPORT(SumOfSquares);
+HWY_EXPORT(Sum);
+HWY_EXPORT(MaxOf);
+HWY_EXPORT(Dot);
+HWY_EXPORT(RmsNorm);
+HWY_EXPORT(Add);
+HWY_EXPORT(Multiply);
+HWY_EXPORT(Scale);
+HWY_EXPORT(AddScaled);
+HWY_EXPORT(AddProduct);
+HWY_EXPORT(Gelu);
+HWY_EXPORT(Silu);
+HWY_EXPORT(Sigmoid);
+HWY_EXPORT(Tanh);
+HWY_EXPORT(SoftCap);
+HWY_EXPORT(Softmax);
+HWY_EXPORT(WidenBf16);
+HWY_EXPORT(WidenF16);
+
+float SumOfSquares(const float* x, size_t n) {
+  return HWY_DYNAMIC_DISPATCH(SumOfSquares)(x, n);
+}
+float Sum(const float* x, size_t n) {
+  return HWY_DYNAMIC_DISPATCH(Sum)(x, n);
+}
+float MaxOf(const float* x, size_t n) {
+  return HWY_DYNAMIC_DISPATCH(MaxOf)(x, n);
+}
+float Dot(const float* a, const float* b, size_t n) {
+  return HWY_DYNAMIC_DISPATCH(Dot)(a, b, n);
+}
+void RmsNorm(const float* x, const float* weight, float eps, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(RmsNorm)(x, weight, eps, n, y);
+}
+void Add(const float* a, const float* b, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Add)(a, b, n, y);
+}
+void Multiply(const float* a, const float* b, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Multiply)(a, b, n, y);
+}
+void Scale(const float* x, float factor, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Scale)(x, factor, n, y);
+}
+void AddScaled(const float* x, float factor, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(AddScaled)(x, factor, n, y);
+}
+void AddProduct(const float* a, const float* b, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(AddProduct)(a, b, n, y);
+}
+void Gelu(const float* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Gelu)(x, n, y);
+}
+void Silu(const float* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Silu)(x, n, y);
+}
+void Sigmoid(const float* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Sigmoid)(x, n, y);
+}
+void Tanh(const float* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Tanh)(x, n, y);
+}
+void SoftCap(const float* x, float cap, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(SoftCap)(x, cap, n, y);
+}
+void Softmax(const float* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(Softmax)(x, n, y);
+}
+void Widen(const Bf16* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(WidenBf16)(x, n, y);
+}
+void Widen(const F16* x, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(WidenF16)(x, n, y);
+}
+void Widen(const float* x, size_t n, float* y) {
+  std::memcpy(y, x, n * sizeof(float));
+}
+
+}  // namespace gemma3n::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two ways through the same tiles. Few rows: memory is the limit, so the weights are read once, in
+// their stored type. Many rows: arithmetic is, so a panel of weight rows is widened once and used
+// by a block of x that fits the second-level cache.
+#include "ops/linear.h"
+
+#include <algorithm>
+
+#include "base/aligned_buffer.h"
+#include "kernels/float_dot.h"
+#include "kernels/rows.h"
+
+namespace gemma3n::ops {
+namespace {
+
+constexpr int64_t kFewRows = 5;
+constexpr int64_t kBytesPerPiece = 64 << 10;  // of weights, a few microseconds of reading
+constexpr int64_t kPanelColumns = 32;
+constexpr int64_t kBlockRows =
+    96;  // 96 rows of 2048 floats: 768 KiB; a multiple of every tile height
+
+struct Problem {
+  ConstRows x;
+  const TensorView& weight;
+  MutableRows y;
+  int64_t in;
+  int64_t out;
+};
+
+int64_t CeilDivide(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Output columns [begin, end) of all rows, weights read as they are stored.
+template <class T>
+void Columns(const Problem& p, int64_t begin, int64_t end) {
+  const kernels::TileShape shape{static_cast<size_t>(p.x.rows), static_cast<size_t>(end - begin),
+                                 static_cast<size_t>(p.in),     static_cast<size_t>(p.x.stride),
+                                 static_cast<size_t>(p.in),     static_cast<size_t>(p.y.stride)};
+  kernels::DotTile(p.x.data, p.weight.as<T>() + begin * p.in, shape, p.y.data + begin);
+}
+
+template <class T>
+void FewRows(const Problem& p, ThreadPool& pool) {
+  const int64_t row_bytes = std::max<int64_t>(1, p.in * static_cast<int64_t>(sizeof(T)));
+  const int64_t columns = std::max<int64_t>(4, kBytesPerPiece / row_bytes / 4 * 4);
+  pool.ParallelFor(CeilDivide(p.out, columns), [&](size_t piece) {
+    const int64_t begin = static_cast<int64_t>(piece) * columns;
+    Columns<T>(p, begin, std::min(p.out, begin + columns));
+  });
+}
+
+template <class T>
+void ManyRows(const Problem& p, ThreadPool& pool) {
+  const int64_t panels = CeilDivide(p.out, kPanelColumns);
+  const int64_t blocks = CeilDivide(p.x.rows, kBlockRows);
+  pool.ParallelFor(panels * blocks, [&](size_t piece) {
+    const int64_t column = static_cast<int64_t>(piece) / blocks * kPanelColumns;
+    const int64_t row = static_cast<int64_t>(piece) % blocks * kBlockRows;
+    const int64_t columns = std::min(kPanelColumns, p.out - column);
+    const T* stored = p.weight.as<T>() + column * p.in;
+    const float* wide;
+    if constexpr (std::is_same_v<T, float>) {
+      wide = stored;
+    } else {
+      thread_local AlignedBuffer<float> panel;
+      panel.Reserve(kPanelColumns * p.in);
+      kernels::Widen(stored, columns * p.in, panel.data());
+      wide = panel.data();
+    }
+    const kernels::TileShape shape{static_cast<size_t>(std::min(kBlockRows, p.x.rows - row)),
+                                   static_cast<size_t>(columns),
+                                   static_cast<size_t>(p.in),
+                                   static_cast<size_t>(p.x.stride),
+                                   static_cast<size_t>(p.in),
+                                   static_cast<size_t>(p.y.stride)};
+    kernels::DotTile(p.x.data + row * p.x.stride, wide, shape,
+                     p.y.data + row * p.y.stride + column);
+  });
+}
+
+template <class T>
+void Run(const Problem& p, ThreadPool& pool) {
+  if (p.x.rows <= kFewRows) {
+    FewRows<T>(p, pool);
+  } else {
+    ManyRows<T>(p, pool);
+  }
+}
+
+}  // namespace
+
+void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool) {
+  CHECK_EQ(weight.shape.rank(), size_t{2});
+  CHECK_EQ(x.rows, y.rows);
+  const Problem p{x, weight, y, weight.shape[1], weight.shape[0]};
+  CHECK_LE(p.in, x.stride);
+  CHECK_LE(p.out, y.stride);
+  switch (weight.dtype) {
+    case DType::kF32:
+      return Run<float>(p, pool);
+    case DType::kBF16:
+      return Run<Bf16>(p, pool);
+    case DType::kF16:
+      return Run<F16>(p, pool);
+    case DType::kI32:
+      break;
+  }
+  CheckFailed(__FILE__, __LINE__, "linear: weights must be floats");
+}
+
+}  // namespace gemma3n::ops
