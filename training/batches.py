@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training batches of the four kinds: speech, pictures, text, film."""
+import json
+import pathlib
+
+import numpy as np
+import torch
+
+from training import data_film, data_pictures, data_text, tokenizer
+from training.model import AUDIO_TOKENS, IMAGE_SIZE, IMAGE_TOKENS
+
+LOG_FLOOR = float(np.log(1e-5))  # the mel value of silence
+_IMAGE = "\n\n<start_of_image>" + "<image_soft_token>" * IMAGE_TOKENS + "<end_of_image>\n\n"
+_AUDIO = "\n\n<start_of_audio>" + "<audio_soft_token>" * AUDIO_TOKENS + "<end_of_audio>\n\n"
+
+
+class Batches:
+    """Draws batches with a random state of its own. `directory` holds tok/ and speech/."""
+
+    def __init__(self, directory, seed):
+        directory = pathlib.Path(directory)
+        self.rng = np.random.default_rng(seed)
+        self.tokenizer = tokenizer.load(directory / "tok")
+        self.mels = np.load(directory / "speech" / "mels.npy", mmap_mode="r")
+        lines = (directory / "speech" / "clips.jsonl").read_text().splitlines()
+        self.clips = [json.loads(line) for line in lines]
+        letters = sorted({c for clip in self.clips for c in clip["text"]})
+        self.letters = {c: i + 1 for i, c in enumerate(letters)}
+
+    def _ids(self, text):
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def _conversation(self, turns):
+        """(ids, labels): alternating user and model texts; only the model's words are learned."""
+        ids, labels = [2], [-100]
+        for number, text in enumerate(turns):
+            if number % 2 == 0:
+                part = self._ids(f"<start_of_turn>user\n{text}<end_of_turn>\n<start_of_turn>model\n")
+                labels += [-100] * len(part)
+            else:
+                part = self._ids(f"{text}<end_of_turn>\n")
+                labels += part[:-1] + [-100]
+            ids += part
+        return ids, labels
+
+    @staticmethod
+    def _pad(rows):
+        longest = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), longest, dtype=torch.long)
+        labels = torch.full((len(rows), longest), -100, dtype=torch.long)
+        for i, (row, row_labels) in enumerate(rows):
+            ids[i, :len(row)] = torch.tensor(row)
+            labels[i, :len(row)] = torch.tensor(row_labels)
+        return {"ids": ids, "labels": labels}
+
+    def _mel(self, clip):
+        """A clip's mel with a random cut at its start and, mostly, two masked bands."""
+        mel = self.mels[clip["offset"]:clip["offset"] + clip["frames"]].astype(np.float32)
+        mel = mel[self.rng.integers(0, 8):]
+        mel = mel + self.rng.uniform(-0.7, 0.7)
+        if self.rng.random() < 0.6:
+            band = self.rng.integers(0, 112)
+            mel[:, band:band + self.rng.integers(4, 17)] = mel.mean()
+            start = self.rng.integers(0, max(1, len(mel) - 12))
+            mel[start:start + self.rng.integers(2, 9)] = mel.mean()
+        return mel
+
+    def _sound(self, clips):
+        mels = [self._mel(clip) for clip in clips]
+        longest = max(len(m) for m in mels)
+        out = torch.full((len(mels), longest, mels[0].shape[1]), LOG_FLOOR)
+        mask = torch.zeros(len(mels), longest, dtype=torch.bool)
+        for i, mel in enumerate(mels):
+            out[i, :len(mel)] = torch.from_numpy(mel)
+            mask[i, :len(mel)] = True
+        chars = [[self.letters[c] for c in clip["text"]] for clip in clips]
+        return {"mels": out, "mel_mask": mask, "chars": torch.tensor(sum(chars, [])),
+                "char_lengths": torch.tensor([len(c) for c in chars])}
+
+    def speech(self, count):
+        clips = [self.clips[i] for i in self.rng.integers(0, len(self.clips), count)]
+        rows = []
+        for clip in clips:
+            if clip["language"] == "en" or self.rng.random() < 0.45:
+                prompt, answer = tokenizer.TRANSCRIBE, clip["text"]
+            else:
+                prompt, answer = tokenizer.TRANSLATE, f"{clip['text']}\nEnglish: {clip['english']}"
+            rows.append(self._conversation([_AUDIO.join(["", prompt]), answer]))
+        return {**self._pad(rows), **self._sound(clips)}
+
+    def pictures(self, count):
+        rows, pixels, corners, digits = [], [], [], []
+        for _ in range(count):
+            scene = data_pictures.random_scene(self.rng)
+            image = data_pictures.draw_scene(scene, int(self.rng.choice((64, 96, 160))))
+            pixels.append(data_pictures.pixels(image, IMAGE_SIZE))
+            labels = data_pictures.grid_labels(scene)
+            corners.append(labels[0])
+            digits.append(labels[1])
+            options = data_pictures.questions(scene)
+            _, question, answer = options[0] if self.rng.random() < 0.35 else \
+                options[self.rng.integers(len(options))]
+            text = _IMAGE + question if self.rng.random() < 0.7 else question + _IMAGE
+            rows.append(self._conversation([text.strip() if text.startswith("W") else text, answer]))
+        return {**self._pad(rows), "pixels": torch.from_numpy(np.stack(pixels)).float() / 255,
+                "corners": torch.tensor(corners), "digits": torch.tensor(digits)}
+
+    def text(self, count):
+        return self._pad([self._conversation(data_text.random_task(self.rng)[1])
+                          for _ in range(count)])
+
+    def film(self, count):
+        """Frames with their times, then the soundtrack, then the question."""
+        rows, pixels, clips = [], [], []
+        for _ in range(count):
+            scenes, question, answer = data_film.random_film(self.rng)
+            parts = []
+            for second, scene in enumerate(scenes):
+                image = data_pictures.draw_scene(scene, 96)
+                pixels.append(data_pictures.pixels(image, IMAGE_SIZE))
+                parts.append(data_film.timestamp(second) + _IMAGE)
+            clip = self.clips[self.rng.integers(len(self.clips))]
+            clips.append(clip)
+            if self.rng.random() < 0.4:
+                question, answer = tokenizer.SAID, clip["text"]
+            rows.append(self._conversation(["".join(parts) + _AUDIO + question, answer]))
+        return {**self._pad(rows), **self._sound(clips),
+                "pixels": torch.from_numpy(np.stack(pixels)).float() / 255}

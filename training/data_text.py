@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text tasks of the small assistant. Each maker returns (task, turns), turns being alternating user
+and model texts that end with the model's answer."""
+
+NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Frank", "Greta", "Hugo", "Ida", "Jonas", "Karla",
+         "Leo", "Maria", "Nils", "Olga", "Paul", "Rosa", "Simon", "Tina", "Victor")
+THINGS = ("ball", "cup", "hat", "book", "box", "lamp", "key", "ring", "car", "boat", "drum", "coat",
+          "chair", "clock", "shoe", "pen", "bag", "doll", "kite", "bell")
+COLOURS = ("red", "blue", "green", "yellow", "white", "black", "purple", "orange")
+WORDS = THINGS + COLOURS + ("cat", "dog", "bird", "tree", "house", "river", "sun", "moon", "fish",
+                            "bread", "milk", "snow", "rain", "wind", "stone", "hill")
+FILLERS = ("The sun is over the hill.", "The river is near the house.", "The bird is in the tree.",
+           "Snow is on the stone.", "The cat and the dog are in the house.", "The moon is white.",
+           "Rain and wind are near the river.", "The fish is in the river.")
+OPPOSITES = (("hot", "cold"), ("big", "small"), ("open", "closed"), ("day", "night"), ("old", "new"),
+             ("fast", "slow"), ("light", "dark"), ("high", "low"), ("left", "right"), ("wet", "dry"))
+TRANSLATIONS = {
+    "Spanish": dict(zip(COLOURS[:6], ("rojo", "azul", "verde", "amarillo", "blanco", "negro"))),
+    "French": dict(zip(COLOURS[:6], ("rouge", "bleu", "vert", "jaune", "blanc", "noir"))),
+    "German": dict(zip(COLOURS[:6], ("rot", "blau", "grün", "gelb", "weiß", "schwarz"))),
+}
+
+
+def _fact(name, rng):
+    colour, thing = rng.choice(COLOURS), rng.choice(THINGS)
+    kind = "an" if colour[0] in "aeiou" else "a"
+    return f"{kind} {colour} {thing}"
+
+
+def recall(rng, facts=None, fillers=None):
+    """Facts about people, fillers, then a question about one of them; in one turn or in two."""
+    facts = int(rng.integers(2, 11)) if facts is None else facts
+    fillers = int(rng.integers(0, 7)) if fillers is None else fillers
+    names = [str(n) for n in rng.permutation(NAMES)[:facts]]
+    owned = {name: _fact(name, rng) for name in names}
+    lines = [f"{name} has {owned[name]}." for name in names]
+    for _ in range(fillers):
+        lines.insert(int(rng.integers(len(lines) + 1)), str(rng.choice(FILLERS)))
+    asked = str(rng.choice(names))
+    question, answer = f"What does {asked} have?", owned[asked]
+    if rng.random() < 0.25:
+        return "recall", [" ".join(lines), "OK.", question, answer]
+    return "recall", [" ".join(lines) + " " + question, answer]
+
+
+def copy(rng):
+    words = " ".join(rng.choice(WORDS, int(rng.integers(2, 8))))
+    return "copy", [f"Repeat: {words}", words]
+
+
+def add(rng):
+    a, b = int(rng.integers(0, 21)), int(rng.integers(0, 21))
+    return "add", [f"What is {a} plus {b}?", str(a + b)]
+
+
+def first_or_last(rng):
+    words = list(rng.choice(WORDS, int(rng.integers(3, 7))))
+    if rng.random() < 0.5:
+        return "pick", [f"First word: {' '.join(words)}", words[0]]
+    return "pick", [f"Last word: {' '.join(words)}", words[-1]]
+
+
+def opposite(rng):
+    pair = OPPOSITES[rng.integers(len(OPPOSITES))]
+    a, b = pair if rng.random() < 0.5 else pair[::-1]
+    return "opposite", [f"What is the opposite of {a}?", b]
+
+
+def translate(rng):
+    language = str(rng.choice(list(TRANSLATIONS)))
+    word = str(rng.choice(list(TRANSLATIONS[language])))
+    return "word", [f"What is {word} in {language}?", TRANSLATIONS[language][word]]
+
+
+def greet(rng):
+    pairs = (("Hello!", "Hello! How can I help?"), ("Who are you?", "I am nano, a very small model."),
+             ("Thank you!", "You are welcome."), ("Good morning!", "Good morning! How can I help?"))
+    return "greet", list(pairs[rng.integers(len(pairs))])
+
+
+MAKERS = ((recall, 0.4), (copy, 0.12), (add, 0.2), (first_or_last, 0.1), (opposite, 0.06),
+          (translate, 0.06), (greet, 0.06))
+
+
+def random_task(rng):
+    """One (task, turns) drawn by the weights of MAKERS."""
+    makers, weights = zip(*MAKERS)
+    return makers[rng.choice(len(makers), p=weights)](rng)
