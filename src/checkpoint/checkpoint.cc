@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/checkpoint.h"
+
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "checkpoint/safetensors.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+namespace {
+
+constexpr char kSingleFile[] = "model.safetensors";
+constexpr char kIndexFile[] = "model.safetensors.index.json";
+constexpr uint64_t kMostTextBytes = 4 << 20;
+
+struct Place {
+  TensorView view;
+  const Safetensors* shard;
+};
+
+// A shard's name must be that of a file beside the index: no way out of the directory.
+std::string PlainFileName(const JsonValue& value) {
+  const std::string name = value.String();
+  if (name.empty() || name.find('/') != std::string::npos || name.find('\0') != std::string::npos ||
+      name == "." || name == "..") {
+    value.Fail("the name of a file in the same directory");
+  }
+  return name;
+}
+
+}  // namespace
+
+struct Checkpoint::State {
+  std::filesystem::path directory;
+  JsonValue config;
+  std::vector<std::unique_ptr<Safetensors>> shards;
+  std::map<std::string, Place, std::less<>> tensors;
+
+  const Safetensors& Open(const std::string& file_name) {
+    shards.push_back(std::make_unique<Safetensors>(directory / file_name));
+    return *shards.back();
+  }
+
+  void Add(const std::string& name, const TensorView& view, const Safetensors& shard) {
+    const auto [place, added] = tensors.emplace(name, Place{view, &shard});
+    if (!added) {
+      throw Error(ErrorKind::kModel, shard.file().path().string() + ": tensor '" + name +
+                                         "' is also in " +
+                                         place->second.shard->file().path().filename().string());
+    }
+  }
+
+  void OpenShards(const JsonValue& index);
+};
+
+void Checkpoint::State::OpenShards(const JsonValue& index) {
+  const JsonValue weight_map = index["weight_map"];
+  std::map<std::string, std::set<std::string>> by_file;
+  for (const auto& [name, file] : weight_map.Members()) {
+    by_file[PlainFileName(file)].emplace(name);
+  }
+  for (const auto& [file_name, names] : by_file) {
+    const Safetensors& shard = Open(file_name);
+    for (const std::string& name : names) {
+      if (!shard.tensors().count(name)) {
+        throw Error(ErrorKind::kModel, (directory / file_name).string() + ": tensor '" + name +
+                                           "' should be here by " + kIndexFile + ", but is not");
+      }
+    }
+    for (const auto& [name, view] : shard.tensors()) {
+      if (!names.count(name)) {
+        throw Error(ErrorKind::kModel, (directory / file_name).string() + ": tensor '" + name +
+                                           "' is not listed here by " + kIndexFile);
+      }
+      Add(name, view, shard);
+    }
+  }
+}
+
+Checkpoint::Checkpoint(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Checkpoint::~Checkpoint() = default;
+
+std::unique_ptr<Checkpoint> Checkpoint::Load(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) {
+    throw Error(ErrorKind::kModel, path.string() +
+                                       ": expected a model directory with config.json and "
+                                       "model.safetensors, found " +
+                                       (std::filesystem::exists(path) ? "a file" : "nothing"));
+  }
+  auto state = std::make_unique<State>();
+  state->directory = path;
+  state->config = JsonValue::Load(path / "config.json");
+  if (std::filesystem::exists(path / kIndexFile)) {
+    state->OpenShards(JsonValue::Load(path / kIndexFile));
+  } else if (std::filesystem::exists(path / kSingleFile)) {
+    const Safetensors& shard = state->Open(kSingleFile);
+    for (const auto& [name, view] : shard.tensors()) state->Add(name, view, shard);
+  } else {
+    throw Error(ErrorKind::kModel, path.string() + ": expected " + kSingleFile + " or " +
+                                       kIndexFile + ", found neither");
+  }
+  return std::unique_ptr<Checkpoint>(new Checkpoint(std::move(state)));
+}
+
+const std::filesystem::path& Checkpoint::directory() const {
+  return state_->directory;
+}
+const JsonValue& Checkpoint::config() const {
+  return state_->config;
+}
+
+bool Checkpoint::Has(std::string_view name) const {
+  return state_->tensors.find(name) != state_->tensors.end();
+}
+
+TensorView Checkpoint::Find(std::string_view name) const {
+  const auto found = state_->tensors.find(name);
+  return found == state_->tensors.end() ? TensorView{} : found->second.view;
+}
+
+TensorView Checkpoint::Get(std::string_view name, const Shape& expected) const {
+  const auto found = state_->tensors.find(name);
+  if (found == state_->tensors.end()) {
+    throw Error(ErrorKind::kModel, state_->directory.string() + ": tensor '" + std::string(name) +
+                                       "': expected " + expected.ToString() + ", found nothing");
+  }
+  const TensorView& view = found->second.view;
+  const std::string where = FileOf(name) + ": tensor '" + std::string(name) + "': expected ";
+  if (view.dtype == DType::kI32) {
+    throw Error(ErrorKind::kModel, where + "BF16, F16 or F32, found I32");
+  }
+  if (!(view.shape == expected)) {
+    throw Error(ErrorKind::kModel,
+                where + expected.ToString() + ", found " + view.shape.ToString());
+  }
+  return view;
+}
+
+std::string Checkpoint::FileOf(std::string_view name) const {
+  const auto found = state_->tensors.find(name);
+  if (found == state_->tensors.end()) return state_->directory.string();
+  return found->second.shard->file().path().string();
+}
+
+std::vector<std::string> Checkpoint::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, place] : state_->tensors) names.push_back(name);
+  return names;
+}
+
+namespace {
+
+void Advise(const std::vector<std::unique_ptr<Safetensors>>& shards, const TensorView& view,
+            MappedFile::Advice advice) {
+  for (const auto& shard : shards) {
+    const std::span<const std::byte> bytes = shard->file().bytes();
+    if (view.data < bytes.data() || view.data >= bytes.data() + bytes.size()) continue;
+    shard->file().Advise({view.data, view.bytes()}, advice);
+  }
+}
+
+}  // namespace
+
+void Checkpoint::AdviseRandom(const TensorView& view) const {
+  Advise(state_->shards, view, MappedFile::Advice::kRandom);
+}
+void Checkpoint::AdviseWillNeed(const TensorView& view) const {
+  Advise(state_->shards, view, MappedFile::Advice::kWillNeed);
+}
+
+JsonValue Checkpoint::Json(const std::string& file_name) const {
+  const std::filesystem::path path = state_->directory / file_name;
+  return std::filesystem::exists(path) ? JsonValue::Load(path) : JsonValue();
+}
+
+std::optional<std::string> Checkpoint::Text(const std::string& file_name) const {
+  const std::filesystem::path path = state_->directory / file_name;
+  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
+  const uint64_t size = std::filesystem::file_size(path);
+  if (size > kMostTextBytes) {
+    throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
+                                       std::to_string(kMostTextBytes) + " bytes, found " +
+                                       std::to_string(size));
+  }
+  std::string text(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
+    throw Error(ErrorKind::kModel, path.string() + ": cannot be read");
+  }
+  return text;
+}
+
+}  // namespace gemma3n

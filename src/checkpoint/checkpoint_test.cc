@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class CheckpointTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = std::filesystem::path(testing::TempDir()) /
+                 testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+    Text("config.json", R"({"model_type": "gemma3n"})");
+  }
+
+  void Text(const std::string& name, const std::string& text) {
+    std::ofstream(directory_ / name, std::ios::binary) << text;
+  }
+  // One F32 tensor [2] holding 1, 2.
+  void Shard(const std::string& file, const std::string& tensor) {
+    const std::string header =
+        "{\"" + tensor + R"(":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+    const uint64_t length = header.size();
+    const float values[] = {1, 2};
+    Text(file, std::string(reinterpret_cast<const char*>(&length), 8) + header +
+                   std::string(reinterpret_cast<const char*>(values), 8));
+  }
+  std::string MessageOf() {
+    try {
+      Checkpoint::Load(directory_);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  std::filesystem::path directory_;
+};
+
+TEST_F(CheckpointTest, SingleFile) {
+  Shard("model.safetensors", "a");
+  Text("generation_config.json", R"({"top_k": 64})");
+  const auto checkpoint = Checkpoint::Load(directory_);
+  EXPECT_THAT(checkpoint->Names(), ElementsAre("a"));
+  EXPECT_EQ(ToFloatVector(checkpoint->Get("a", Shape({2}))), (std::vector<float>{1, 2}));
+  EXPECT_EQ(checkpoint->Json("generation_config.json")["top_k"].Int(), 64);
+  EXPECT_TRUE(checkpoint->Json("absent.json").IsNull());
+  EXPECT_EQ(checkpoint->Text("absent.jinja"), std::nullopt);
+  EXPECT_TRUE(checkpoint->Find("b").empty());
+}
+
+TEST_F(CheckpointTest, Shards) {
+  Shard("x-1.safetensors", "a");
+  Shard("x-2.safetensors", "b");
+  Text("model.safetensors.index.json",
+       R"({"weight_map": {"a": "x-1.safetensors", "b": "x-2.safetensors"}})");
+  const auto checkpoint = Checkpoint::Load(directory_);
+  EXPECT_THAT(checkpoint->Names(), ElementsAre("a", "b"));
+  EXPECT_THAT(checkpoint->FileOf("b"), HasSubstr("x-2.safetensors"));
+}
+
+TEST_F(CheckpointTest, hostile_M07_WrongTensorsAreNamed) {
+  Shard("model.safetensors", "a");
+  const auto checkpoint = Checkpoint::Load(directory_);
+  try {
+    checkpoint->Get("a", Shape({3, 4}));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(),
+                HasSubstr("model.safetensors: tensor 'a': expected [3, 4], found [2]"));
+  }
+  try {
+    checkpoint->Get("b", Shape({1}));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("tensor 'b': expected [1], found nothing"));
+  }
+}
+
+TEST_F(CheckpointTest, hostile_M08_IndexFile) {
+  Shard("x-1.safetensors", "a");
+  const auto index = [&](const std::string& map) {
+    Text("model.safetensors.index.json", "{\"weight_map\": " + map + "}");
+    return MessageOf();
+  };
+  EXPECT_EQ(index(R"({"a": "x-1.safetensors"})"), "no error");
+  for (const char* name : {"../x-1.safetensors", "/etc/passwd", "", "..", "a/b"}) {
+    EXPECT_THAT(index("{\"a\": \"" + std::string(name) + "\"}"), HasSubstr("same directory"));
+  }
+  EXPECT_THAT(index(R"({"a": "gone.safetensors"})"), HasSubstr("cannot be opened"));
+  EXPECT_THAT(index(R"({"b": "x-1.safetensors"})"), HasSubstr("tensor 'b' should be here"));
+  EXPECT_THAT(index(R"([])"), HasSubstr("weight_map: expected an object"));
+  Shard("x-2.safetensors", "a");
+  EXPECT_THAT(index(R"({"a": "x-1.safetensors", "c": "x-2.safetensors"})"),
+              HasSubstr("tensor 'c'"));
+}
+
+TEST_F(CheckpointTest, hostile_M09_NotADirectory) {
+  EXPECT_THAT(MessageOf(), HasSubstr("expected model.safetensors or"));
+  EXPECT_THROW(Checkpoint::Load("/dev/zero"), Error);
+  EXPECT_THROW(Checkpoint::Load("/nonexistent"), Error);
+}
+
+}  // namespace
+}  // namespace gemma3n
