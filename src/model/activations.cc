@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/activations.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace gemma3n {
+namespace {
+
+int64_t WidestModality(const EmbeddingWeights& weights) {
+  int64_t width = 0;
+  for (const auto* modality : {&weights.vision, &weights.audio}) {
+    if (*modality) width = std::max(width, (*modality)->width());
+  }
+  return width;
+}
+
+}  // namespace
+
+Activations::Activations(const DecoderWeights& weights, int64_t rows)
+    : max_rows(rows),
+      num_streams(weights.config.altup_num_inputs),
+      hidden(weights.config.hidden_size),
+      rope_sliding(weights.config.head_dim, weights.config.rope_local_base_freq, rows),
+      rope_full(weights.config.head_dim, weights.config.rope_theta, rows) {
+  const TextConfig& config = weights.config;
+  const auto& widths = config.intermediate_size;
+  const int64_t widest = *std::max_element(widths.begin(), widths.end());
+  for (AlignedBuffer<float>* buffer : {&embedded, &x, &laurel, &part, &residual}) {
+    buffer->Resize(rows * hidden);
+  }
+  h_memory.Resize(num_streams * rows * hidden);
+  predicted_memory.Resize(num_streams * rows * hidden);
+  routing.Resize(rows * AltUpScratchFloats(num_streams));
+  laurel_low.Resize(rows * config.laurel_rank);
+  query.Resize(rows * config.num_attention_heads * config.head_dim);
+  attended.Resize(query.size());
+  key.Resize(rows * config.num_key_value_heads * config.head_dim);
+  value.Resize(key.size());
+  gate.Resize(rows * widest);
+  up.Resize(rows * widest);
+  active.Resize(widest);
+  per_layer_input.Resize(rows * config.hidden_size_per_layer_input);
+  per_layer_gate.Resize(per_layer_input.size());
+  modality.Resize(WidestModality(weights.embedding));
+}
+
+void Activations::KeepLast(int64_t rows, int64_t count) {
+  const auto move = [&](float* data) {
+    std::memmove(data, data + (rows - count) * hidden, count * hidden * sizeof(float));
+  };
+  move(embedded.data());
+  for (int64_t k = 0; k < num_streams; ++k) move(h().row(k, 0));
+}
+
+}  // namespace gemma3n

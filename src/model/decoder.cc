@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/decoder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "gemma3n/error.h"
+#include "kernels/rows.h"
+#include "model/layer.h"
+#include "ops/norm.h"
+
+namespace gemma3n {
+namespace {
+
+ops::AttentionShape LongestAttention(const TextConfig& config) {
+  return {.num_attention_heads = config.num_attention_heads,
+          .num_key_value_heads = config.num_key_value_heads,
+          .head_dim = config.head_dim,
+          .window = 0};
+}
+
+// logits = cap * tanh(logits / cap), in pieces of fixed size.
+void SoftCapAll(float cap, std::span<float> logits, ThreadPool& pool) {
+  constexpr size_t kPiece = 4096;  // floats; a multiple of every vector length
+  pool.ParallelFor((logits.size() + kPiece - 1) / kPiece, [&](size_t piece) {
+    float* begin = logits.data() + piece * kPiece;
+    kernels::SoftCap(begin, cap, std::min(kPiece, logits.size() - piece * kPiece), begin);
+  });
+}
+
+}  // namespace
+
+DecoderState::DecoderState(const TextConfig& config, const Options& options)
+    : options_(options),
+      cache_(config, options.context_length, options.max_chunk, options.sliding_cache),
+      softmax_scratch_(
+          ops::AttentionScratchFloats(LongestAttention(config), options.context_length)) {}
+
+bool DecoderState::CanRewind(int64_t position) const {
+  return position == 0 || (position <= position_ && cache_.Holds(position));
+}
+
+void DecoderState::Rewind(int64_t position) {
+  CHECK(CanRewind(position));
+  position_ = position;
+}
+
+Decoder::Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options)
+    : weights_(weights),
+      pool_(pool),
+      options_(options),
+      submodel_(Submodel::Full(weights.config)),
+      activations_(weights, options.max_chunk) {
+  CHECK_LE(int64_t{1}, options.max_chunk);
+}
+
+void Decoder::CheckRoom(const DecoderState& state, std::span<const DecoderInput> inputs) const {
+  const int64_t end = state.position() + static_cast<int64_t>(inputs.size());
+  if (end > state.context_length()) {
+    throw Error(ErrorKind::kRequest, "the conversation would have " + std::to_string(end) +
+                                         " positions but the context holds " +
+                                         std::to_string(state.context_length()) +
+                                         "; shorten it or ask for a longer context");
+  }
+  CheckInputs(weights_.embedding, inputs);
+}
+
+void Decoder::Prefill(DecoderState& state, std::span<const DecoderInput> inputs,
+                      LogitsWanted wanted, std::span<float> logits) {
+  const int64_t count = static_cast<int64_t>(inputs.size());
+  const int64_t logit_rows = wanted == LogitsWanted::kAll    ? count
+                             : wanted == LogitsWanted::kLast ? 1
+                                                             : 0;
+  CHECK_EQ(static_cast<int64_t>(logits.size()), logit_rows * vocab_size());
+  CHECK(logit_rows <= count);
+  CheckRoom(state, inputs);
+  const int64_t max_chunk = std::min(options_.max_chunk, state.options_.max_chunk);
+  for (int64_t begin = 0; begin < count; begin += max_chunk) {
+    const int64_t rows = std::min(max_chunk, count - begin);
+    // Of the last logit_rows positions, those that lie in this chunk.
+    const int64_t first_wanted = std::max(begin, count - logit_rows);
+    const int64_t chunk_wanted = std::max<int64_t>(0, begin + rows - first_wanted);
+    ForwardChunk(state, inputs.subspan(begin, rows), chunk_wanted,
+                 logits.data() + (first_wanted - (count - logit_rows)) * vocab_size());
+  }
+}
+
+void Decoder::Step(DecoderState& state, int32_t id, std::span<float> logits) {
+  const DecoderInput input{.id = id};
+  Prefill(state, {&input, 1}, LogitsWanted::kLast, logits);
+}
+
+void Decoder::ForwardChunk(DecoderState& state, std::span<const DecoderInput> inputs,
+                           int64_t wanted, float* logits) {
+  Activations& act = activations_;
+  const int64_t rows = static_cast<int64_t>(inputs.size());
+  Pass pass{.weights = weights_,
+            .activations = act,
+            .cache = state.cache_,
+            .softmax_scratch = state.softmax_scratch_.span(),
+            .inputs = inputs,
+            .chunk = {.rows = rows,
+                      .first_position = state.position_,
+                      .rope_row = 0,
+                      .pool = pool_,
+                      .observer = options_.observer}};
+  act.rope_sliding.Fill(state.position_, rows, pool_);
+  act.rope_full.Fill(state.position_, rows, pool_);
+  Embed(weights_.embedding, inputs, pass.chunk, act.modality.span(), act.embedded.data());
+  pass.chunk.Observe("embedding", act.embedded.data(), act.hidden);
+  std::copy_n(act.embedded.data(), rows * act.hidden, act.h().row(0, 0));
+  ExpandStreams(weights_.altup_projections, act.h(), pass.chunk);
+  ObserveStreams(act.h(), pass.chunk);
+  ForwardLayers(pass, wanted);
+  if (wanted > 0) Logits(pass, logits);
+  state.position_ += rows;
+}
+
+namespace {
+
+// From here on only the last `wanted` positions matter.
+void KeepLast(Pass& pass, int64_t wanted) {
+  pass.activations.KeepLast(pass.chunk.rows, wanted);
+  pass.inputs = pass.inputs.last(wanted);
+  pass.chunk.KeepLast(wanted);
+}
+
+}  // namespace
+
+void Decoder::ForwardLayers(Pass& pass, int64_t wanted) {
+  for (int layer : submodel_.layers) {
+    pass.chunk.layer = layer;
+    const bool last_seen = layer == submodel_.last_key_value_layer;
+    if (options_.skip_unseen && last_seen && wanted < pass.chunk.rows) {
+      ForwardKeysValues(pass);
+      KeepLast(pass, wanted);
+      if (wanted == 0) return;
+      ForwardQueries(pass);
+    } else {
+      ForwardLayer(pass);
+    }
+  }
+  pass.chunk.layer = -1;
+  if (wanted < pass.chunk.rows) KeepLast(pass, wanted);
+}
+
+void Decoder::Logits(Pass& pass, float* logits) {
+  Activations& act = activations_;
+  const Chunk& chunk = pass.chunk;
+  float* merged = act.x.data();
+  MergeStreams(weights_.altup_unembed_projections, act.h(), chunk, act.part.data(), merged);
+  chunk.Observe("merged", merged, act.hidden);
+  ops::RmsNorm({merged, chunk.rows, act.hidden}, weights_.norm, weights_.config.rms_norm_eps,
+               {merged, chunk.rows, act.hidden}, pool_);
+  ops::Linear({merged, chunk.rows, act.hidden}, weights_.lm_head,
+              {logits, chunk.rows, vocab_size()}, pool_);
+  chunk.Observe("logits_uncapped", logits, vocab_size());
+  const float cap = weights_.config.final_logit_softcapping;
+  if (cap > 0) {
+    SoftCapAll(cap, {logits, static_cast<size_t>(chunk.rows * vocab_size())}, pool_);
+  }
+  chunk.Observe("logits", logits, vocab_size());
+}
+
+int64_t Decoder::WeightBytesPerStep() const {
+  int64_t bytes = weights_.lm_head.bytes();
+  const auto add = [&](const TensorView& view) { bytes += view.empty() ? 0 : view.bytes(); };
+  for (const TensorView& view : weights_.altup_projections) add(view);
+  for (const TensorView& view : weights_.altup_unembed_projections) add(view);
+  for (int layer : submodel_.layers) {
+    const LayerWeights& w = weights_.layers[layer];
+    for (const TensorView* view :
+         {&w.laurel.linear_left, &w.laurel.linear_right, &w.attention.q_proj, &w.attention.k_proj,
+          &w.attention.v_proj, &w.attention.o_proj, &w.feed_forward.gate_proj,
+          &w.feed_forward.up_proj, &w.feed_forward.down_proj, &w.per_layer_input_gate,
+          &w.per_layer_projection, &weights_.per_layer.per_layer_model_projection[layer]}) {
+      add(*view);
+    }
+  }
+  return bytes;
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Token ids and soft tokens -> logits (Gemma3nForConditionalGeneration in float32, eager attention,
+// cache on). A prompt is prefilled in chunks, then tokens are decoded step by step; how a sequence
+// is cut into calls and chunks, and the number of threads, change no bit of the result.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
+#include "model/activations.h"
+#include "model/embedding.h"
+#include "model/kv_cache.h"
+#include "model/observer.h"
+#include "model/submodel.h"
+#include "model/weights.h"
+
+namespace gemma3n {
+
+// Where one sequence stands: its position and its keys and values. Any decoder over the same
+// weights may continue it. Not safe to use from two threads at once.
+class DecoderState {
+ public:
+  struct Options {
+    int64_t context_length;   // positions
+    int64_t max_chunk = 256;  // the longest chunk that a decoder will write; see Decoder::Options
+    SlidingCache sliding_cache = SlidingCache::kRing;
+  };
+  // Throws Error (kResources) when there is not enough memory.
+  DecoderState(const TextConfig& config, const Options& options);
+
+  int64_t position() const { return position_; }  // how many positions have been computed
+  int64_t context_length() const { return options_.context_length; }
+  int64_t cache_bytes() const { return cache_.bytes(); }  // when the context is full
+
+  // Forgets the positions from `position` on, if the rings still hold what the next one sees:
+  // always at 0, and as long as no more than a chunk was computed beyond `position`.
+  bool CanRewind(int64_t position) const;
+  void Rewind(int64_t position);  // CanRewind(position)
+
+ private:
+  friend class Decoder;
+  Options options_;
+  int64_t position_ = 0;
+  KvCache cache_;
+  AlignedBuffer<float> softmax_scratch_;
+};
+
+struct Pass;  // layer.h
+
+enum class LogitsWanted { kNone, kLast, kAll };
+
+// Borrows weights and pool. One pass at a time; several decoders may share the weights.
+class Decoder {
+ public:
+  struct Options {
+    int64_t max_chunk = 256;  // positions computed together; more need more scratch
+    // Compute the layers above the last one that writes keys and values only for positions whose
+    // logits are wanted. Off for tests.
+    bool skip_unseen = true;
+    DecoderObserver* observer = nullptr;
+  };
+  Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options);
+  Decoder(const DecoderWeights& weights, ThreadPool& pool) : Decoder(weights, pool, Options{}) {}
+
+  // Computes the positions of `inputs`, which follow state.position(). `logits` takes
+  // [inputs.size() | 1 | 0, vocab_size] floats for kAll, kLast, kNone. Throws Error (kRequest),
+  // before anything is changed, for ids without embedding and when the context is too short.
+  void Prefill(DecoderState& state, std::span<const DecoderInput> inputs, LogitsWanted wanted,
+               std::span<float> logits);
+
+  // One token: logits [vocab_size]. Throws as Prefill does. Allocates nothing.
+  void Step(DecoderState& state, int32_t id, std::span<float> logits);
+
+  int64_t vocab_size() const { return weights_.lm_head.shape[0]; }
+  int64_t hidden_size() const { return weights_.config.hidden_size; }
+
+  // How many bytes of weights a step reads when every sparse layer's gates all survive; the
+  // per-layer table counts with its one row.
+  int64_t WeightBytesPerStep() const;
+
+ private:
+  void CheckRoom(const DecoderState& state, std::span<const DecoderInput> inputs) const;
+  // Computes at most max_chunk positions, and the logits of the last `wanted` of them.
+  void ForwardChunk(DecoderState& state, std::span<const DecoderInput> inputs, int64_t wanted,
+                    float* logits);
+  void ForwardLayers(Pass& pass, int64_t wanted);
+  void Logits(Pass& pass, float* logits);
+
+  const DecoderWeights& weights_;
+  ThreadPool& pool_;
+  Options options_;
+  Submodel submodel_;
+  Activations activations_;
+};
+
+}  // namespace gemma3n

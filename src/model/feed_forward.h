@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The feed-forward part of a layer (Gemma3nTextMLP): down(GELU(gate x) * up x), where sparse layers
+// keep only the gates that lie far above their mean (Gaussian top-k, as in Spark Transformer).
+#pragma once
+
+#include <span>
+
+#include "model/chunk.h"
+#include "tensor/tensor.h"
+
+namespace gemma3n {
+
+struct FeedForwardWeights {
+  TensorView gate_proj;  // [intermediate, hidden]
+  TensorView up_proj;    // [intermediate, hidden]
+  TensorView down_proj;  // [hidden, intermediate]
+  bool sparse = false;
+  float cutoff_deviations = 0;  // sparse: how many standard deviations above the mean survive
+};
+
+// The inverse of the normal distribution's cumulative function at `sparsity`, evaluated in float32
+// as the reference does: 1.6448536 for 0.95. 0 < sparsity <= 1.
+float CutoffDeviations(float sparsity);
+
+struct FeedForwardScratch {
+  float* gate;                // [rows, intermediate]
+  float* up;                  // [rows, intermediate]
+  std::span<int32_t> active;  // [intermediate]
+};
+
+// x [rows, hidden] -> out [rows, hidden], which must not be x. A single row of a sparse layer reads
+// only the rows of up_proj whose gates survive; the bits are the same.
+void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk& chunk,
+                 const FeedForwardScratch& scratch, float* out);
+
+}  // namespace gemma3n

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/kv_cache.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+namespace {
+
+int64_t RoundUpToBlock(int64_t slots) {
+  return (slots + ops::kKeysPerBlock - 1) / ops::kKeysPerBlock * ops::kKeysPerBlock;
+}
+
+// Zeroed pages, which cost nothing until they are written.
+void* MapZeros(int64_t bytes) {
+  void* memory = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    throw Error(ErrorKind::kResources, "no memory for a key/value cache of " +
+                                           std::to_string(bytes >> 20) +
+                                           " MiB; ask for a shorter context");
+  }
+  return memory;
+}
+
+}  // namespace
+
+void KvCache::Unmap::operator()(void* memory) const {
+  munmap(memory, static_cast<size_t>(bytes));
+}
+
+KvCache::KvCache(const TextConfig& config, int64_t context_length, int64_t max_chunk,
+                 SlidingCache sliding)
+    : num_key_value_heads_(config.num_key_value_heads),
+      head_dim_(config.head_dim),
+      window_(config.sliding_window),
+      slots_(config.num_hidden_layers) {
+  const int64_t full = RoundUpToBlock(context_length);
+  // The window of the chunk's first position and the chunk itself stand side by side.
+  const int64_t ring = RoundUpToBlock(window_ + max_chunk - 1);
+  const int64_t slot_floats = num_key_value_heads_ * head_dim_;
+  int64_t floats = 0;
+  for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
+    source_.push_back(config.kv_source_layer(layer));
+    if (source_.back() != layer) continue;
+    const bool ring_layer =
+        config.is_sliding(layer) && sliding == SlidingCache::kRing && ring < full;
+    if (ring_layer) ring_slots_ = ring;
+    slots_[layer].capacity = ring_layer ? ring : full;
+    floats += 2 * slots_[layer].capacity * slot_floats;
+  }
+  bytes_ = floats * static_cast<int64_t>(sizeof(float));
+  memory_ = {MapZeros(bytes_), Unmap{bytes_}};
+  const float* next = static_cast<const float*>(memory_.get());
+  for (ops::KeyValueSlots& slots : slots_) {
+    slots.keys = next;
+    slots.values = next + slots.capacity * slot_floats;
+    next += 2 * slots.capacity * slot_floats;
+  }
+}
+
+KvCache::~KvCache() = default;
+KvCache::KvCache(KvCache&&) noexcept = default;
+KvCache& KvCache::operator=(KvCache&&) noexcept = default;
+
+void KvCache::Store(int layer, int64_t first_position, ops::ConstRows keys, ops::ConstRows values) {
+  CHECK_EQ(source_[layer], layer);
+  const ops::KeyValueSlots& slots = slots_[layer];
+  CHECK_LE(keys.rows, slots.capacity);
+  float* const key_slots = const_cast<float*>(slots.keys);
+  float* const value_slots = const_cast<float*>(slots.values);
+  for (int64_t row = 0; row < keys.rows; ++row) {
+    const int64_t slot = (first_position + row) % slots.capacity;
+    for (int64_t head = 0; head < num_key_value_heads_; ++head) {
+      const int64_t to = (head * slots.capacity + slot) * head_dim_;
+      const int64_t from = head * head_dim_;
+      std::copy_n(keys.data + row * keys.stride + from, head_dim_, key_slots + to);
+      std::copy_n(values.data + row * values.stride + from, head_dim_, value_slots + to);
+    }
+  }
+  written_end_ = std::max(written_end_, first_position + keys.rows);
+}
+
+bool KvCache::Holds(int64_t position) const {
+  if (position > written_end_) return false;
+  if (ring_slots_ == 0) return true;
+  const int64_t oldest_seen = std::max<int64_t>(0, position - window_ + 1);
+  return oldest_seen >= written_end_ - ring_slots_;
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys and values of the positions so far, one cache for each layer that computes its own; layers
+// that share point at their source. Sliding layers keep a ring, full layers all positions.
+//
+// Values are float32, as the reference's cache on float32 activations; a cache of another type
+// would change Store here and the reading in ops/dot_product_attention.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/config.h"
+#include "ops/dot_product_attention.h"
+
+namespace gemma3n {
+
+enum class SlidingCache {
+  kRing,  // the window and one chunk
+  kFull,  // all positions, for tests
+};
+
+// Not safe to use from two threads at once.
+class KvCache {
+ public:
+  // Memory is reserved here and taken by the system as positions are written. Throws Error
+  // (kResources) when there is not enough.
+  KvCache(const TextConfig& config, int64_t context_length, int64_t max_chunk,
+          SlidingCache sliding);
+  ~KvCache();
+  KvCache(KvCache&&) noexcept;
+  KvCache& operator=(KvCache&&) noexcept;
+
+  // keys and values [rows, num_key_value_heads * head_dim] of `layer`, which has its own, at
+  // first_position and those that follow; rows <= max_chunk.
+  void Store(int layer, int64_t first_position, ops::ConstRows keys, ops::ConstRows values);
+
+  // What a layer attends to: its own slots, or those of its source.
+  const ops::KeyValueSlots& Slots(int layer) const { return slots_[source_[layer]]; }
+
+  // Whether the positions before `position` that the next query sees are still there.
+  bool Holds(int64_t position) const;
+
+  int64_t bytes() const { return bytes_; }  // when the context is full
+
+ private:
+  struct Unmap {
+    int64_t bytes;
+    void operator()(void* memory) const;
+  };
+
+  int64_t num_key_value_heads_, head_dim_, window_;
+  std::vector<int> source_;                // [layers]
+  std::vector<ops::KeyValueSlots> slots_;  // [layers]; empty where the source is another layer
+  int64_t ring_slots_ = 0;                 // the smallest capacity of a sliding layer; 0: no ring
+  int64_t written_end_ = 0;                // one past the highest position ever written
+  int64_t bytes_ = 0;
+  std::unique_ptr<void, Unmap> memory_;
+};
+
+}  // namespace gemma3n

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// LAuReL, the learned augmented residual layer (arXiv 2411.07501; Gemma3nTextLaurelBlock), in its
+// low-rank form: out = x + norm(right (left x)).
+#pragma once
+
+#include <vector>
+
+#include "model/chunk.h"
+#include "tensor/tensor.h"
+
+namespace gemma3n {
+
+struct LaurelWeights {
+  TensorView linear_left;               // [laurel_rank, hidden]
+  TensorView linear_right;              // [hidden, laurel_rank]
+  std::vector<float> post_laurel_norm;  // [hidden]
+};
+
+// x [rows, hidden] -> out [rows, hidden], which must not be x; `scratch` is [rows, laurel_rank].
+void Laurel(const LaurelWeights& weights, float eps, const float* x, const Chunk& chunk,
+            float* scratch, float* out);
+
+}  // namespace gemma3n

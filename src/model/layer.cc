@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/layer.h"
+
+#include <cmath>
+
+#include "kernels/rows.h"
+#include "ops/norm.h"
+
+namespace gemma3n {
+namespace {
+
+const LayerWeights& WeightsOf(const Pass& pass) {
+  return pass.weights.layers[pass.chunk.layer];
+}
+
+AttentionScratch ScratchOf(const Pass& pass) {
+  Activations& act = pass.activations;
+  return {act.query.data(),     act.attended.data(),
+          act.key.data(),       act.value.data(),
+          pass.softmax_scratch, act.rope(pass.weights.config.is_sliding(pass.chunk.layer))};
+}
+
+// Streams h -> predicted (`wanted` of them) -> x, the first one normalized.
+void PredictAndNorm(Pass& pass, int64_t wanted) {
+  Activations& act = pass.activations;
+  const LayerWeights& layer = WeightsOf(pass);
+  const float eps = pass.weights.config.rms_norm_eps;
+  const Chunk& chunk = pass.chunk;
+  const Streams h = act.h(), predicted = act.predicted();
+  Predict(layer.altup, eps, {h, predicted, wanted}, chunk, act.routing.data());
+  ops::RmsNorm({predicted.row(0, 0), chunk.rows, act.hidden}, layer.input_layernorm, eps,
+               {act.x.data(), chunk.rows, act.hidden}, chunk.pool);
+  chunk.Observe("predicted_0", predicted.row(0, 0), act.hidden);
+  chunk.Observe("normed", act.x.data(), act.hidden);
+}
+
+// residual = ((predicted_0 + norm(attention)) + laurel) / sqrt(2); x = norm(residual).
+void JoinAttention(Pass& pass) {
+  Activations& act = pass.activations;
+  const LayerWeights& layer = WeightsOf(pass);
+  const float eps = pass.weights.config.rms_norm_eps;
+  const Chunk& chunk = pass.chunk;
+  const int64_t hidden = act.hidden;
+  chunk.ForEachRow([&](int64_t row) {
+    float* attention = act.part.data() + row * hidden;
+    float* y = act.residual.data() + row * hidden;
+    kernels::RmsNorm(attention, layer.post_attention_layernorm.data(), eps, hidden, attention);
+    kernels::Add(act.predicted().row(0, row), attention, hidden, y);
+    kernels::Add(y, act.laurel.data() + row * hidden, hidden, y);
+    kernels::Scale(y, static_cast<float>(M_SQRT1_2), hidden, y);
+    kernels::RmsNorm(y, layer.pre_feedforward_layernorm.data(), eps, hidden,
+                     act.x.data() + row * hidden);
+  });
+  chunk.Observe("attention", act.part.data(), hidden);
+  chunk.Observe("laurel", act.laurel.data(), hidden);
+  chunk.Observe("attention_laurel", act.residual.data(), hidden);
+}
+
+// residual += norm(feed-forward)
+void JoinFeedForward(Pass& pass) {
+  Activations& act = pass.activations;
+  const LayerWeights& layer = WeightsOf(pass);
+  const float eps = pass.weights.config.rms_norm_eps;
+  const int64_t hidden = act.hidden;
+  pass.chunk.ForEachRow([&](int64_t row) {
+    float* part = act.part.data() + row * hidden;
+    float* z = act.residual.data() + row * hidden;
+    kernels::RmsNorm(part, layer.post_feedforward_layernorm.data(), eps, hidden, part);
+    kernels::Add(z, part, hidden, z);
+  });
+  pass.chunk.Observe("activated", act.residual.data(), hidden);
+}
+
+// The per-layer input, gated by stream 0, is added to the other streams.
+void InjectPerLayerInput(Pass& pass) {
+  Activations& act = pass.activations;
+  const LayerWeights& layer = WeightsOf(pass);
+  const float eps = pass.weights.config.rms_norm_eps;
+  const Chunk& chunk = pass.chunk;
+  const int64_t hidden = act.hidden, width = layer.per_layer_input_gate.shape[0];
+  const Streams h = act.h();
+  PerLayerInput(pass.weights.per_layer, eps, {pass.inputs, act.embedded.data()}, chunk,
+                act.per_layer_gate.data(), act.per_layer_input.data());
+  const float* gated = h.row(0, 0);
+  if (!layer.altup.correct_output_scale.empty()) {
+    chunk.ForEachRow([&](int64_t row) {
+      kernels::Multiply(h.row(0, row), layer.altup.correct_output_scale.data(), hidden,
+                        act.x.data() + row * hidden);
+    });
+    gated = act.x.data();
+  }
+  ops::Linear({gated, chunk.rows, hidden}, layer.per_layer_input_gate,
+              {act.per_layer_gate.data(), chunk.rows, width}, chunk.pool);
+  chunk.ForEachRow([&](int64_t row) {
+    float* gate = act.per_layer_gate.data() + row * width;
+    kernels::Gelu(gate, width, gate);
+    kernels::Multiply(gate, act.per_layer_input.data() + row * width, width, gate);
+  });
+  ops::Linear({act.per_layer_gate.data(), chunk.rows, width}, layer.per_layer_projection,
+              {act.part.data(), chunk.rows, hidden}, chunk.pool);
+  chunk.ForEachRow([&](int64_t row) {
+    float* part = act.part.data() + row * hidden;
+    kernels::RmsNorm(part, layer.post_per_layer_input_norm.data(), eps, hidden, part);
+    for (int64_t k = 1; k < h.count; ++k) {
+      kernels::Add(h.row(k, row), part, hidden, h.row(k, row));
+    }
+  });
+}
+
+// Everything after the keys and values: streams `predicted`, x -> streams h.
+void ForwardRest(Pass& pass) {
+  Activations& act = pass.activations;
+  const TextConfig& config = pass.weights.config;
+  const LayerWeights& layer = WeightsOf(pass);
+  const Chunk& chunk = pass.chunk;
+  const float eps = config.rms_norm_eps;
+  Laurel(layer.laurel, eps, act.x.data(), chunk, act.laurel_low.data(), act.laurel.data());
+  Attend(config, layer.attention, act.x.data(), chunk, ScratchOf(pass), pass.cache,
+         act.part.data());
+  JoinAttention(pass);
+  FeedForward(layer.feed_forward, act.x.data(), chunk,
+              {act.gate.data(), act.up.data(), act.active.span()}, act.part.data());
+  JoinFeedForward(pass);
+  const Streams h = act.h(), predicted = act.predicted();
+  Correct(layer.altup, eps, {predicted, act.residual.data(), h}, chunk, act.routing.data());
+  chunk.Observe("correction", {act.routing.data(), chunk.rows, AltUpScratchFloats(h.count)},
+                h.count);
+  InjectPerLayerInput(pass);
+  ObserveStreams(h, chunk);
+}
+
+}  // namespace
+
+void ForwardLayer(Pass& pass) {
+  PredictAndNorm(pass, pass.activations.num_streams);
+  const LayerWeights& layer = WeightsOf(pass);
+  if (!layer.attention.k_proj.empty()) {
+    StoreKeysValues(pass.weights.config, layer.attention, pass.activations.x.data(), pass.chunk,
+                    ScratchOf(pass), pass.cache);
+  }
+  ForwardRest(pass);
+}
+
+void ForwardKeysValues(Pass& pass) {
+  PredictAndNorm(pass, 1);
+  StoreKeysValues(pass.weights.config, WeightsOf(pass).attention, pass.activations.x.data(),
+                  pass.chunk, ScratchOf(pass), pass.cache);
+}
+
+void ForwardQueries(Pass& pass) {
+  PredictAndNorm(pass, pass.activations.num_streams);
+  ForwardRest(pass);
+}
+
+}  // namespace gemma3n

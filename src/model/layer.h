@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// One decoder layer (Gemma3nTextDecoderLayer): the order of its parts, on one page.
+#pragma once
+
+#include <span>
+
+#include "model/activations.h"
+#include "model/chunk.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+
+namespace gemma3n {
+
+// What a pass carries from layer to layer. The chunk says which layer is under way.
+struct Pass {
+  const DecoderWeights& weights;
+  Activations& activations;
+  KvCache& cache;
+  std::span<float> softmax_scratch;
+  std::span<const DecoderInput> inputs;  // one for each row of the chunk
+  Chunk chunk;
+};
+
+// The whole layer: streams h -> streams h, keys and values into the cache.
+void ForwardLayer(Pass& pass);
+
+// Only what other positions can see of this layer: keys and values. Leaves h as it was.
+void ForwardKeysValues(Pass& pass);
+
+// The layer for rows whose keys and values are in the cache already.
+void ForwardQueries(Pass& pass);
+
+}  // namespace gemma3n

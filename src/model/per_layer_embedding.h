@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Per-layer embeddings (get_per_layer_inputs, project_per_layer_inputs): every layer gets a small
+// vector of its own for each position, from a table row of the token id and a projection of the
+// first hidden state. Rows are read from the mapped table as ids need them, layer by layer.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "model/chunk.h"
+#include "model/embedding.h"
+#include "tensor/tensor.h"
+
+namespace gemma3n {
+
+struct PerLayerEmbeddingWeights {
+  TensorView embed_tokens_per_layer;                   // [vocab_per_layer, layers * width]
+  std::vector<TensorView> per_layer_model_projection;  // a layer's rows [width, hidden], by layer
+  std::vector<float> per_layer_projection_norm;        // [width]
+  int64_t width() const { return static_cast<int64_t>(per_layer_projection_norm.size()); }
+};
+
+// embedded [rows, hidden], the inputs' first hidden state -> out [rows, width], the input of layer
+// `chunk.layer`. Ids outside the table use its row 0.
+struct PerLayerSource {
+  std::span<const DecoderInput> inputs;
+  const float* embedded;
+};
+void PerLayerInput(const PerLayerEmbeddingWeights& weights, float eps, const PerLayerSource& source,
+                   const Chunk& chunk, float* scratch, float* out);
+
+}  // namespace gemma3n

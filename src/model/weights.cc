@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/weights.h"
+
+#include <cmath>
+#include <string>
+
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+namespace {
+
+// Tensors below one prefix.
+class Tensors {
+ public:
+  Tensors(const Checkpoint& checkpoint, std::string prefix)
+      : checkpoint_(checkpoint), prefix_(std::move(prefix)) {}
+
+  bool Has(const std::string& name) const { return checkpoint_.Has(prefix_ + name); }
+  TensorView Matrix(const std::string& name, int64_t out, int64_t in) const {
+    return checkpoint_.Get(prefix_ + name, {out, in});
+  }
+  std::vector<float> Floats(const std::string& name, const Shape& shape) const {
+    return ToFloatVector(checkpoint_.Get(prefix_ + name, shape));
+  }
+  std::vector<float> Vector(const std::string& name, int64_t size) const {
+    return Floats(name, {size});
+  }
+  Tensors Below(const std::string& name) const { return {checkpoint_, prefix_ + name}; }
+
+ private:
+  const Checkpoint& checkpoint_;
+  std::string prefix_;
+};
+
+// Where the text model's names begin: whole checkpoints, text-only exports, older and bare ones.
+std::string TextPrefix(const Checkpoint& checkpoint) {
+  constexpr const char* kPrefixes[] = {"model.language_model.", "model.", "language_model.model.",
+                                       "language_model.", ""};
+  for (const char* prefix : kPrefixes) {
+    if (checkpoint.Has(std::string(prefix) + "embed_tokens.weight")) return prefix;
+  }
+  throw Error(ErrorKind::kModel, checkpoint.directory().string() +
+                                     ": no tensor 'model.language_model.embed_tokens.weight' or "
+                                     "'model.embed_tokens.weight'; is this a Gemma 3n model?");
+}
+
+AltUpWeights LoadAltUp(const Tensors& tensors, const TextConfig& config) {
+  const int64_t streams = config.altup_num_inputs;
+  AltUpWeights weights;
+  weights.router_norm = tensors.Vector("router_norm.weight", config.hidden_size);
+  weights.modality_router = tensors.Floats("modality_router.weight", {streams, config.hidden_size});
+  weights.prediction_coefs =
+      tensors.Floats("prediction_coefs.weight", {streams * streams, streams});
+  weights.correction_coefs = tensors.Floats("correction_coefs.weight", {streams, streams});
+  if (config.altup_correct_scale) {
+    weights.correct_output_scale = tensors.Vector("correct_output_scale", config.hidden_size);
+  }
+  return weights;
+}
+
+LaurelWeights LoadLaurel(const Tensors& tensors, const TextConfig& config) {
+  return {
+      .linear_left = tensors.Matrix("linear_left.weight", config.laurel_rank, config.hidden_size),
+      .linear_right = tensors.Matrix("linear_right.weight", config.hidden_size, config.laurel_rank),
+      .post_laurel_norm = tensors.Vector("post_laurel_norm.weight", config.hidden_size)};
+}
+
+AttentionWeights LoadAttention(const Tensors& tensors, const TextConfig& config, int layer) {
+  const int64_t hidden = config.hidden_size;
+  const int64_t queries = config.num_attention_heads * config.head_dim;
+  const int64_t keys = config.num_key_value_heads * config.head_dim;
+  AttentionWeights weights;
+  weights.q_proj = tensors.Matrix("q_proj.weight", queries, hidden);
+  weights.o_proj = tensors.Matrix("o_proj.weight", hidden, queries);
+  weights.q_norm = tensors.Vector("q_norm.weight", config.head_dim);
+  if (config.kv_source_layer(layer) == layer) {
+    weights.k_proj = tensors.Matrix("k_proj.weight", keys, hidden);
+    weights.v_proj = tensors.Matrix("v_proj.weight", keys, hidden);
+    weights.k_norm = tensors.Vector("k_norm.weight", config.head_dim);
+  }
+  return weights;
+}
+
+FeedForwardWeights LoadFeedForward(const Tensors& tensors, const TextConfig& config, int layer) {
+  const int64_t hidden = config.hidden_size, width = config.intermediate_size[layer];
+  const float sparsity = static_cast<float>(config.activation_sparsity_pattern[layer]);
+  return {.gate_proj = tensors.Matrix("gate_proj.weight", width, hidden),
+          .up_proj = tensors.Matrix("up_proj.weight", width, hidden),
+          .down_proj = tensors.Matrix("down_proj.weight", hidden, width),
+          .sparse = sparsity > 0,
+          .cutoff_deviations = sparsity > 0 ? CutoffDeviations(sparsity) : 0};
+}
+
+LayerWeights LoadLayer(const Tensors& tensors, const TextConfig& config, int layer) {
+  const int64_t hidden = config.hidden_size, width = config.hidden_size_per_layer_input;
+  const auto norm = [&](const char* name) {
+    return tensors.Vector(std::string(name) + ".weight", hidden);
+  };
+  return {.input_layernorm = norm("input_layernorm"),
+          .post_attention_layernorm = norm("post_attention_layernorm"),
+          .pre_feedforward_layernorm = norm("pre_feedforward_layernorm"),
+          .post_feedforward_layernorm = norm("post_feedforward_layernorm"),
+          .altup = LoadAltUp(tensors.Below("altup."), config),
+          .laurel = LoadLaurel(tensors.Below("laurel."), config),
+          .attention = LoadAttention(tensors.Below("self_attn."), config, layer),
+          .feed_forward = LoadFeedForward(tensors.Below("mlp."), config, layer),
+          .per_layer_input_gate = tensors.Matrix("per_layer_input_gate.weight", width, hidden),
+          .per_layer_projection = tensors.Matrix("per_layer_projection.weight", hidden, width),
+          .post_per_layer_input_norm = norm("post_per_layer_input_norm")};
+}
+
+PerLayerEmbeddingWeights LoadPerLayer(const Tensors& tensors, const TextConfig& config) {
+  const int64_t width = config.hidden_size_per_layer_input, layers = config.num_hidden_layers;
+  PerLayerEmbeddingWeights weights;
+  weights.embed_tokens_per_layer = tensors.Matrix(
+      "embed_tokens_per_layer.weight", config.vocab_size_per_layer_input, layers * width);
+  const TensorView projection =
+      tensors.Matrix("per_layer_model_projection.weight", layers * width, config.hidden_size);
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    weights.per_layer_model_projection.push_back(
+        projection.Rows(layer * width, (layer + 1) * width));
+  }
+  weights.per_layer_projection_norm = tensors.Vector("per_layer_projection_norm.weight", width);
+  return weights;
+}
+
+// `sizes` has hidden_size, vocab_size, vocab_offset and rms_norm_eps of the modality.
+template <class Sizes>
+MultimodalEmbedder LoadEmbedder(const Tensors& tensors, const Sizes& sizes,
+                                int64_t text_hidden_size) {
+  MultimodalEmbedder embedder;
+  embedder.vocab_offset = static_cast<int32_t>(sizes.vocab_offset);
+  embedder.eps = static_cast<float>(sizes.rms_norm_eps);
+  embedder.embedding = tensors.Matrix("embedding.weight", sizes.vocab_size, sizes.hidden_size);
+  embedder.hard_embedding_norm = tensors.Vector("hard_embedding_norm.weight", sizes.hidden_size);
+  embedder.soft_embedding_norm = tensors.Vector("soft_embedding_norm.weight", sizes.hidden_size);
+  embedder.embedding_projection =
+      tensors.Matrix("embedding_projection.weight", text_hidden_size, sizes.hidden_size);
+  return embedder;
+}
+
+void LoadModalities(const Checkpoint& checkpoint, const ModelConfig& config,
+                    EmbeddingWeights& weights) {
+  const std::string prefix = checkpoint.Has("embed_vision.embedding.weight") ? "" : "model.";
+  const Tensors tensors(checkpoint, prefix);
+  const int64_t hidden = config.text.hidden_size;
+  if (config.vision) {
+    weights.vision = LoadEmbedder(tensors.Below("embed_vision."), *config.vision, hidden);
+    weights.vision->feature_scale =
+        static_cast<float>(std::sqrt(static_cast<double>(config.vision->hidden_size)));
+  }
+  if (config.audio) {
+    weights.audio = LoadEmbedder(tensors.Below("embed_audio."), *config.audio, hidden);
+  }
+}
+
+}  // namespace
+
+DecoderWeights DecoderWeights::Load(const Checkpoint& checkpoint, const ModelConfig& config) {
+  const TextConfig& text = config.text;
+  const Tensors tensors(checkpoint, TextPrefix(checkpoint));
+  const int64_t hidden = text.hidden_size;
+  DecoderWeights weights;
+  weights.config = text;
+  weights.embedding.embed_tokens = tensors.Matrix("embed_tokens.weight", text.vocab_size, hidden);
+  LoadModalities(checkpoint, config, weights.embedding);
+  weights.per_layer = LoadPerLayer(tensors, text);
+  checkpoint.AdviseRandom(weights.per_layer.embed_tokens_per_layer);
+  for (int64_t k = 0; k + 1 < text.altup_num_inputs; ++k) {
+    const std::string name = std::to_string(k) + ".weight";
+    weights.altup_projections.push_back(
+        tensors.Matrix("altup_projections." + name, hidden, hidden));
+    weights.altup_unembed_projections.push_back(
+        tensors.Matrix("altup_unembed_projections." + name, hidden, hidden));
+  }
+  for (int layer = 0; layer < text.num_hidden_layers; ++layer) {
+    const Tensors below = tensors.Below("layers." + std::to_string(layer) + ".");
+    weights.layers.push_back(LoadLayer(below, text, layer));
+  }
+  weights.norm = tensors.Vector("norm.weight", hidden);
+  weights.lm_head = weights.embedding.embed_tokens;
+  return weights;
+}
+
+}  // namespace gemma3n
