@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program of ours, started with one descriptor to read from and a pipe to answer into, watched
+// while it works. One thread at a time.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "media/input_file.h"
+
+namespace gemma3n {
+
+class ChildProcess {
+ public:
+  // Starts words[0] with `words`, an empty environment, `input` as descriptor 0, our pipe as 1,
+  // /dev/null as 2 and no other. Throws Error(kResources).
+  ChildProcess(const std::vector<std::string>& words, const Descriptor& input);
+  // Kills the program if it still runs.
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  // The processor time it may have used by now; ten times as much may pass on the clock.
+  void set_cpu_limit_s(double seconds) { cpu_limit_s_ = seconds; }
+
+  // Fills `to`; false when the program closed its pipe or passed its limit (then it is killed).
+  bool Read(void* to, size_t bytes);
+
+  // Closes the pipe, waits and returns the status as waitpid gives it; a program that we killed for
+  // its limit counts as ended by SIGXCPU.
+  int Wait();
+
+ private:
+  bool OverLimit() const;
+  void Kill();
+
+  pid_t pid_ = -1;
+  Descriptor answer_;
+  double cpu_limit_s_ = 0;
+  bool over_limit_ = false;
+  std::optional<int> status_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace gemma3n

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media/decoder_process.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "media/child_process.h"
+#include "media/decoder_protocol.h"
+#include "media/exif.h"
+#include "media/media_error.h"
+#include "media/sound_collector.h"
+
+namespace gemma3n {
+namespace {
+
+constexpr const char* kProgramName = "gemma3n-media";
+constexpr double kCpuSecondsPerMinute = 30;
+
+// The demuxer that the program is to use: it never guesses by itself.
+const char* DemuxerName(const std::string& format) {
+  if (format == "MP4 or QuickTime" || format == "M4A") return "mov";
+  if (format == "Matroska or WebM") return "matroska";
+  if (format == "AVI") return "avi";
+  if (format == "MPEG-TS") return "mpegts";
+  if (format == "Ogg") return "ogg";
+  if (format == "MP3") return "mp3";
+  if (format == "AAC (ADTS)") return "aac";
+  return nullptr;
+}
+
+std::vector<std::string> JobWords(const std::string& program, const DecoderJob& job,
+                                  const char* demuxer, const MediaOptions& options) {
+  const MediaLimits& limits = options.limits;
+  const double seconds = job.frames ? limits.video_seconds : limits.sound_seconds + 60;
+  std::vector<std::string> words = {
+      program,
+      "--format",
+      demuxer,
+      "--frames",
+      job.frames ? "1" : "0",
+      "--sound",
+      job.sound ? "1" : "0",
+      "--fps",
+      std::to_string(job.video.fps),
+      "--max-frames",
+      std::to_string(std::min(job.video.max_frames, limits.video_frames)),
+      "--seconds",
+      std::to_string(seconds),
+      "--streams",
+      std::to_string(limits.video_streams),
+      "--frame-pixels",
+      std::to_string(limits.video_frame_pixels),
+      "--decode-pixels",
+      std::to_string(limits.image_pixels),
+      "--channels",
+      std::to_string(limits.sound_channels),
+      "--memory-bytes",
+      std::to_string(limits.decoder_memory_bytes),
+      "--cpu-seconds",
+      std::to_string(
+          static_cast<int64_t>(limits.decoder_cpu_seconds + seconds / 60 * kCpuSecondsPerMinute)),
+  };
+  if (options.allow_unsandboxed_decoder) words.push_back("--allow-unsandboxed-decoder");
+  return words;
+}
+
+std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
+  std::string detail;  // only plain letters leave this function
+  for (char c : failure.detail) {
+    if (c == 0) break;
+    const bool plain =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
+    detail += plain ? c : '?';
+  }
+  switch (failure.reason) {
+    case DecoderFailure::kNoSandbox:
+      return "this kernel offers no sandbox for the film decoder; for files you trust, "
+             "--allow-unsandboxed-decoder turns it on without";
+    case DecoderFailure::kContainer:
+      return "cannot read the file: its container is damaged or cut short";
+    case DecoderFailure::kTooManyStreams:
+      return "the file has too many streams, the limit is " + std::to_string(limits.video_streams);
+    case DecoderFailure::kNoVideo:
+      return "the file has no video track";
+    case DecoderFailure::kNoSound:
+      return "the file has no sound";
+    case DecoderFailure::kCodec:
+      return "unsupported codec: expected H.264, HEVC, VP8, VP9, AV1, MPEG-4, MPEG-2 or Motion "
+             "JPEG; AAC, MP3, Opus, Vorbis, FLAC or PCM; found " +
+             detail;
+    case DecoderFailure::kNothingDecoded:
+      return "cannot read the file: nothing in it could be decoded";
+    case DecoderFailure::kOutOfMemory:
+      return "decoding the file needs more memory than allowed";
+    case DecoderFailure::kTooLarge:
+      return "a frame of the film has more pixels than the limit of " +
+             std::to_string(limits.image_pixels);
+    case DecoderFailure::kBadJob:
+      break;
+  }
+  return "cannot read the file: the decoder refused its job";
+}
+
+// What became of a program that ended without kDone.
+std::string DeathText(int status) {
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+    return "cannot read the file: its decoder tried something forbidden and was stopped";
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+    return "cannot read the file: decoding took too long and was stopped";
+  return "cannot read the file: its decoder ended without an answer";
+}
+
+// Turns records into a clip.
+class Answer {
+ public:
+  Answer(const std::string& name, const DecoderJob& job, const MediaLimits& limits)
+      : name_(name),
+        job_(job),
+        limits_(limits),
+        sound_limits_(limits),
+        sound_(name, sound_limits_) {
+    // The soundtrack may be as long as the film that is looked at.
+    if (job.frames) sound_limits_.sound_seconds = limits.video_seconds + 60;
+  }
+
+  // Reads one record; false after the last.
+  bool Take(ChildProcess& child);
+  VideoClip Finish();
+  double duration_s() const { return clip_.duration_s; }
+
+ private:
+  [[noreturn]] void ThrowGarbage() const {
+    ThrowMedia(name_, "cannot read the file: its decoder gave a wrong answer");
+  }
+  void ReadBody(ChildProcess& child, void* to, size_t bytes) const {
+    if (!child.Read(to, bytes)) ThrowMedia(name_, DeathText(child.Wait()));
+  }
+  void TakeFrame(ChildProcess& child, uint32_t bytes);
+  void TakeSound(ChildProcess& child, uint32_t bytes);
+
+  const std::string& name_;
+  const DecoderJob& job_;
+  const MediaLimits& limits_;
+  MediaLimits sound_limits_;
+  SoundCollector sound_;
+  std::vector<float> piece_;
+  bool have_film_ = false;
+  VideoClip clip_;
+};
+
+bool Answer::Take(ChildProcess& child) {
+  RecordHead head;
+  ReadBody(child, &head, sizeof head);
+  if (head.kind == RecordKind::kFailure && head.bytes == sizeof(FailureBody)) {
+    FailureBody failure;
+    ReadBody(child, &failure, sizeof failure);
+    ThrowMedia(name_, FailureText(failure, limits_));
+  }
+  if (head.kind == RecordKind::kFilm && head.bytes == sizeof(FilmBody) && !have_film_) {
+    FilmBody film;
+    ReadBody(child, &film, sizeof film);
+    if (!(film.duration_s >= 0 && film.duration_s < 1e9)) ThrowGarbage();
+    have_film_ = true;
+    clip_.duration_s = film.duration_s;
+    if (!job_.frames) sound_.Check(kModelSampleRateHz, 1, film.duration_s);
+    return true;
+  }
+  if (!have_film_) ThrowGarbage();
+  if (head.kind == RecordKind::kFrame && job_.frames) {
+    TakeFrame(child, head.bytes);
+  } else if (head.kind == RecordKind::kSound && job_.sound) {
+    TakeSound(child, head.bytes);
+  } else if (head.kind == RecordKind::kDone && head.bytes == 0) {
+    return false;
+  } else {
+    ThrowGarbage();
+  }
+  return true;
+}
+
+void Answer::TakeFrame(ChildProcess& child, uint32_t bytes) {
+  FrameHead head;
+  if (bytes < sizeof head) ThrowGarbage();
+  ReadBody(child, &head, sizeof head);
+  const uint64_t pixels = uint64_t{head.width} * head.height;
+  const bool size_holds = head.width > 0 && head.height > 0 &&
+                          pixels <= static_cast<uint64_t>(limits_.video_frame_pixels) &&
+                          pixels * 3 == bytes - sizeof head;
+  const double last_s = clip_.frames.empty() ? -1 : clip_.frames.back().time_s;
+  const bool time_holds = std::isfinite(head.time_s) && head.time_s > last_s;
+  if (!size_holds || !time_holds) ThrowGarbage();
+  if (clip_.frames.size() >= static_cast<size_t>(job_.video.max_frames) ||
+      clip_.frames.size() >= static_cast<size_t>(limits_.video_frames)) {
+    ThrowGarbage();
+  }
+  VideoFrame frame{head.time_s, {static_cast<int>(head.width), static_cast<int>(head.height), {}}};
+  frame.image.rgb.resize(pixels * 3);
+  ReadBody(child, frame.image.rgb.data(), frame.image.rgb.size());
+  frame.image = ApplyOrientation(std::move(frame.image), head.orientation);
+  clip_.frames.push_back(std::move(frame));
+}
+
+void Answer::TakeSound(ChildProcess& child, uint32_t bytes) {
+  SoundHead head;
+  if (bytes < sizeof head || bytes > kMaxSoundRecordBytes) ThrowGarbage();
+  ReadBody(child, &head, sizeof head);
+  sound_.Check(head.rate_hz, head.channels, 0);
+  const size_t frame_bytes = head.channels * sizeof(float);
+  if ((bytes - sizeof head) % frame_bytes != 0) ThrowGarbage();
+  piece_.resize((bytes - sizeof head) / sizeof(float));
+  ReadBody(child, piece_.data(), bytes - sizeof head);
+  sound_.Push(piece_, static_cast<int>(head.channels), static_cast<int>(head.rate_hz));
+}
+
+VideoClip Answer::Finish() {
+  if (job_.frames && clip_.frames.empty()) ThrowGarbage();
+  clip_.audio = sound_.Finish();
+  return std::move(clip_);
+}
+
+}  // namespace
+
+std::filesystem::path FindDecoderProgram(const MediaOptions& options) {
+  if (!options.decoder_program.empty()) return options.decoder_program;
+  if (const char* from_environment = std::getenv("GEMMA3N_MEDIA");
+      from_environment != nullptr && *from_environment != 0) {
+    return from_environment;
+  }
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  const auto here = self.parent_path();
+  for (const auto& place :
+       {here / kProgramName, here.parent_path() / "libexec" / "gemma3n" / kProgramName}) {
+    if (access(place.c_str(), X_OK) == 0) return place;
+  }
+  return {};
+}
+
+VideoClip RunDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
+                     const MediaOptions& options) {
+  const char* demuxer = DemuxerName(job.format);
+  if (demuxer == nullptr) ThrowMedia(name, "unsupported format: " + job.format);
+  const std::filesystem::path program = FindDecoderProgram(options);
+  if (program.empty()) {
+    throw Error(ErrorKind::kResources,
+                name + ": " + job.format +
+                    " needs the program gemma3n-media, which is not here; "
+                    "install it beside gemma3n or set GEMMA3N_MEDIA to its path");
+  }
+  ChildProcess child(JobWords(program.string(), job, demuxer, options), file);
+  Answer answer(name, job, options.limits);
+  const double looked_at = job.frames ? options.limits.video_seconds : options.limits.sound_seconds;
+  bool more = true;
+  while (more) {
+    const double minutes = std::min(answer.duration_s(), looked_at) / 60;
+    child.set_cpu_limit_s(options.limits.decoder_cpu_seconds + minutes * kCpuSecondsPerMinute);
+    more = answer.Take(child);
+  }
+  return answer.Finish();
+}
+
+}  // namespace gemma3n

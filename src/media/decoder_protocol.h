@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What gemma3n and gemma3n-media say to each other. The job goes in as command-line words, the
+// file as descriptor 0 (something that can be read at any offset), the answer comes out of
+// descriptor 1 as records: a RecordHead, then `bytes` bytes. Numbers are little-endian.
+//
+//   kFilm     FilmBody           once, first: what was found
+//   kFrame    FrameHead, RGB     one picture, width * height * 3 bytes
+//   kSound    SoundHead, floats  a piece of sound, interleaved channels
+//   kDone     nothing            last; a stream that ends without it is an error
+//   kFailure  FailureBody        last, in place of kDone
+#pragma once
+
+#include <cstdint>
+
+namespace gemma3n {
+
+enum class RecordKind : uint32_t { kFilm = 1, kFrame = 2, kSound = 3, kDone = 4, kFailure = 5 };
+
+struct RecordHead {
+  RecordKind kind;
+  uint32_t bytes;
+};
+
+struct FilmBody {
+  double duration_s;  // from the time stamps of all packets looked at
+};
+
+struct FrameHead {
+  double time_s;  // since the first frame
+  uint32_t width;
+  uint32_t height;
+  uint32_t orientation;  // as EXIF's: 1 to 8
+  uint32_t unused;
+};
+
+struct SoundHead {
+  uint32_t rate_hz;
+  uint32_t channels;
+};
+
+enum class DecoderFailure : uint32_t {
+  kBadJob = 1,     // our own words were not understood
+  kNoSandbox = 2,  // this kernel has none and the job does not allow to go without
+  kContainer = 3,  // the container cannot be read
+  kTooManyStreams = 4,
+  kNoVideo = 5,
+  kNoSound = 6,
+  kCodec = 7,  // detail: its name
+  kNothingDecoded = 8,
+  kOutOfMemory = 9,
+  kTooLarge = 10,  // more pixels in a frame than the limit
+};
+
+struct FailureBody {
+  DecoderFailure reason;
+  char detail[60];  // a name of [A-Za-z0-9_.-], 0-terminated
+};
+
+inline constexpr uint32_t kMaxSoundRecordBytes = 1 << 20;
+
+}  // namespace gemma3n
