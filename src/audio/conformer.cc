@@ -2,6 +2,7 @@
 #include "audio/conformer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "audio/local_attention.h"
 #include "kernels/rows.h"
