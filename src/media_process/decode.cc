@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media_process/decode.h"
+
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "media_process/film.h"
+#include "media_process/frame_picker.h"
+#include "media_process/pictures.h"
+#include "media_process/sounds.h"
+#include "media_process/timeline.h"
+
+namespace gemma3n {
+namespace {
+
+// Sends a packet (null: the end) and calls take(frame) for each frame that comes out. Damaged
+// packets are passed over; only a lack of memory is an error.
+template <class Take>
+void Decode(AVCodecContext& codec, const AVPacket* packet, AVFrame& frame, Take take) {
+  for (;;) {
+    const int sent = avcodec_send_packet(&codec, packet);
+    if (sent == AVERROR(ENOMEM)) throw std::bad_alloc();
+    for (;;) {
+      const int got = avcodec_receive_frame(&codec, &frame);
+      if (got == AVERROR(ENOMEM)) throw std::bad_alloc();
+      if (got < 0) break;
+      take(frame);
+      av_frame_unref(&frame);
+    }
+    if (sent != AVERROR(EAGAIN)) return;
+  }
+}
+
+class VideoTrack {
+ public:
+  VideoTrack(const AVStream& stream, const Timeline& timeline, const Job& job, RecordWriter& out)
+      : stream_(stream),
+        timeline_(timeline),
+        job_(job),
+        codec_(OpenDecoder(stream, job)),
+        picker_(timeline.duration_s, job.fps, job.max_frames),
+        wanted_(WantedGroups(timeline, picker_)),
+        writer_(stream, job, out) {}
+
+  bool done() const { return picker_.done(); }
+  bool any() const { return any_; }
+
+  void Take(const AVPacket& packet) {
+    if (done()) return;
+    if ((packet.flags & AV_PKT_FLAG_KEY) != 0) ++group_;
+    const bool wanted = group_ < 0 || static_cast<size_t>(group_) >= wanted_.size() ||
+                        wanted_[static_cast<size_t>(group_)];
+    if (!wanted) {
+      if (!skipping_) Drain();
+      skipping_ = true;
+      return;
+    }
+    if (skipping_) avcodec_flush_buffers(codec_.get());
+    skipping_ = false;
+    Decode(*codec_, &packet, *frame_, [this](AVFrame& frame) { Offer(frame); });
+  }
+
+  void Finish() {
+    if (!skipping_) Drain();
+    if (picker_.TakeLast() && previous_) Write(*previous_);
+  }
+
+ private:
+  void Drain() {
+    Decode(*codec_, nullptr, *frame_, [this](AVFrame& frame) { Offer(frame); });
+  }
+
+  void Write(const AVFrame& frame) {
+    writer_.Write(frame, previous_s_);
+    any_ = true;
+  }
+
+  void Offer(AVFrame& frame) {
+    if (done() || frame.width <= 0 || frame.height <= 0) return;
+    double time = SecondsOf(frame.best_effort_timestamp, stream_.time_base) - timeline_.origin_s;
+    if (!std::isfinite(time)) time = previous_ ? previous_s_ + FrameSeconds() : 0;
+    if (time < 0) time = 0;
+    const FramePicker::Choice choice = picker_.Offer(time);
+    if (!choice.accepted) return;
+    if (choice.previous && previous_) Write(*previous_);
+    if (!previous_) previous_ = NewFrame();
+    av_frame_unref(previous_.get());
+    av_frame_move_ref(previous_.get(), &frame);
+    previous_s_ = time;
+    if (choice.current) Write(*previous_);
+  }
+
+  // Where a film has no time stamps: its declared rate, else 25 frames a second.
+  double FrameSeconds() const {
+    const AVRational rate = stream_.avg_frame_rate;
+    return rate.num > 0 && rate.den > 0 ? static_cast<double>(rate.den) / rate.num : 0.04;
+  }
+
+  const AVStream& stream_;
+  const Timeline& timeline_;
+  const Job& job_;
+  CodecContextPtr codec_;
+  FramePicker picker_;
+  std::vector<bool> wanted_;
+  PictureWriter writer_;
+  FramePtr frame_ = NewFrame();
+  FramePtr previous_;
+  double previous_s_ = 0;
+  ptrdiff_t group_ = -1;
+  bool skipping_ = false;
+  bool any_ = false;
+};
+
+class AudioTrack {
+ public:
+  AudioTrack(const AVStream& stream, std::optional<double> origin_s, const Job& job,
+             RecordWriter& out)
+      : stream_(stream),
+        origin_s_(origin_s),
+        job_(job),
+        codec_(OpenDecoder(stream, job)),
+        writer_(job, out) {}
+
+  bool done() const { return writer_.written_s() >= job_.seconds; }
+  bool any() const { return writer_.started(); }
+
+  // A null packet ends the track.
+  void Take(const AVPacket* packet) {
+    if (done()) return;
+    Decode(*codec_, packet, *frame_, [this](AVFrame& frame) {
+      double start = NAN;
+      if (origin_s_) start = SecondsOf(frame.best_effort_timestamp, stream_.time_base) - *origin_s_;
+      if (!done()) writer_.Write(frame, start);
+    });
+  }
+
+ private:
+  const AVStream& stream_;
+  std::optional<double> origin_s_;
+  const Job& job_;
+  CodecContextPtr codec_;
+  SoundWriter writer_;
+  FramePtr frame_ = NewFrame();
+};
+
+}  // namespace
+
+void DecodeFilm(int fd, int64_t size, const Job& job, RecordWriter& out) {
+  Timeline timeline;
+  {
+    Film film(fd, size, job);
+    timeline = ScanTimeline(film, job);
+  }
+  Film film(fd, size, job);
+  std::optional<VideoTrack> video;
+  std::optional<AudioTrack> audio;
+  if (film.video() != nullptr) video.emplace(*film.video(), timeline, job, out);
+  if (film.audio() != nullptr) {
+    const auto origin = video ? std::optional<double>(timeline.origin_s) : std::nullopt;
+    audio.emplace(*film.audio(), origin, job, out);
+  }
+  out.Film(timeline.duration_s);
+  const PacketPtr packet = NewPacket();
+  while (film.Read(*packet)) {
+    if (video && packet->stream_index == film.video()->index) video->Take(*packet);
+    if (audio && packet->stream_index == film.audio()->index) audio->Take(packet.get());
+    if ((!video || video->done()) && (!audio || audio->done())) break;
+  }
+  if (video) video->Finish();
+  if (audio) audio->Take(nullptr);
+  if (video ? !video->any() : !audio->any())
+    throw DecoderError{DecoderFailure::kNothingDecoded, ""};
+  out.Done();
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media_process/film.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace gemma3n {
+namespace {
+
+constexpr int kBufferBytes = 64 << 10;
+
+constexpr std::array kFormats = {"mov", "matroska", "avi", "mpegts", "ogg", "mp3", "aac"};
+
+struct KnownCodec {
+  AVCodecID id;
+  const char* decoder;
+};
+// All that is ever decoded; where FFmpeg has several decoders, this one.
+constexpr KnownCodec kCodecs[] = {
+    {AV_CODEC_ID_H264, "h264"},
+    {AV_CODEC_ID_HEVC, "hevc"},
+    {AV_CODEC_ID_VP8, "vp8"},
+    {AV_CODEC_ID_VP9, "vp9"},
+    {AV_CODEC_ID_AV1, "libdav1d"},
+    {AV_CODEC_ID_MPEG4, "mpeg4"},
+    {AV_CODEC_ID_MPEG2VIDEO, "mpeg2video"},
+    {AV_CODEC_ID_MJPEG, "mjpeg"},
+    {AV_CODEC_ID_AAC, "aac"},
+    {AV_CODEC_ID_MP3, "mp3float"},
+    {AV_CODEC_ID_OPUS, "opus"},
+    {AV_CODEC_ID_VORBIS, "vorbis"},
+    {AV_CODEC_ID_FLAC, "flac"},
+    {AV_CODEC_ID_PCM_U8, "pcm_u8"},
+    {AV_CODEC_ID_PCM_S16LE, "pcm_s16le"},
+    {AV_CODEC_ID_PCM_S16BE, "pcm_s16be"},
+    {AV_CODEC_ID_PCM_S24LE, "pcm_s24le"},
+    {AV_CODEC_ID_PCM_S24BE, "pcm_s24be"},
+    {AV_CODEC_ID_PCM_S32LE, "pcm_s32le"},
+    {AV_CODEC_ID_PCM_S32BE, "pcm_s32be"},
+    {AV_CODEC_ID_PCM_F32LE, "pcm_f32le"},
+    {AV_CODEC_ID_PCM_F32BE, "pcm_f32be"},
+    {AV_CODEC_ID_PCM_MULAW, "pcm_mulaw"},
+    {AV_CODEC_ID_PCM_ALAW, "pcm_alaw"},
+};
+
+// FFmpeg looks into streams before we choose among them; this keeps it to the same decoders.
+std::string CodecList() {
+  std::string list;
+  for (const KnownCodec& codec : kCodecs)
+    list += std::string(list.empty() ? "" : ",") + codec.decoder;
+  return list;
+}
+
+int RefuseToOpen(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
+  return AVERROR(EACCES);
+}
+
+}  // namespace
+
+double SecondsOf(int64_t stamp, AVRational base) {
+  if (stamp == AV_NOPTS_VALUE || base.num <= 0 || base.den <= 0)
+    return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(stamp) * base.num / base.den;
+}
+
+int Film::OnRead(void* opaque, uint8_t* to, int count) {
+  auto& film = *static_cast<Film*>(opaque);
+  const auto want =
+      static_cast<size_t>(std::clamp<int64_t>(film.size_ - film.position_, 0, std::max(count, 0)));
+  if (want == 0) return AVERROR_EOF;
+  const ssize_t got = pread(film.fd_, to, want, film.position_);
+  if (got < 0) return AVERROR(EIO);
+  if (got == 0) return AVERROR_EOF;
+  film.position_ += got;
+  return static_cast<int>(got);
+}
+
+int64_t Film::OnSeek(void* opaque, int64_t offset, int whence) {
+  auto& film = *static_cast<Film*>(opaque);
+  whence &= ~AVSEEK_FORCE;
+  if (whence == AVSEEK_SIZE) return film.size_;
+  const int64_t base = whence == SEEK_CUR ? film.position_ : whence == SEEK_END ? film.size_ : 0;
+  int64_t target = 0;
+  if (__builtin_add_overflow(base, offset, &target) || target < 0) return AVERROR(EINVAL);
+  return film.position_ = target;
+}
+
+Film::Film(int fd, int64_t size, const Job& job) : fd_(fd), size_(size) {
+  try {
+    Open(job);
+    ChooseTracks(job);
+  } catch (...) {
+    Close();
+    throw;
+  }
+}
+
+Film::~Film() {
+  Close();
+}
+
+void Film::Close() {
+  avformat_close_input(&format_);
+  if (io_ != nullptr) av_freep(&io_->buffer);
+  avio_context_free(&io_);
+}
+
+void Film::Open(const Job& job) {
+  const AVInputFormat* input = nullptr;
+  for (const char* known : kFormats)
+    if (job.format == known) input = av_find_input_format(known);
+  if (input == nullptr) throw DecoderError{DecoderFailure::kContainer, ""};
+  auto* buffer = static_cast<unsigned char*>(OrNoMemory(av_malloc(kBufferBytes)));
+  io_ = avio_alloc_context(buffer, kBufferBytes, 0, this, &OnRead, nullptr, &OnSeek);
+  if (io_ == nullptr) av_free(buffer);
+  OrNoMemory(io_);
+  format_ = OrNoMemory(avformat_alloc_context());
+  format_->pb = io_;
+  format_->io_open = &RefuseToOpen;
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "codec_whitelist", CodecList().c_str(), 0);
+  av_dict_set(&options, "format_whitelist", input->name, 0);
+  av_dict_set(&options, "protocol_whitelist", "none", 0);
+  // A failed open frees format_ and sets it to null.
+  const int error = avformat_open_input(&format_, nullptr, input, &options);
+  av_dict_free(&options);
+  if (error == AVERROR(ENOMEM)) throw std::bad_alloc();
+  if (error < 0) throw DecoderError{DecoderFailure::kContainer, ""};
+  if (format_->nb_streams > static_cast<unsigned>(job.streams))
+    throw DecoderError{DecoderFailure::kTooManyStreams, ""};
+  if (avformat_find_stream_info(format_, nullptr) < 0)
+    throw DecoderError{DecoderFailure::kContainer, ""};
+  if (format_->nb_streams > static_cast<unsigned>(job.streams))
+    throw DecoderError{DecoderFailure::kTooManyStreams, ""};
+}
+
+void Film::ChooseTracks(const Job& job) {
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    AVStream* stream = format_->streams[i];
+    const AVMediaType type = stream->codecpar->codec_type;
+    const bool cover = (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) != 0;
+    if (type == AVMEDIA_TYPE_VIDEO && !cover && video_ == nullptr) video_ = stream;
+    const bool marked = (stream->disposition & AV_DISPOSITION_DEFAULT) != 0;
+    const bool have_marked = audio_ != nullptr && (audio_->disposition & AV_DISPOSITION_DEFAULT);
+    if (type == AVMEDIA_TYPE_AUDIO && (audio_ == nullptr || (marked && !have_marked)))
+      audio_ = stream;
+  }
+  if (!job.frames) video_ = nullptr;
+  if (!job.sound) audio_ = nullptr;
+  if (job.frames && video_ == nullptr) throw DecoderError{DecoderFailure::kNoVideo, ""};
+  if (!job.frames && audio_ == nullptr) throw DecoderError{DecoderFailure::kNoSound, ""};
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    AVStream* stream = format_->streams[i];
+    if (stream != video_ && stream != audio_) stream->discard = AVDISCARD_ALL;
+  }
+}
+
+bool Film::Read(AVPacket& packet) {
+  // A container may report damage many times and go on; without end it may not.
+  for (int errors = 0; errors < 1000;) {
+    av_packet_unref(&packet);
+    const int error = av_read_frame(format_, &packet);
+    if (error == AVERROR_EOF) return false;
+    if (error == AVERROR(ENOMEM)) throw std::bad_alloc();
+    if (error < 0) {
+      if (io_->eof_reached != 0) return false;
+      ++errors;
+      continue;
+    }
+    const bool ours = (video_ != nullptr && packet.stream_index == video_->index) ||
+                      (audio_ != nullptr && packet.stream_index == audio_->index);
+    if (ours) return true;
+  }
+  return false;
+}
+
+CodecContextPtr OpenDecoder(const AVStream& stream, const Job& job) {
+  const AVCodec* codec = nullptr;
+  for (const KnownCodec& known : kCodecs)
+    if (known.id == stream.codecpar->codec_id) codec = avcodec_find_decoder_by_name(known.decoder);
+  const DecoderError refused{DecoderFailure::kCodec, avcodec_get_name(stream.codecpar->codec_id)};
+  if (codec == nullptr) throw refused;
+  if (int64_t{stream.codecpar->width} * stream.codecpar->height > job.decode_pixels)
+    throw DecoderError{DecoderFailure::kTooLarge, ""};
+  CodecContextPtr context = OrNoMemory(CodecContextPtr(avcodec_alloc_context3(codec)));
+  if (avcodec_parameters_to_context(context.get(), stream.codecpar) < 0) throw refused;
+  context->pkt_timebase = stream.time_base;
+  context->thread_count = 1;  // no thread may start in the sandbox
+  context->max_pixels = job.decode_pixels;
+  const int error = avcodec_open2(context.get(), codec, nullptr);
+  if (error == AVERROR(ENOMEM)) throw std::bad_alloc();
+  if (error < 0) throw refused;
+  return context;
+}
+
+}  // namespace gemma3n

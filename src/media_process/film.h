@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A container in memory -> the packets of one video and one audio track. Reads descriptor-like
+// sources only: every other name that a container mentions is refused.
+#pragma once
+
+#include <cstdint>
+
+#include "media_process/job.h"
+#include "media_process/libav.h"
+
+namespace gemma3n {
+
+class Film {
+ public:
+  // Opens the container in `fd`, of `size` bytes, and chooses tracks: the first video track that is
+  // not a cover picture, the first audio track marked default, else the first. Throws DecoderError.
+  Film(int fd, int64_t size, const Job& job);
+  ~Film();
+  Film(const Film&) = delete;
+  Film& operator=(const Film&) = delete;
+
+  AVStream* video() const { return video_; }  // null when absent or not asked for
+  AVStream* audio() const { return audio_; }
+
+  // Reads the next packet of either track; false at the end.
+  bool Read(AVPacket& packet);
+
+ private:
+  static int OnRead(void* opaque, uint8_t* to, int count);
+  static int64_t OnSeek(void* opaque, int64_t offset, int whence);
+  void Open(const Job& job);
+  void ChooseTracks(const Job& job);
+  void Close();
+
+  int fd_;
+  int64_t size_;
+  int64_t position_ = 0;
+  AVIOContext* io_ = nullptr;
+  AVFormatContext* format_ = nullptr;
+  AVStream* video_ = nullptr;
+  AVStream* audio_ = nullptr;
+};
+
+// A decoder for the track. Throws DecoderError(kCodec) with its name when it is not on our list.
+CodecContextPtr OpenDecoder(const AVStream& stream, const Job& job);
+
+// Seconds of a time stamp in units of `base`; NaN when there is none.
+double SecondsOf(int64_t stamp, AVRational base);
+
+}  // namespace gemma3n

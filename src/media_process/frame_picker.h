@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which of a film's frames are handed over. Times are seconds since the first frame. Targets are
+// 0, i, 2i, ...: i is 1 / fps, or what spreads max_frames evenly over a longer film. Each target
+// takes the decoded frame nearest to it, the earlier of two equally near; no frame is taken twice.
+#pragma once
+
+namespace gemma3n {
+
+class FramePicker {
+ public:
+  FramePicker(double duration_s, double fps, int max_frames);
+
+  int count() const { return count_; }
+  double target_s(int i) const { return i * interval_s_; }
+  bool done() const { return next_ >= count_; }
+
+  // Says what to hand over when a frame at `time_s` was decoded: the frame before it, this frame,
+  // or both, in this order. A time that is not after the last one is not `accepted`: the frame is
+  // to be forgotten.
+  struct Choice {
+    bool accepted = false;
+    bool previous = false;
+    bool current = false;
+  };
+  Choice Offer(double time_s);
+
+  // At the end of the film: whether the last accepted frame serves what targets are left.
+  bool TakeLast();
+
+ private:
+  int count_ = 0;
+  double interval_s_ = 1;
+  int next_ = 0;
+  bool have_last_ = false, last_taken_ = false;
+  double last_s_ = 0;
+};
+
+}  // namespace gemma3n

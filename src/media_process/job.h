@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words on our command line -> what to decode and within which limits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "media/decoder_protocol.h"
+
+namespace gemma3n {
+
+// Thrown anywhere in this program, told to the parent as a kFailure record.
+struct DecoderError {
+  DecoderFailure reason;
+  std::string detail;
+};
+
+struct Job {
+  std::string format;  // a demuxer's name, from the list in film.cc
+  bool frames = true;
+  bool sound = true;
+  double fps = 1;
+  int max_frames = 32;
+  double seconds = 7200;  // looked at
+  int streams = 16;
+  int64_t frame_pixels = 2 << 20;    // larger frames are scaled down
+  int64_t decode_pixels = 64 << 20;  // larger frames are refused
+  int channels = 8;
+  uint64_t memory_bytes = 1ull << 30;
+  int64_t cpu_seconds = 60;
+  bool allow_unsandboxed = false;
+};
+
+// Throws DecoderError(kBadJob) for an unknown word or a value out of range.
+Job ParseJob(int argc, char** argv);
+
+}  // namespace gemma3n

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// After this the process can read descriptor 0, write descriptor 1, compute, take memory that is
+// not executable, and end. That is all that FFmpeg needs once it is loaded.
+#include "media_process/sandbox.h"
+
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <initializer_list>
+
+namespace gemma3n {
+namespace {
+
+// Kernel interface of Landlock (linux/landlock.h), spelled out since headers may be older than the
+// running kernel.
+struct LandlockRules {
+  uint64_t handled_access_fs;
+  uint64_t handled_access_net;
+  uint64_t scoped;
+};
+constexpr long kLandlockCreate = 444, kLandlockRestrict = 446;
+constexpr uint32_t kLandlockVersion = 1;
+
+// Handles every kind of access this kernel knows and allows none of them.
+void RestrictPaths() {
+  const long abi = syscall(kLandlockCreate, nullptr, 0, kLandlockVersion);
+  if (abi < 1) return;
+  // Kinds of file access by version: 13, then link across directories, truncate, device control.
+  const int kinds = abi == 1 ? 13 : abi == 2 ? 14 : abi < 5 ? 15 : 16;
+  LandlockRules rules = {(1ull << kinds) - 1, abi >= 4 ? 3ull : 0, abi >= 6 ? 3ull : 0};
+  const size_t size = abi < 4 ? 8 : abi < 6 ? 16 : 24;
+  const long fd = syscall(kLandlockCreate, &rules, size, 0);
+  if (fd < 0) return;
+  syscall(kLandlockRestrict, fd, 0);
+  close(static_cast<int>(fd));
+}
+
+bool Allow(scmp_filter_ctx filter, int call) {
+  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
+}
+
+bool AllowFd(scmp_filter_ctx filter, int call, unsigned fd) {
+  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                          SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, fd)) == 0;
+}
+
+bool AllowNotExecutable(scmp_filter_ctx filter, int call) {
+  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
+}
+
+bool LoadFilter() {
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+  if (filter == nullptr) return false;
+  bool fine = AllowFd(filter, SCMP_SYS(read), 0) && AllowFd(filter, SCMP_SYS(pread64), 0) &&
+              AllowFd(filter, SCMP_SYS(write), 1) && AllowNotExecutable(filter, SCMP_SYS(mmap)) &&
+              AllowNotExecutable(filter, SCMP_SYS(mprotect));
+  for (const int call :
+       {SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex),
+        SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(sysinfo),
+        SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_yield), SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group)}) {
+    fine = fine && Allow(filter, call);
+  }
+  fine = fine && seccomp_load(filter) == 0;
+  seccomp_release(filter);
+  return fine;
+}
+
+void Limit(__rlimit_resource resource, uint64_t soft, uint64_t hard) {
+  const rlimit limit = {soft, hard};
+  setrlimit(resource, &limit);
+}
+
+void LimitResources(const SandboxLimits& limits) {
+  Limit(RLIMIT_AS, limits.memory_bytes, limits.memory_bytes);
+  const auto seconds = static_cast<uint64_t>(limits.cpu_seconds);
+  Limit(RLIMIT_CPU, seconds, seconds + 1);
+  Limit(RLIMIT_NPROC, 0, 0);
+  Limit(RLIMIT_FSIZE, 0, 0);
+  Limit(RLIMIT_CORE, 0, 0);
+  Limit(RLIMIT_NOFILE, 3, 3);
+}
+
+}  // namespace
+
+bool EnterSandbox(const SandboxLimits& limits) {
+  const bool no_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  RestrictPaths();  // opens a descriptor for a moment, so before the limit on these
+  LimitResources(limits);
+  return no_privileges && LoadFilter();  // last: it forbids all of the above
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decoded audio frames -> float records at their own rate, all channels. Integers become
+// n / 2^(bits-1), as libsndfile has it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "media_process/job.h"
+#include "media_process/libav.h"
+#include "media_process/records.h"
+
+namespace gemma3n {
+
+class SoundWriter {
+ public:
+  SoundWriter(const Job& job, RecordWriter& out) : job_(job), out_(out) {}
+
+  // `start_s` counts for the first frame only: sound before 0 is dropped, and silence fills the
+  // time up to a start after 0. NaN takes the frame as it comes.
+  void Write(const AVFrame& frame, double start_s);
+  double written_s() const { return written_s_; }
+  bool started() const { return started_; }
+
+ private:
+  void Align(double start_s, int rate_hz, int channels);
+
+  const Job& job_;
+  RecordWriter& out_;
+  bool started_ = false;
+  int64_t to_drop_ = 0;  // samples of each channel
+  double written_s_ = 0;
+  std::vector<float> piece_;
+};
+
+}  // namespace gemma3n

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media_process/timeline.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gemma3n {
+
+Timeline ScanTimeline(Film& film, const Job& job) {
+  const AVStream* track = film.video() != nullptr ? film.video() : film.audio();
+  const bool video = film.video() != nullptr;
+  Timeline timeline;
+  bool have_origin = false;
+  double first = 0, end = 0, next = 0;
+  const PacketPtr packet = NewPacket();
+  while (film.Read(*packet)) {
+    if (packet->stream_index != track->index) continue;
+    double time = SecondsOf(packet->pts, track->time_base);
+    if (!std::isfinite(time)) time = SecondsOf(packet->dts, track->time_base);
+    if (!std::isfinite(time)) time = next;
+    const double length = std::max(0.0, SecondsOf(packet->duration, track->time_base));
+    next = time + length;
+    if (video && (packet->flags & AV_PKT_FLAG_KEY) != 0) timeline.key_frames_s.push_back(time);
+    if (!have_origin) first = time, end = time;
+    have_origin = true;
+    if (std::abs(time - first) > job.seconds) continue;  // a jump, or past what we look at
+    timeline.origin_s = std::min(first, time);
+    first = timeline.origin_s;
+    end = std::max(end, next);
+  }
+  timeline.origin_s = first;
+  timeline.duration_s = std::clamp(end - first, 0.0, job.seconds);
+  for (double& key : timeline.key_frames_s) key -= timeline.origin_s;
+  return timeline;
+}
+
+std::vector<bool> WantedGroups(const Timeline& timeline, const FramePicker& picker) {
+  const auto& keys = timeline.key_frames_s;
+  std::vector<bool> wanted(keys.size(), false);
+  // Without order among key frames nothing can be said about where a target lies.
+  if (!std::is_sorted(keys.begin(), keys.end())) return std::vector<bool>(keys.size(), true);
+  for (int i = 0; i < picker.count(); ++i) {
+    const auto after = std::upper_bound(keys.begin(), keys.end(), picker.target_s(i));
+    const auto group = std::max<ptrdiff_t>(0, after - keys.begin() - 1);
+    for (ptrdiff_t k = group - 1; k <= group + 1; ++k)
+      if (k >= 0 && k < static_cast<ptrdiff_t>(keys.size())) wanted[static_cast<size_t>(k)] = true;
+  }
+  return wanted;
+}
+
+}  // namespace gemma3n
