@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A conversation -> the prompt's token ids, exactly as Gemma 3n's own template and processor make
+// them. The template is code here; one that a checkpoint carries is never run, only compared.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "text/tokenizer.h"
+
+namespace gemma3n {
+
+struct ChatPart {
+  enum class Kind { kText, kImage, kAudio };
+  Kind kind = Kind::kText;
+  std::string text;  // of kText
+};
+
+struct ChatTurn {
+  std::string role;  // "system", "user", "model" (or "assistant")
+  std::vector<ChatPart> parts;
+};
+
+// A prompt as text, and the parts of it that somebody typed: control tokens in those stay text.
+struct RenderedPrompt {
+  std::string text;
+  std::vector<TextRange> plain;
+};
+
+class ChatTemplate {
+ public:
+  // The names of the control tokens come from tokenizer_config.json, with Gemma 3n's as defaults;
+  // all of them must be in the vocabulary. Throws Error (kModel).
+  static ChatTemplate Load(const Checkpoint& checkpoint, const Tokenizer& tokenizer,
+                           int64_t image_tokens, int64_t audio_tokens);
+
+  // A system turn may come first; then user and model take turns, the user first. With
+  // `open_answer` the prompt ends where the model's answer begins. Throws Error (kRequest).
+  RenderedPrompt Render(const std::vector<ChatTurn>& turns, bool open_answer) const;
+
+  enum class Origin { kGemma, kNone, kForeign };
+  // What the checkpoint carries: Gemma's template, none (a base model), or something else.
+  Origin origin() const { return origin_; }
+
+ private:
+  std::string bos_, image_, audio_;  // image_ and audio_: what a placeholder becomes
+  Origin origin_ = Origin::kNone;
+};
+
+}  // namespace gemma3n
