@@ -14,10 +14,11 @@ namespace gemma3n::ops {
 namespace {
 
 constexpr int64_t kFewRows = 5;
-constexpr int64_t kBytesPerPiece = 64 << 10;  // of weights, a few microseconds of reading
-constexpr int64_t kPanelColumns = 32;
+constexpr int64_t kBytesPerPiece = 256 << 10;  // of weights: some 20 microseconds of reading
+constexpr int64_t kPanelColumns =
+    32;  // 32 rows of 2048 floats: 256 KiB, a part of the second-level cache
 constexpr int64_t kBlockRows =
-    96;  // 96 rows of 2048 floats: 768 KiB; a multiple of every tile height
+    192;  // rows that share a widened panel; a multiple of every tile height
 
 struct Problem {
   ConstRows x;
