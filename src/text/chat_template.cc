@@ -44,12 +44,6 @@ void AppendPlain(std::string_view text, RenderedPrompt& prompt) {
   prompt.plain.push_back({begin, prompt.text.size()});
 }
 
-// A text part of a turn, without the white space around it.
-void AppendText(const std::string& text, RenderedPrompt& prompt) {
-  const std::string valid = ReplaceInvalidUtf8(text);
-  AppendPlain(StripPythonSpace(valid), prompt);
-}
-
 }  // namespace
 
 ChatTemplate ChatTemplate::Load(const Checkpoint& checkpoint, const Tokenizer& tokenizer,
@@ -84,6 +78,25 @@ ChatTemplate ChatTemplate::Load(const Checkpoint& checkpoint, const Tokenizer& t
   return result;
 }
 
+void ChatTemplate::AppendParts(const std::vector<ChatPart>& parts, bool trim,
+                               RenderedPrompt& prompt) const {
+  for (const ChatPart& part : parts) {
+    if (part.kind == ChatPart::Kind::kText) {
+      const std::string valid = ReplaceInvalidUtf8(part.text);
+      AppendPlain(trim ? StripPythonSpace(valid) : std::string_view(valid), prompt);
+    } else {
+      prompt.text += part.kind == ChatPart::Kind::kImage ? image_ : audio_;
+    }
+  }
+}
+
+RenderedPrompt ChatTemplate::RenderRaw(const std::vector<ChatTurn>& turns) const {
+  RenderedPrompt prompt;
+  prompt.text = bos_;
+  for (const ChatTurn& turn : turns) AppendParts(turn.parts, /*trim=*/false, prompt);
+  return prompt;
+}
+
 RenderedPrompt ChatTemplate::Render(const std::vector<ChatTurn>& turns, bool open_answer) const {
   RenderedPrompt prompt;
   prompt.text = bos_;
@@ -107,19 +120,7 @@ RenderedPrompt ChatTemplate::Render(const std::vector<ChatTurn>& turns, bool ope
       }
       prompt.text += "\n\n";
     }
-    for (const ChatPart& part : turn.parts) {
-      switch (part.kind) {
-        case ChatPart::Kind::kText:
-          AppendText(part.text, prompt);
-          break;
-        case ChatPart::Kind::kImage:
-          prompt.text += image_;
-          break;
-        case ChatPart::Kind::kAudio:
-          prompt.text += audio_;
-          break;
-      }
-    }
+    AppendParts(turn.parts, /*trim=*/true, prompt);
     prompt.text += std::string(kEndOfTurn) + "\n";
   }
   if (open_answer) prompt.text += std::string(kStartOfTurn) + "model\n";

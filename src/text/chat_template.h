@@ -30,6 +30,7 @@ struct RenderedPrompt {
 
 class ChatTemplate {
  public:
+  ChatTemplate() = default;
   // The names of the control tokens come from tokenizer_config.json, with Gemma 3n's as defaults;
   // all of them must be in the vocabulary. Throws Error (kModel).
   static ChatTemplate Load(const Checkpoint& checkpoint, const Tokenizer& tokenizer,
@@ -39,11 +40,16 @@ class ChatTemplate {
   // `open_answer` the prompt ends where the model's answer begins. Throws Error (kRequest).
   RenderedPrompt Render(const std::vector<ChatTurn>& turns, bool open_answer) const;
 
+  // The parts of all turns one after the other behind <bos>, without roles or trimming.
+  RenderedPrompt RenderRaw(const std::vector<ChatTurn>& turns) const;
+
   enum class Origin { kGemma, kNone, kForeign };
   // What the checkpoint carries: Gemma's template, none (a base model), or something else.
   Origin origin() const { return origin_; }
 
  private:
+  void AppendParts(const std::vector<ChatPart>& parts, bool trim, RenderedPrompt& prompt) const;
+
   std::string bos_, image_, audio_;  // image_ and audio_: what a placeholder becomes
   Origin origin_ = Origin::kNone;
 };

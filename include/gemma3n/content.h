@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes into a conversation and what comes out of it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gemma3n/media.h"
+
+namespace gemma3n {
+
+// Text, or something to look at or listen to. Media are shared, never changed: a Part that is
+// handed in again with the same picture is not encoded again.
+struct Part {
+  std::variant<std::string, std::shared_ptr<const Image>, std::shared_ptr<const AudioClip>,
+               std::shared_ptr<const VideoClip>>
+      content;
+
+  Part(std::string text) : content(std::move(text)) {}    // NOLINT(google-explicit-constructor)
+  Part(const char* text) : content(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+  explicit Part(Image image) : content(std::make_shared<const Image>(std::move(image))) {}
+  explicit Part(AudioClip clip) : content(std::make_shared<const AudioClip>(std::move(clip))) {}
+  explicit Part(VideoClip film) : content(std::make_shared<const VideoClip>(std::move(film))) {}
+};
+
+enum class Role { kSystem, kUser, kModel };
+
+struct Turn {
+  Role role = Role::kUser;
+  std::vector<Part> parts;
+};
+
+// How the next token is chosen. Unset fields take the model's own defaults
+// (generation_config.json).
+struct SamplingOptions {
+  std::optional<double> temperature;  // >= 0; 0 takes the likeliest token
+  std::optional<int64_t> top_k;       // 0: all
+  std::optional<double> top_p;        // (0, 1]
+  double min_p = 0;                   // share of the likeliest token's probability, [0, 1]
+  double repetition_penalty = 1;      // > 0; 1: none. Over the prompt and the answer
+  std::map<int32_t, double> logit_bias;
+  std::optional<uint64_t> seed;  // unset: a new one each time
+};
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  int64_t max_tokens = 1024;
+  std::vector<std::string> stop;  // the answer ends before any of these
+  int top_logprobs = -1;          // >= 0: log-probabilities of each token, and of so many others
+  int64_t image_size = 0;         // side pictures are stretched to; 0: the model's default
+  // The prompt is one text that is not laid out as a conversation: <bos>, then the parts.
+  bool raw = false;
+};
+
+enum class FinishReason {
+  kStop,       // the model ended its turn, or a stop text came
+  kLength,     // max_tokens, or the end of the context
+  kCancelled,  // the callback returned false
+};
+const char* FinishReasonName(FinishReason reason);  // "stop", "length", "cancelled"
+
+struct TokenLogprob {
+  int32_t id;
+  double logprob;                                     // natural logarithm, before sampling settings
+  std::vector<std::pair<int32_t, double>> likeliest;  // at most top_logprobs, best first
+};
+
+struct Timings {
+  double load_ms = 0, image_ms = 0, audio_ms = 0, prefill_ms = 0, decode_ms = 0;
+  int64_t images = 0, clips = 0;  // encoded for this answer
+  int64_t prefill_tokens = 0;     // computed for this answer; what the cache held is not counted
+  int64_t cached_tokens = 0;
+  int64_t decode_tokens = 0;
+};
+
+struct GenerateResult {
+  std::string text;
+  std::vector<int32_t> token_ids;         // of the answer, without the token that ended it
+  std::vector<int32_t> prompt_token_ids;  // placeholders included
+  FinishReason finish_reason = FinishReason::kStop;
+  std::vector<TokenLogprob> logprobs;  // of token_ids, where asked for
+  Timings timings;
+};
+
+// Whole characters of the answer as they come; may be empty at first, as prompts are read.
+// Returning false ends the answer with what it has.
+using TextCallback = std::function<bool(const std::string& text)>;
+
+// What long work tells while it runs: `done` of `total`, in the unit that `what` says. Returning
+// false cancels the work.
+struct Progress {
+  std::string what;  // "reading the prompt", "picture 2 of 3"
+  int64_t done;
+  int64_t total;
+};
+using ProgressCallback = std::function<bool(const Progress& progress)>;
+
+}  // namespace gemma3n

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loaded model and the conversations held with it.
+//
+//   auto engine = Engine::Load({.model = "models/nano"});
+//   auto session = engine->NewSession();
+//   auto result = session->Generate({{Role::kUser, {Part(LoadImage("cat.png")), "What is this?"}}},
+//                                   {}, [](const std::string& text) { std::cout << text; return
+//                                   true; });
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "gemma3n/content.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+
+struct EngineOptions {
+  std::filesystem::path model;  // a Hugging Face model directory
+  int threads = 0;              // 0: as many as this process may run on
+};
+
+struct ModelFacts {
+  bool sees = false, hears = false;
+  int64_t max_context = 0;  // positions the model was made for
+  int64_t vocab_size = 0;
+  int64_t image_tokens = 0, audio_tokens = 0;
+  int64_t default_image_size = 0;  // pixels
+  double max_clip_seconds = 0;
+  std::string template_note;  // not empty when the checkpoint's chat template is not Gemma's
+};
+
+class Session;
+
+// Immutable after loading. Sessions of one engine share its threads: their calls must not overlap
+// in time.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  // Throws Error (kModel).
+  static std::shared_ptr<Engine> Load(const EngineOptions& options);
+  virtual ~Engine() = default;
+
+  virtual const ModelFacts& facts() const = 0;
+  // `context` positions; 0: as many as the model was made for. Throws Error (kRequest, kResources).
+  virtual std::unique_ptr<Session> NewSession(int64_t context = 0) = 0;
+
+  // Ids of a text; control tokens are text unless `parse_control_tokens`. <bos> first where asked.
+  virtual std::vector<int32_t> Tokenize(const std::string& text, bool parse_control_tokens,
+                                        bool add_bos) const = 0;
+  virtual std::string Detokenize(std::span<const int32_t> ids, bool skip_control_tokens) const = 0;
+  virtual std::string Piece(int32_t id) const = 0;
+
+  // The prompt of a conversation as ids, placeholders of media included.
+  virtual std::vector<int32_t> PromptIds(const std::vector<Turn>& turns,
+                                         const GenerateOptions& options) = 0;
+  // The prompt as text, with one placeholder for each run of soft tokens.
+  virtual std::string PromptText(const std::vector<Turn>& turns,
+                                 const GenerateOptions& options) = 0;
+  // Logits of every position of `ids`, [ids, vocab_size] float32, written as .npy.
+  virtual void WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy) = 0;
+  // Every intermediate of one pass over a conversation's prompt, as .npy files in `directory`.
+  virtual void Dump(const std::vector<Turn>& turns, const GenerateOptions& options,
+                    const std::filesystem::path& directory) = 0;
+};
+
+// One conversation: what has been computed of it stays, so that the next turn costs only what is
+// new.
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // Answers a whole conversation that ends with a user's turn. Throws Error (kRequest, kMedia)
+  // before anything is computed where the conversation cannot be answered.
+  virtual GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
+                                  const TextCallback& on_text = nullptr,
+                                  const ProgressCallback& on_progress = nullptr) = 0;
+  virtual int64_t context() const = 0;   // positions there are
+  virtual int64_t position() const = 0;  // positions in use
+};
+
+}  // namespace gemma3n

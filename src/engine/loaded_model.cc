@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/loaded_model.h"
+
+#include <chrono>
+
+namespace gemma3n {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+std::unique_ptr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, const ModelConfig& config) {
+  const std::filesystem::path path = checkpoint.directory() / "tokenizer.json";
+  auto tokenizer = Tokenizer::Parse(JsonValue::Load(path));
+  if (tokenizer->vocab_size() > config.text.vocab_size) {
+    throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
+                                       std::to_string(config.text.vocab_size) +
+                                       " tokens, the model's vocab_size, found " +
+                                       std::to_string(tokenizer->vocab_size()));
+  }
+  return tokenizer;
+}
+
+bool Holds(const Checkpoint& checkpoint, const char* prefix) {
+  for (const std::string& name : checkpoint.Names()) {
+    if (name.compare(0, std::char_traits<char>::length(prefix), prefix) == 0) return true;
+  }
+  return false;
+}
+
+std::string TemplateNote(const ChatTemplate& chat_template) {
+  switch (chat_template.origin()) {
+    case ChatTemplate::Origin::kGemma:
+      return "";
+    case ChatTemplate::Origin::kNone:
+      return "this model has no chat template, as base models have none; Gemma 3n's is used";
+    case ChatTemplate::Origin::kForeign:
+      return "the chat template in this model's files is not Gemma 3n's; it is not run, Gemma 3n's "
+             "is used";
+  }
+  return "";
+}
+
+}  // namespace
+
+LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
+  const Clock::time_point begin = Clock::now();
+  checkpoint = Checkpoint::Load(options.model);
+  config = ModelConfig::Load(*checkpoint);
+  generation = GenerationConfig::Load(*checkpoint, config);
+  tokenizer = LoadTokenizer(*checkpoint, config);
+  facts.sees = config.vision && Holds(*checkpoint, "model.vision_tower.");
+  facts.hears = config.audio && Holds(*checkpoint, "model.audio_tower.");
+  facts.image_tokens = facts.sees ? config.vision_soft_tokens_per_image : 0;
+  facts.audio_tokens = facts.hears ? config.audio_soft_tokens_per_image : 0;
+  chat_template =
+      ChatTemplate::Load(*checkpoint, *tokenizer, facts.image_tokens, facts.audio_tokens);
+  weights = DecoderWeights::Load(*checkpoint, config);
+  if (facts.sees) {
+    vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
+    facts.default_image_size = vision->default_size();
+  }
+  if (facts.hears) {
+    audio = AudioEncoder::Load(*checkpoint, pool);
+    facts.max_clip_seconds = static_cast<double>(audio->MostSamples(facts.audio_tokens)) /
+                             static_cast<double>(audio->sampling_rate_hz());
+  }
+  facts.max_context = config.text.max_position_embeddings;
+  facts.vocab_size = config.text.vocab_size;
+  facts.template_note = TemplateNote(chat_template);
+  load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything a checkpoint holds, loaded once and only read afterwards, and the threads that work
+// on it.
+#pragma once
+
+#include <memory>
+
+#include "audio/encoder.h"
+#include "base/thread_pool.h"
+#include "checkpoint/checkpoint.h"
+#include "gemma3n/engine.h"
+#include "model/config.h"
+#include "model/weights.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+#include "vision/encoder.h"
+
+namespace gemma3n {
+
+struct LoadedModel {
+  explicit LoadedModel(const EngineOptions& options);
+
+  ThreadPool pool;
+  std::unique_ptr<Checkpoint> checkpoint;
+  ModelConfig config;
+  GenerationConfig generation;
+  std::unique_ptr<Tokenizer> tokenizer;
+  ChatTemplate chat_template;
+  DecoderWeights weights;
+  std::unique_ptr<VisionEncoder> vision;  // null where the model does not see
+  std::unique_ptr<AudioEncoder> audio;    // null where the model does not hear
+  ModelFacts facts;
+  double load_ms;
+};
+
+}  // namespace gemma3n

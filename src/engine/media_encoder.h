@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pictures and clips -> soft tokens, keeping those of the conversation under way.
+#pragma once
+
+#include <deque>
+
+#include "engine/prompt.h"
+#include "gemma3n/content.h"
+#include "tensor/tensor.h"
+
+namespace gemma3n {
+
+class MediaEncoder {
+ public:
+  explicit MediaEncoder(LoadedModel& model) : model_(model) {}
+
+  // Encodes what is new in the prompt and forgets what is no longer in it. Returns false when the
+  // callback cancelled.
+  bool Encode(const Prompt& prompt, const ProgressCallback& on_progress, Timings& timings);
+  // The soft token [hidden] of an item that belongs to a medium.
+  const float* SoftToken(const Prompt& prompt, const Prompt::Item& item) const;
+
+  // Observers for one call of Encode; may be empty.
+  VisionObserver vision_observer;
+  AudioObserver audio_observer;
+
+ private:
+  struct Encoded {
+    Medium medium;
+    Tensor soft_tokens;  // [positions, hidden]
+  };
+  const Encoded* Find(const Medium& medium) const;
+  Tensor EncodeImage(const Medium& medium);
+  Tensor EncodeClip(const Medium& medium);
+
+  LoadedModel& model_;
+  std::deque<Encoded> encoded_;
+};
+
+}  // namespace gemma3n

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/prompt.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/check.h"
+
+namespace gemma3n {
+namespace {
+
+// Gathers the parts of a conversation in the order in which their placeholders will stand.
+class Collector {
+ public:
+  Collector(const LoadedModel& model, int64_t image_size) : model_(model), image_size_(image_size) {
+    if (image_size_ == 0) image_size_ = model.facts.default_image_size;
+    if (model.vision && (image_size_ % VisionEncoder::kSizeMultiple != 0 || image_size_ < 32 ||
+                         image_size_ > 4096)) {
+      throw Error(ErrorKind::kRequest,
+                  "image size: expected a multiple of 32 in [32, 4096], found " +
+                      std::to_string(image_size_));
+    }
+  }
+
+  ChatTurn Take(const Turn& turn) {
+    static constexpr const char* kRoles[] = {"system", "user", "model"};
+    chat_turn_ = {kRoles[static_cast<int>(turn.role)], {}};
+    for (const Part& part : turn.parts) {
+      std::visit([this](const auto& content) { Add(content); }, part.content);
+    }
+    if (turn.role != Role::kUser) {
+      for (const ChatPart& part : chat_turn_.parts) {
+        if (part.kind != ChatPart::Kind::kText) {
+          throw Error(ErrorKind::kRequest, "pictures and sound belong into a user's turn");
+        }
+      }
+    }
+    return std::move(chat_turn_);
+  }
+
+  std::vector<Medium> media;
+
+ private:
+  void Add(const std::string& text) { chat_turn_.parts.push_back({ChatPart::Kind::kText, text}); }
+  void Add(const std::shared_ptr<const Image>& image) { AddImage(image, *image); }
+  void Add(const std::shared_ptr<const AudioClip>& clip) { AddClip(clip, *clip); }
+  void Add(const std::shared_ptr<const VideoClip>& film) {
+    for (const VideoFrame& frame : film->frames) {
+      const int64_t seconds = static_cast<int64_t>(frame.time_s);
+      char time[32];
+      std::snprintf(time, sizeof(time), "%02d:%02d", static_cast<int>(seconds / 60),
+                    static_cast<int>(seconds % 60));
+      Add(std::string(time));
+      AddImage(film, frame.image);
+    }
+    if (!film->audio.samples.empty() && model_.audio) AddClip(film, film->audio);
+  }
+
+  void AddImage(std::shared_ptr<const void> owner, const Image& image) {
+    if (!model_.vision) {
+      throw Error(ErrorKind::kRequest, "this model does not see: it has no vision encoder");
+    }
+    media.push_back({std::move(owner), &image, nullptr, image_size_});
+    chat_turn_.parts.push_back({ChatPart::Kind::kImage, {}});
+  }
+
+  void AddClip(std::shared_ptr<const void> owner, const AudioClip& clip) {
+    if (!model_.audio) {
+      throw Error(ErrorKind::kRequest, "this model does not hear: it has no audio encoder");
+    }
+    if (clip.sample_rate_hz != model_.audio->sampling_rate_hz()) {
+      throw Error(ErrorKind::kMedia,
+                  "sound: expected " + std::to_string(model_.audio->sampling_rate_hz()) +
+                      " samples a second, found " + std::to_string(clip.sample_rate_hz));
+    }
+    const int64_t samples = static_cast<int64_t>(clip.samples.size());
+    if (model_.audio->NumTokens(samples) > model_.facts.audio_tokens) {
+      char text[160];
+      std::snprintf(text, sizeof(text),
+                    "sound: expected at most %.1f seconds, which is what this model hears in one "
+                    "clip, found %.1f; cut it into pieces",
+                    model_.facts.max_clip_seconds,
+                    static_cast<double>(samples) / clip.sample_rate_hz);
+      throw Error(ErrorKind::kMedia, text);
+    }
+    media.push_back({std::move(owner), nullptr, &clip, 0});
+    chat_turn_.parts.push_back({ChatPart::Kind::kAudio, {}});
+  }
+
+  const LoadedModel& model_;
+  int64_t image_size_;
+  ChatTurn chat_turn_;
+};
+
+// Gives every placeholder its medium. Typed text cannot make placeholders, so the counts agree.
+void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prompt& prompt) {
+  size_t medium = 0;
+  int64_t row = 0;
+  for (int32_t id : ids) {
+    Prompt::Item item{id, -1, 0};
+    const bool is_image = model.vision && id == model.config.image_token_id;
+    const bool is_audio = model.audio && id == model.config.audio_token_id;
+    if (is_image || is_audio) {
+      CHECK_LT(medium, prompt.media.size());
+      CHECK((prompt.media[medium].image != nullptr) == is_image);
+      item.medium = static_cast<int>(medium);
+      item.row = row;
+      if (++row == (is_image ? model.facts.image_tokens : model.facts.audio_tokens)) {
+        ++medium;
+        row = 0;
+      }
+    }
+    prompt.items.push_back(item);
+  }
+  CHECK_EQ(medium, prompt.media.size());
+}
+
+}  // namespace
+
+std::vector<int32_t> Prompt::ids() const {
+  std::vector<int32_t> result;
+  for (const Item& item : items) result.push_back(item.id);
+  return result;
+}
+
+Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,
+              const GenerateOptions& options, bool open_answer) {
+  if (turns.empty()) throw Error(ErrorKind::kRequest, "expected a conversation, found no turn");
+  Collector collector(model, options.image_size);
+  std::vector<ChatTurn> chat_turns;
+  for (const Turn& turn : turns) chat_turns.push_back(collector.Take(turn));
+  Prompt prompt;
+  RenderedPrompt rendered = options.raw ? model.chat_template.RenderRaw(chat_turns)
+                                        : model.chat_template.Render(chat_turns, open_answer);
+  prompt.media = std::move(collector.media);
+  AssignMedia(model, model.tokenizer->Encode(rendered.text, rendered.plain), prompt);
+  prompt.text = std::move(rendered.text);
+  return prompt;
+}
+
+}  // namespace gemma3n

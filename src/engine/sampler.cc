@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+bool Better(float a, int32_t a_id, float b, int32_t b_id) {
+  return a != b ? a > b : a_id < b_id;
+}
+
+}  // namespace
+
+Sampler::Sampler(const SamplerSettings& settings, int64_t vocab_size,
+                 std::span<const int32_t> banned)
+    : settings_(settings),
+      banned_(banned.begin(), banned.end()),
+      adjusted_(static_cast<size_t>(vocab_size)),
+      penalized_(static_cast<size_t>(vocab_size)),
+      random_state_(settings.seed) {
+  candidates_.reserve(adjusted_.size());
+  probabilities_.reserve(adjusted_.size());
+  for (const auto& [id, bias] : settings_.logit_bias) {
+    if (id < 0 || id >= vocab_size) {
+      throw Error(ErrorKind::kRequest, "logit bias: expected ids in [0, " +
+                                           std::to_string(vocab_size - 1) + "], found " +
+                                           std::to_string(id));
+    }
+  }
+}
+
+// SplitMix64 (Steele, Lea, Flood 2014): every seed gives a good sequence.
+double Sampler::NextUniform() {
+  uint64_t z = (random_state_ += 0x9E3779B97F4A7C15u);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  z ^= z >> 31;
+  return static_cast<double>(z >> 11) * 0x1.0p-53;
+}
+
+void Sampler::Adjust(std::span<const float> logits, std::span<const int32_t> seen) {
+  std::copy(logits.begin(), logits.end(), adjusted_.begin());
+  for (float logit : adjusted_) {
+    if (std::isnan(logit))
+      throw Error(ErrorKind::kInternal, "the model gave logits that are no numbers");
+  }
+  if (settings_.repetition_penalty != 1) {
+    const float penalty = static_cast<float>(settings_.repetition_penalty);
+    for (int32_t id : seen) {
+      if (penalized_[static_cast<size_t>(id)]) continue;
+      penalized_[static_cast<size_t>(id)] = true;
+      float& logit = adjusted_[static_cast<size_t>(id)];
+      logit = logit < 0 ? logit * penalty : logit / penalty;
+    }
+    for (int32_t id : seen) penalized_[static_cast<size_t>(id)] = false;
+  }
+  for (const auto& [id, bias] : settings_.logit_bias) {
+    adjusted_[static_cast<size_t>(id)] += static_cast<float>(bias);
+  }
+  for (int32_t id : banned_) adjusted_[static_cast<size_t>(id)] = kNever;
+}
+
+int32_t Sampler::Likeliest() const {
+  const auto best = std::max_element(adjusted_.begin(), adjusted_.end());
+  if (*best == kNever) {
+    throw Error(ErrorKind::kRequest, "every token is banned: there is nothing left to choose from");
+  }
+  return static_cast<int32_t>(best - adjusted_.begin());
+}
+
+// candidates_ are sorted; keeps the smallest number of them that holds top_p, at least one.
+size_t Sampler::KeepTopP(size_t count) {
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) total += probabilities_[i];
+  double sum = 0;
+  for (size_t i = 0; i < count; ++i) {
+    sum += probabilities_[i];
+    if (sum >= settings_.top_p * total) return i + 1;
+  }
+  return count;
+}
+
+int32_t Sampler::Sample(std::span<const float> logits, std::span<const int32_t> seen) {
+  Adjust(logits, seen);
+  const int32_t likeliest = Likeliest();
+  if (settings_.temperature <= 0) return likeliest;
+  candidates_.clear();
+  for (size_t id = 0; id < adjusted_.size(); ++id) {
+    if (adjusted_[id] != kNever) candidates_.push_back({adjusted_[id], static_cast<int32_t>(id)});
+  }
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    return Better(a.logit, a.id, b.logit, b.id);
+  };
+  size_t count = candidates_.size();
+  if (settings_.top_k > 0 && static_cast<size_t>(settings_.top_k) < count) {
+    count = static_cast<size_t>(settings_.top_k);
+    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(count) - 1,
+                     candidates_.end(), better);
+  }
+  std::sort(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(count), better);
+  probabilities_.clear();
+  const double largest = candidates_[0].logit;
+  for (size_t i = 0; i < count; ++i) {
+    probabilities_.push_back(std::exp((candidates_[i].logit - largest) / settings_.temperature));
+  }
+  if (settings_.top_p < 1) count = KeepTopP(count);
+  while (count > 1 && probabilities_[count - 1] < settings_.min_p * probabilities_[0]) --count;
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) total += probabilities_[i];
+  double draw = NextUniform() * total;
+  for (size_t i = 0; i < count; ++i) {
+    draw -= probabilities_[i];
+    if (draw < 0) return candidates_[i].id;
+  }
+  return candidates_[0].id;  // rounding left nothing for the last one
+}
+
+TokenLogprob Sampler::Logprob(std::span<const float> logits, int32_t id, int count) {
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double total = 0;
+  for (float logit : logits) total += std::exp(logit - largest);
+  const double log_total = largest + std::log(total);
+  TokenLogprob result{id, logits[static_cast<size_t>(id)] - log_total, {}};
+  std::vector<int32_t> order(logits.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
+  const size_t wanted = std::min(order.size(), static_cast<size_t>(std::max(0, count)));
+  std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(wanted), order.end(),
+                    [&](int32_t a, int32_t b) {
+                      return Better(logits[static_cast<size_t>(a)], a,
+                                    logits[static_cast<size_t>(b)], b);
+                    });
+  for (size_t i = 0; i < wanted; ++i) {
+    result.likeliest.emplace_back(order[i], logits[static_cast<size_t>(order[i])] - log_total);
+  }
+  return result;
+}
+
+}  // namespace gemma3n

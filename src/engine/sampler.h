@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logits -> the next token. The order is the reference's: repetition penalty and biases, then
+// temperature, top-k, top-p, min-p, then one draw.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "gemma3n/content.h"
+
+namespace gemma3n {
+
+// All settings decided and in range.
+struct SamplerSettings {
+  double temperature = 1;
+  int64_t top_k = 0;
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;
+  std::vector<std::pair<int32_t, double>> logit_bias = {};
+  uint64_t seed = 0;
+};
+
+class Sampler {
+ public:
+  // `banned` ids are never chosen. Throws Error (kRequest) when ids are outside of the vocabulary.
+  Sampler(const SamplerSettings& settings, int64_t vocab_size, std::span<const int32_t> banned);
+
+  // `seen` are the ids of the prompt and the answer so far, for the repetition penalty. Throws
+  // Error (kInternal) when a logit is not a number, (kRequest) when every token is banned.
+  int32_t Sample(std::span<const float> logits, std::span<const int32_t> seen);
+
+  // Log-probabilities under plain softmax: of `id`, and of the `count` likeliest.
+  static TokenLogprob Logprob(std::span<const float> logits, int32_t id, int count);
+
+ private:
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+  double NextUniform();  // in [0, 1), the same on every machine
+  void Adjust(std::span<const float> logits, std::span<const int32_t> seen);
+  int32_t Likeliest() const;
+  size_t KeepTopP(size_t count);
+
+  SamplerSettings settings_;
+  std::vector<int32_t> banned_;
+  std::vector<float> adjusted_;  // [vocab]
+  std::vector<Candidate> candidates_;
+  std::vector<double> probabilities_;
+  std::vector<bool> penalized_;
+  uint64_t random_state_;
+};
+
+}  // namespace gemma3n

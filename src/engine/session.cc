@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "engine/stop.h"
+#include "text/detokenizer.h"
+
+namespace gemma3n {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double MillisecondsSince(Clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+}
+
+// Prompt positions between two reports of progress: the decoder's chunk.
+constexpr size_t kPrefillPiece = 256;
+
+void CheckRange(const char* name, double value, double least, double most) {
+  if (value >= least && value <= most) return;
+  throw Error(ErrorKind::kRequest, std::string(name) + ": expected a number in [" +
+                                       std::to_string(least) + ", " + std::to_string(most) +
+                                       "], found " + std::to_string(value));
+}
+
+}  // namespace
+
+SamplerSettings DecideSampling(const SamplingOptions& options, const GenerationConfig& defaults) {
+  SamplerSettings settings;
+  settings.temperature =
+      options.temperature.value_or(defaults.do_sample ? defaults.temperature : 0.0);
+  settings.top_k = options.top_k.value_or(defaults.top_k);
+  settings.top_p = options.top_p.value_or(defaults.top_p);
+  settings.min_p = options.min_p;
+  settings.repetition_penalty = options.repetition_penalty;
+  settings.logit_bias.assign(options.logit_bias.begin(), options.logit_bias.end());
+  CheckRange("temperature", settings.temperature, 0, 100);
+  CheckRange("top_k", static_cast<double>(settings.top_k), 0, 1e9);
+  CheckRange("top_p", settings.top_p, 1e-9, 1);
+  CheckRange("min_p", settings.min_p, 0, 1);
+  CheckRange("repetition_penalty", settings.repetition_penalty, 1e-3, 1e3);
+  settings.seed = options.seed ? *options.seed : std::random_device{}();
+  return settings;
+}
+
+std::vector<int32_t> BannedIds(const ModelConfig& config) {
+  std::vector<int32_t> ids;
+  if (!config.vision && !config.audio) return ids;
+  for (int32_t id : {config.boi_token_id, config.boa_token_id}) {
+    if (id < config.text.vocab_size) ids.push_back(id);
+  }
+  for (int64_t id = config.text.vocab_size_per_layer_input; id < config.text.vocab_size; ++id) {
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+SessionOfModel::SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& model, int64_t context)
+    : engine_(std::move(engine)),
+      model_(model),
+      decoder_(model.weights, model.pool),
+      state_(model.config.text, {.context_length = context}),
+      media_(model),
+      logits_(static_cast<size_t>(model.config.text.vocab_size)) {}
+
+void SessionOfModel::CheckRoom(const Prompt& prompt) const {
+  const int64_t needed = static_cast<int64_t>(prompt.items.size());
+  if (needed < context()) return;
+  const int64_t soft = std::count_if(prompt.items.begin(), prompt.items.end(),
+                                     [](const Prompt::Item& item) { return item.medium >= 0; });
+  std::string message = "prompt has " + std::to_string(needed) + " tokens";
+  if (soft > 0) message += " (" + std::to_string(soft) + " of them pictures and sound)";
+  throw Error(ErrorKind::kRequest, message + " but the context holds " + std::to_string(context()) +
+                                       ", an answer included; shorten it or use a longer context "
+                                       "(up to " +
+                                       std::to_string(model_.facts.max_context) + ")");
+}
+
+// How much of the prompt is in the cache already; rewinds the cache to there.
+size_t SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
+  const auto same = [&](const Done& done, const Prompt::Item& item) {
+    if (done.id != item.id) return false;
+    const bool soft = done.medium.image != nullptr || done.medium.clip != nullptr;
+    if (soft != (item.medium >= 0)) return false;
+    return !soft ||
+           (done.row == item.row && done.medium == prompt.media[static_cast<size_t>(item.medium)]);
+  };
+  // The last position is computed again in any case: its logits are needed.
+  const size_t most = std::min(done_.size(), prompt.items.size() - 1);
+  size_t common = 0;
+  while (common < most && same(done_[common], prompt.items[common])) ++common;
+  if (!state_.CanRewind(static_cast<int64_t>(common))) common = 0;
+  state_.Rewind(static_cast<int64_t>(common));
+  done_.resize(common);
+  return common;
+}
+
+bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
+                                 const ProgressCallback& on_progress) {
+  std::vector<DecoderInput> inputs;
+  const size_t total = prompt.items.size();
+  while (from < total) {
+    const size_t end = std::min(total, from + kPrefillPiece);
+    if (on_progress && !on_progress({"reading the prompt", static_cast<int64_t>(from),
+                                     static_cast<int64_t>(total)})) {
+      return false;
+    }
+    inputs.clear();
+    for (size_t i = from; i < end; ++i) {
+      const Prompt::Item& item = prompt.items[i];
+      inputs.push_back({.id = item.id,
+                        .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
+    }
+    const bool last = end == total;
+    decoder_.Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
+                     last ? std::span<float>(logits_) : std::span<float>());
+    for (size_t i = from; i < end; ++i) {
+      const Prompt::Item& item = prompt.items[i];
+      done_.push_back({item.id,
+                       item.medium < 0 ? Medium{} : prompt.media[static_cast<size_t>(item.medium)],
+                       item.row});
+    }
+    from = end;
+  }
+  return !on_progress || on_progress({"reading the prompt", static_cast<int64_t>(total),
+                                      static_cast<int64_t>(total)});
+}
+
+void SessionOfModel::Decode(const GenerateOptions& options, const TextCallback& on_text,
+                            GenerateResult& result) {
+  const std::vector<int32_t>& stops = model_.generation.eos_token_ids;
+  Sampler sampler(DecideSampling(options.sampling, model_.generation),
+                  model_.config.text.vocab_size, BannedIds(model_.config));
+  StopMatcher stop(options.stop);
+  Detokenizer detokenizer(*model_.tokenizer, /*skip_control_tokens=*/true);
+  std::vector<int32_t> seen = result.prompt_token_ids;
+  const auto give = [&](const std::string& text) {
+    result.text += text;
+    return text.empty() || !on_text || on_text(text);
+  };
+  result.finish_reason = FinishReason::kLength;
+  bool goes_on = true;
+  while (goes_on && static_cast<int64_t>(result.token_ids.size()) < options.max_tokens) {
+    const int32_t id = sampler.Sample(logits_, seen);
+    if (std::find(stops.begin(), stops.end(), id) != stops.end()) {
+      result.finish_reason = FinishReason::kStop;
+      break;
+    }
+    if (options.top_logprobs >= 0) {
+      result.logprobs.push_back(Sampler::Logprob(logits_, id, options.top_logprobs));
+    }
+    result.token_ids.push_back(id);
+    seen.push_back(id);
+    goes_on = give(stop.Push(detokenizer.Push(id)));
+    if (stop.stopped()) {
+      result.finish_reason = FinishReason::kStop;
+      return;
+    }
+    if (!goes_on) result.finish_reason = FinishReason::kCancelled;
+    if (state_.position() >= context()) break;  // no room for another position
+    // Also the last token is computed: the next turn finds it in the cache.
+    decoder_.Step(state_, id, logits_);
+    done_.push_back({id, Medium{}, 0});
+    ++result.timings.decode_tokens;
+  }
+  const std::string rest = stop.Push(detokenizer.Finish());
+  give(rest + stop.Finish());
+}
+
+GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
+                                        const GenerateOptions& options, const TextCallback& on_text,
+                                        const ProgressCallback& on_progress) {
+  DecideSampling(options.sampling, model_.generation);  // refuse bad options before any work
+  StopMatcher{options.stop};
+  if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
+  const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
+  CheckRoom(prompt);
+  GenerateResult result;
+  result.timings.load_ms = model_.load_ms;
+  result.prompt_token_ids = prompt.ids();
+  result.finish_reason = FinishReason::kCancelled;
+  if (!media_.Encode(prompt, on_progress, result.timings)) return result;
+  const size_t cached = ReuseWhatMatches(prompt);
+  result.timings.cached_tokens = static_cast<int64_t>(cached);
+  result.timings.prefill_tokens = static_cast<int64_t>(prompt.items.size() - cached);
+  Clock::time_point begin = Clock::now();
+  if (!PrefillRest(prompt, cached, on_progress)) return result;
+  result.timings.prefill_ms = MillisecondsSince(begin);
+  begin = Clock::now();
+  Decode(options, on_text, result);
+  result.timings.decode_ms = MillisecondsSince(begin);
+  return result;
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of generation: lay out, encode media, prefill what is new, then step, sample, stop,
+// text.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "engine/media_encoder.h"
+#include "engine/sampler.h"
+#include "model/decoder.h"
+
+namespace gemma3n {
+
+class SessionOfModel : public Session {
+ public:
+  // `engine` keeps the model alive.
+  SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& model, int64_t context);
+
+  GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
+                          const TextCallback& on_text,
+                          const ProgressCallback& on_progress) override;
+  int64_t context() const override { return state_.context_length(); }
+  int64_t position() const override { return state_.position(); }
+
+ private:
+  // A position that has been computed: what stood there.
+  struct Done {
+    int32_t id;
+    Medium medium;  // of a soft token
+    int64_t row;
+  };
+  void CheckRoom(const Prompt& prompt) const;
+  size_t ReuseWhatMatches(const Prompt& prompt);
+  bool PrefillRest(const Prompt& prompt, size_t from, const ProgressCallback& on_progress);
+  void Decode(const GenerateOptions& options, const TextCallback& on_text, GenerateResult& result);
+
+  std::shared_ptr<Engine> engine_;
+  LoadedModel& model_;
+  Decoder decoder_;
+  DecoderState state_;
+  MediaEncoder media_;
+  std::vector<Done> done_;  // one for each position of state_
+  std::vector<float> logits_;
+};
+
+// Options with the model's defaults filled in. Throws Error (kRequest) for values out of range.
+SamplerSettings DecideSampling(const SamplingOptions& options, const GenerationConfig& defaults);
+// Ids that an answer never holds: placeholders and marks of media.
+std::vector<int32_t> BannedIds(const ModelConfig& config);
+
+}  // namespace gemma3n
