@@ -5,23 +5,31 @@
 #include <cmath>
 
 namespace gemma3n {
+namespace {
+
+constexpr double kLongestGuess = 10;  // seconds
+
+}  // namespace
 
 Timeline ScanTimeline(Film& film, const Job& job) {
   const AVStream* track = film.video() != nullptr ? film.video() : film.audio();
   const bool video = film.video() != nullptr;
   Timeline timeline;
   bool have_origin = false;
-  double first = 0, end = 0, next = 0;
+  double first = 0, end = 0, last = 0, next = 0;
   const PacketPtr packet = NewPacket();
   while (film.Read(*packet)) {
     if (packet->stream_index != track->index) continue;
     double time = SecondsOf(packet->pts, track->time_base);
     if (!std::isfinite(time)) time = SecondsOf(packet->dts, track->time_base);
     if (!std::isfinite(time)) time = next;
-    const double length = std::max(0.0, SecondsOf(packet->duration, track->time_base));
+    double length = SecondsOf(packet->duration, track->time_base);
+    // Where packets do not say how long they last, as long as the one before.
+    if (!(length > 0)) length = std::clamp(time - last, 0.0, kLongestGuess);
+    last = time;
     next = time + length;
     if (video && (packet->flags & AV_PKT_FLAG_KEY) != 0) timeline.key_frames_s.push_back(time);
-    if (!have_origin) first = time, end = time;
+    if (!have_origin) first = time, end = next;
     have_origin = true;
     if (std::abs(time - first) > job.seconds) continue;  // a jump, or past what we look at
     timeline.origin_s = std::min(first, time);
