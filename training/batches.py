@@ -101,7 +101,7 @@ class Batches:
             _, question, answer = options[0] if self.rng.random() < 0.35 else \
                 options[self.rng.integers(len(options))]
             text = _IMAGE + question if self.rng.random() < 0.7 else question + _IMAGE
-            rows.append(self._conversation([text.strip() if text.startswith("W") else text, answer]))
+            rows.append(self._conversation([text, answer]))
         return {**self._pad(rows), "pixels": torch.from_numpy(np.stack(pixels)).float() / 255,
                 "corners": torch.tensor(corners), "digits": torch.tensor(digits)}
 

@@ -88,9 +88,13 @@ def learning_rate(step, done, peak):
 
 
 def parameter_groups(trainee):
-    decay = [p for p in trainee.parameters() if p.dim() >= 2]
-    rest = [p for p in trainee.parameters() if p.dim() < 2]
-    return [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+    """Vision, whose tower collapses at the others' rate, learns at a third of it; vectors do not decay."""
+    groups = {}
+    for name, parameter in trainee.named_parameters():
+        vision = "vision_tower" in name
+        groups.setdefault((vision, parameter.dim() >= 2), []).append(parameter)
+    return [{"params": parameters, "weight_decay": 0.05 if matrix and not vision else 0.0,
+             "scale": 0.3 if vision else 1.0} for (vision, matrix), parameters in groups.items()]
 
 
 @torch.no_grad()
@@ -107,19 +111,28 @@ def main():
     parser.add_argument("--minutes", type=float, default=1e9, help="end the schedule by then")
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--vision", type=pathlib.Path, help="a tower from pretrain_vision.py")
+    parser.add_argument("--init", type=pathlib.Path, help="go on from this checkpoint's weights")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
     source = Batches(options.data, options.seed)
     trainee = Trainee(len(source.letters))
+    if options.init:
+        trainee.model.load_state_dict(torch.load(options.init)["model"])
+    if options.vision:
+        parts = torch.load(options.vision)
+        trainee.model.model.vision_tower.load_state_dict(parts["tower"])
+        trainee.corner.load_state_dict(parts["corner"])
+        trainee.digit.load_state_dict(parts["digit"])
     optimizer = torch.optim.AdamW(parameter_groups(trainee), betas=(0.9, 0.95), eps=1e-8)
     print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
     average, smooth, began = {}, {}, time.time()
     for step, batches in enumerate(prefetch(source)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, done, options.rate)
-        trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.2))
+            group["lr"] = learning_rate(step, done, options.rate) * group["scale"]
+        trainee.set_sparsity(0.95 if options.init else 0.5 + 0.45 * min(1.0, done / 0.2))
         optimizer.zero_grad(set_to_none=True)
         losses = run_step(trainee, batches, step, rng)
         nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)

@@ -163,8 +163,7 @@ TextConfig TextConfig::Parse(const JsonValue& text) {
   return config;
 }
 
-ModelConfig ModelConfig::Load(const Checkpoint& checkpoint) {
-  const JsonValue& root = checkpoint.config();
+ModelConfig ModelConfig::Parse(const JsonValue& root) {
   const std::string type = root["model_type"].StringOr("");
   const bool whole = root["text_config"].IsObject();
   if (type != "gemma3n" && type != "gemma3n_text") {

@@ -68,7 +68,9 @@ struct ModelConfig {
   std::vector<int32_t> eos_token_ids;
   int32_t bos_token_id, pad_token_id;
 
-  static ModelConfig Load(const Checkpoint& checkpoint);
+  static ModelConfig Load(const Checkpoint& checkpoint) { return Parse(checkpoint.config()); }
+  // `root` is a config.json.
+  static ModelConfig Parse(const JsonValue& root);
 };
 
 // generation_config.json: how the model's makers want it sampled.

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making models: a complete checkpoint of random weights, for tests and measurements.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "gemma3n/content.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+
+struct SynthOptions {
+  std::string like = "tiny";  // "e2b", "e4b", "tiny", or the path of a config.json
+  uint64_t seed = 0;
+  std::string dtype = "bf16";            // "bf16", "f16", "f32"
+  std::filesystem::path tokenizer;       // a tokenizer.json to copy; empty: a small one is written
+  std::filesystem::path out;             // directory; files that are there are replaced
+  uint64_t shard_bytes = 5'000'000'000;  // a larger model is split
+};
+
+// Writes the checkpoint in Hugging Face form: the same bytes for the same options on every machine.
+// Returns false when the callback cancelled; nothing that looks complete is then left behind.
+// Throws Error (kUsage, kModel, kResources).
+bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress = nullptr);
+
+}  // namespace gemma3n

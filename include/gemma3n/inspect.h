@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model directory holds.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gemma3n/content.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+
+struct LayerReport {
+  bool sliding;
+  int64_t intermediate_size;
+  double sparsity;  // 0: dense
+  int kv_source;    // the layer whose keys and values it reads; itself where it has its own
+};
+
+struct ModelReport {
+  std::string kind;  // "Gemma 3n E2B", "Gemma 3n E4B", or "a Gemma 3n of another size"
+  std::string dtypes;
+  int64_t vocab_size, hidden_size, num_attention_heads, num_key_value_heads, head_dim;
+  int64_t sliding_window, max_context;
+  bool sees, hears;
+  std::vector<LayerReport> layers;
+
+  // Parameters by part.
+  int64_t core = 0;  // the decoder's layers and projections, without dead weights
+  int64_t token_embedding = 0;
+  int64_t per_layer_embedding = 0;  // read by rows, never resident as a whole
+  int64_t dead = 0;                 // keys and values of layers that share others'
+  int64_t vision = 0, audio = 0, embedders = 0;
+  int64_t total = 0;
+
+  int64_t file_bytes = 0;          // of all tensors
+  int64_t resident_bytes = 0;      // weights that a text answer touches
+  int64_t cache_bytes_per_1k = 0;  // keys and values of 1024 positions
+
+  // Empty where all is as it should be.
+  std::vector<std::string> missing, surplus, misshapen, not_finite;
+};
+
+// Reads the headers; with `read_all` also every value, to find NaN and infinities. Throws Error
+// (kModel) when there is nothing to report on.
+ModelReport Inspect(const std::filesystem::path& model, bool read_all,
+                    const ProgressCallback& on_progress = nullptr);
+
+}  // namespace gemma3n

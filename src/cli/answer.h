@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// One answer on the terminal: streamed as it comes, or as one JSON object.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+
+namespace gemma3n::cli {
+
+// Generates and prints. Ctrl-C ends the answer, not the process.
+GenerateResult Answer(Session& session, const std::vector<Turn>& turns,
+                      const GenerateOptions& options, const OutputArgs& output);
+
+// "text", "token_ids", "prompt_token_ids", "finish_reason", "timings", and "logprobs" where there
+// are any.
+std::string ResultAsJson(const GenerateResult& result);
+// One line: pictures, prompt and answer with their speeds.
+std::string StatsLine(const Timings& timings);
+
+}  // namespace gemma3n::cli

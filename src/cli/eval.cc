@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// `gemma3n eval`: prompts with media and expected answers out of a JSONL file, answered greedily
+// and counted by task.
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n::cli {
+namespace {
+
+constexpr char kHelp[] = R"(Each line of FILE is an object:
+  {"id": "s1", "task": "speech", "prompt": "Transcribe ...", "audio": ["s1.wav"],
+   "answer": "turn on the light", "match": "exact"}
+with lists "images", "audio", "videos" of paths beside FILE, an optional "system", and "match" one of
+exact (the default; white space around it does not count), contains, or wer (word error rate: the
+table shows its mean, and an item counts as right when it is 0).
+
+Example:
+  gemma3n eval -m models/nano models/nano/eval/eval.jsonl --out answers.jsonl
+)";
+
+struct EvalArgs {
+  ModelArgs model;
+  OutputArgs output;
+  GenerateArgs generate;
+  MediaArgs media;
+  std::string file, out;
+  int64_t limit = 0;
+  bool without_media = false;
+};
+
+struct Item {
+  std::string id, task, prompt, system, answer, match;
+  std::vector<std::string> images, audio, videos;
+};
+
+struct Score {
+  int64_t items = 0, right = 0;
+  double word_errors = 0;  // sum of the items' rates, where match is wer
+  bool has_word_errors = false;
+};
+
+std::string Trim(const std::string& text) {
+  const auto space = [](unsigned char c) { return std::isspace(c) != 0; };
+  auto begin = std::find_if_not(text.begin(), text.end(), space);
+  auto end = std::find_if_not(text.rbegin(), text.rend(), space).base();
+  return begin < end ? std::string(begin, end) : std::string();
+}
+
+std::vector<std::string> Words(const std::string& text) {
+  std::vector<std::string> words;
+  std::string word;
+  for (char c : text + " ") {
+    if (std::isspace(static_cast<unsigned char>(c))) {
+      if (!word.empty()) words.push_back(word);
+      word.clear();
+    } else {
+      word += c;
+    }
+  }
+  return words;
+}
+
+// Least number of words to insert, delete or replace, by the number of expected words.
+double WordErrorRate(const std::string& expected, const std::string& found) {
+  const std::vector<std::string> a = Words(expected), b = Words(found);
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return static_cast<double>(row.back()) / static_cast<double>(std::max<size_t>(a.size(), 1));
+}
+
+std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
+  std::ifstream file(path);
+  if (!file) throw Error(ErrorKind::kUsage, path + ": cannot be read");
+  std::vector<Item> items;
+  int64_t number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.empty()) continue;
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    try {
+      Item item;
+      item.prompt = json.at("prompt").get<std::string>();
+      item.answer = json.at("answer").get<std::string>();
+      item.id = json.value("id", std::to_string(number));
+      item.task = json.value("task", std::string("all"));
+      item.system = json.value("system", std::string());
+      item.match = json.value("match", std::string("exact"));
+      item.images = json.value("images", item.images);
+      item.audio = json.value("audio", item.audio);
+      item.videos = json.value("videos", item.videos);
+      if (item.match != "exact" && item.match != "contains" && item.match != "wer") {
+        throw Error(ErrorKind::kUsage, path + ":" + std::to_string(number) +
+                                           ": match: expected exact, contains or wer, found " +
+                                           item.match);
+      }
+      items.push_back(std::move(item));
+    } catch (const nlohmann::json::exception&) {
+      throw Error(ErrorKind::kUsage, path + ":" + std::to_string(number) +
+                                         ": expected an object with prompt, answer and lists of "
+                                         "files");
+    }
+    if (limit > 0 && static_cast<int64_t>(items.size()) >= limit) break;
+  }
+  return items;
+}
+
+std::vector<Turn> TurnsOf(const Item& item, const EvalArgs& args) {
+  const std::filesystem::path base = std::filesystem::path(args.file).parent_path();
+  MediaArgs media = args.media;
+  if (!args.without_media) {
+    for (const std::string& name : item.images) media.images.push_back(base / name);
+    for (const std::string& name : item.audio) media.audio.push_back(base / name);
+    for (const std::string& name : item.videos) media.videos.push_back(base / name);
+  }
+  std::vector<Turn> turns;
+  if (!item.system.empty()) turns.push_back({Role::kSystem, {Part(item.system)}});
+  turns.push_back({Role::kUser, media.Load()});
+  turns.back().parts.push_back(Part(item.prompt));
+  return turns;
+}
+
+bool Count(const Item& item, const std::string& text, Score& score) {
+  bool right = false;
+  const std::string expected = Trim(item.answer), found = Trim(text);
+  if (item.match == "contains") {
+    right = found.find(expected) != std::string::npos;
+  } else if (item.match == "wer") {
+    const double rate = WordErrorRate(expected, found);
+    score.word_errors += rate;
+    score.has_word_errors = true;
+    right = rate == 0;
+  } else {
+    right = found == expected;
+  }
+  ++score.items;
+  score.right += right;
+  return right;
+}
+
+void PrintTable(const std::map<std::string, Score>& scores, bool json) {
+  if (json) {
+    nlohmann::ordered_json object;
+    for (const auto& [task, score] : scores) {
+      object[task] = {{"items", score.items}, {"right", score.right}};
+      if (score.has_word_errors) {
+        object[task]["wer"] = score.word_errors / static_cast<double>(score.items);
+      }
+    }
+    std::printf("%s\n", object.dump().c_str());
+    return;
+  }
+  for (const auto& [task, score] : scores) {
+    std::printf("%-20s %5lld / %5lld  %5.1f %%", task.c_str(), static_cast<long long>(score.right),
+                static_cast<long long>(score.items),
+                100.0 * static_cast<double>(score.right) / static_cast<double>(score.items));
+    if (score.has_word_errors) {
+      std::printf("  word errors %5.1f %%",
+                  100.0 * score.word_errors / static_cast<double>(score.items));
+    }
+    std::printf("\n");
+  }
+}
+
+int Eval(EvalArgs& args) {
+  args.generate.Finish();
+  if (!args.generate.options.sampling.temperature) args.generate.options.sampling.temperature = 0;
+  const std::vector<Item> items = ReadItems(args.file, args.limit);
+  const auto engine = args.model.Load(args.output.quiet);
+  const auto session = engine->NewSession(args.model.context);
+  std::map<std::string, Score> scores;
+  std::string answers;
+  ProgressBar bar(!args.output.quiet);
+  for (size_t i = 0; i < items.size() && !Interrupted(); ++i) {
+    bar.Show({"answering", static_cast<int64_t>(i), static_cast<int64_t>(items.size())});
+    const GenerateResult result =
+        session->Generate(TurnsOf(items[i], args), args.generate.options,
+                          [](const std::string&) { return !Interrupted(); });
+    if (Interrupted()) break;
+    const bool right = Count(items[i], result.text, scores[items[i].task]);
+    const nlohmann::ordered_json line = {
+        {"id", items[i].id}, {"text", result.text}, {"right", right}};
+    answers += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  }
+  bar.Clear();
+  PrintTable(scores, args.output.json);
+  if (!args.out.empty()) {
+    std::ofstream file(args.out + ".part", std::ios::binary);
+    file << answers;
+    file.close();
+    if (!file) throw Error(ErrorKind::kResources, args.out + ": cannot be written");
+    std::filesystem::rename(args.out + ".part", args.out);
+  }
+  return Interrupted() ? 130 : 0;
+}
+
+}  // namespace
+
+void AddEval(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("eval", "Score answers against a file of expected ones");
+  auto args = std::make_shared<EvalArgs>();
+  args->model.Add(*command);
+  args->generate.Add(*command);
+  args->media.Add(*command);
+  args->output.Add(*command);
+  command->add_option("file", args->file, "JSONL of prompts, media and answers")->required();
+  command->add_option("--out", args->out, "Write every answer here, as JSONL");
+  command->add_option("--limit", args->limit, "Only the first N items");
+  command->add_flag("--without-media", args->without_media,
+                    "Leave media out: what chance looks like");
+  command->footer(kHelp);
+  command->callback([args, &exit_code] { exit_code = Eval(*args); });
+}
+
+}  // namespace gemma3n::cli

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands for looking inside: `tokenize`, `logits`, `dump`.
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n::cli {
+namespace {
+
+std::vector<int32_t> ParseIds(const std::string& text) {
+  std::vector<int32_t> ids;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  while (at < end) {
+    int32_t id = 0;
+    const auto [next, error] = std::from_chars(at, end, id);
+    if (error != std::errc() || (next < end && *next != ',')) {
+      throw Error(ErrorKind::kUsage, "--ids: expected numbers separated by commas, found '" +
+                                         text.substr(0, 60) + "'");
+    }
+    ids.push_back(id);
+    at = next + 1;
+  }
+  return ids;
+}
+
+struct TokenizeArgs {
+  ModelArgs model;
+  std::vector<std::string> words;
+  bool control = false, bos = false, pieces = false, lines = false;
+  std::string decode;
+};
+
+// One JSON string a line in, one JSON list of ids a line out.
+void TokenizeLines(const Engine& engine, const TokenizeArgs& args) {
+  for (std::string line; std::getline(std::cin, line);) {
+    const auto text = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!text.is_string()) {
+      throw Error(ErrorKind::kUsage, "--lines: expected a JSON string on each line");
+    }
+    const std::vector<int32_t> ids =
+        engine.Tokenize(text.get<std::string>(), args.control, args.bos);
+    std::cout << nlohmann::json(ids).dump() << "\n";
+  }
+}
+
+int Tokenize(const TokenizeArgs& args) {
+  const auto engine = args.model.Load(/*quiet=*/true);
+  if (args.lines) {
+    TokenizeLines(*engine, args);
+    return 0;
+  }
+  if (!args.decode.empty()) {
+    std::cout << engine->Detokenize(ParseIds(args.decode), /*skip_control_tokens=*/false) << "\n";
+    return 0;
+  }
+  std::string text;
+  for (const std::string& word : args.words) text += (text.empty() ? "" : " ") + word;
+  if (args.words.empty() || text == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  }
+  const std::vector<int32_t> ids = engine->Tokenize(text, args.control, args.bos);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (args.pieces) {
+      const nlohmann::json piece = engine->Piece(ids[i]);
+      std::cout << ids[i] << "\t"
+                << piece.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+    } else {
+      std::cout << (i ? "," : "") << ids[i];
+    }
+  }
+  if (!args.pieces) std::cout << "\n";
+  return 0;
+}
+
+}  // namespace
+
+void AddTokenize(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("tokenize", "Text to token ids, and back");
+  auto args = std::make_shared<TokenizeArgs>();
+  args->model.Add(*command);
+  command->add_option("text", args->words, "Text; none or -: standard input");
+  command->add_flag("--control", args->control, "Parse control tokens such as <start_of_turn>");
+  command->add_flag("--bos", args->bos, "Begin with <bos>");
+  command->add_flag("--pieces", args->pieces, "One line a token, with its piece");
+  command->add_flag("--lines", args->lines, "JSON strings in, lists of ids out, line by line");
+  command->add_option("--decode", args->decode, "Ids separated by commas: print their text");
+  command->footer(
+      "Examples:\n  gemma3n tokenize -m DIR --pieces \"Hello, world\"\n"
+      "  gemma3n tokenize -m DIR --decode 2,105,2364\n");
+  command->callback([args, &exit_code] { exit_code = Tokenize(*args); });
+}
+
+void AddLogits(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("logits", "Logits of every position of a list of ids");
+  struct Args {
+    ModelArgs model;
+    std::string ids, out;
+  };
+  auto args = std::make_shared<Args>();
+  args->model.Add(*command);
+  command->add_option("--ids", args->ids, "Token ids separated by commas, or @FILE")->required();
+  command->add_option("--out", args->out, "Written as .npy: [ids, vocabulary] float32")->required();
+  command->footer("Example:\n  gemma3n logits -m DIR --ids 2,105,2364,107 --out logits.npy\n");
+  command->callback([args, &exit_code] {
+    const std::vector<int32_t> ids = ParseIds(TextOrFile(args->ids));
+    args->model.Load(/*quiet=*/true)->WriteLogits(ids, args->out);
+    exit_code = 0;
+  });
+}
+
+void AddDump(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("dump", "Every intermediate value of one prompt, as .npy files");
+  struct Args {
+    ModelArgs model;
+    GenerateArgs generate;
+    MediaArgs media;
+    std::string prompt, out;
+  };
+  auto args = std::make_shared<Args>();
+  args->model.Add(*command);
+  args->generate.Add(*command);
+  args->media.Add(*command);
+  command->add_option("prompt", args->prompt, "Text of the user's turn, or @FILE");
+  command->add_option("--out", args->out, "Directory for the files")->required();
+  command->footer(
+      "Example:\n  gemma3n dump -m DIR --image cat.png \"What is this?\" --out values/\n");
+  command->callback([args, &exit_code] {
+    args->generate.Finish();
+    Turn turn{Role::kUser, args->media.Load()};
+    if (!args->prompt.empty()) turn.parts.push_back(Part(TextOrFile(args->prompt)));
+    std::vector<Turn> turns;
+    if (!args->generate.system.empty()) {
+      turns.push_back({Role::kSystem, {Part(args->generate.system)}});
+    }
+    turns.push_back(turn);
+    args->model.Load(/*quiet=*/true)->Dump(turns, args->generate.options, args->out);
+    exit_code = 0;
+  });
+}
+
+}  // namespace gemma3n::cli

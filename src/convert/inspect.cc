@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gemma3n/inspect.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "checkpoint/checkpoint.h"
+#include "convert/tensor_list.h"
+#include "model/config.h"
+
+namespace gemma3n {
+namespace {
+
+// Parameters of the released models' cores: what Google calls their effective size.
+constexpr int64_t kE2bCore = 1905495648;
+constexpr int64_t kE4bCore = 3980491248;
+constexpr int64_t kCheckedElements = 1 << 20;  // between two reports of progress
+
+bool Contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+void CountParameters(const TensorEntry& entry, int64_t count, ModelReport& report) {
+  report.total += count;
+  if (entry.need == TensorEntry::Need::kDead) {
+    report.dead += count;
+  } else if (Contains(entry.name, ".vision_tower.")) {
+    report.vision += count;
+  } else if (Contains(entry.name, ".audio_tower.")) {
+    report.audio += count;
+  } else if (Contains(entry.name, ".embed_vision.") || Contains(entry.name, ".embed_audio.")) {
+    report.embedders += count;
+  } else if (Contains(entry.name, "embed_tokens_per_layer")) {
+    report.per_layer_embedding += count;
+  } else if (Contains(entry.name, "embed_tokens.")) {
+    report.token_embedding += count;
+  } else {
+    report.core += count;
+  }
+}
+
+template <class T>
+bool AllFinite(const TensorView& view, int64_t begin, int64_t end) {
+  const T* values = view.as<T>();
+  return std::all_of(values + begin, values + end,
+                     [](T value) { return std::isfinite(ToFloat(value)); });
+}
+
+bool AllFinite(const TensorView& view, int64_t begin, int64_t end) {
+  switch (view.dtype) {
+    case DType::kF32:
+      return AllFinite<float>(view, begin, end);
+    case DType::kBF16:
+      return AllFinite<Bf16>(view, begin, end);
+    case DType::kF16:
+      return AllFinite<F16>(view, begin, end);
+    case DType::kI32:
+      return true;
+  }
+  return true;
+}
+
+void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
+             ModelReport& report) {
+  int64_t total = 0, done = 0;
+  for (const std::string& name : checkpoint.Names()) {
+    total += checkpoint.Find(name).shape.NumElements();
+  }
+  for (const std::string& name : checkpoint.Names()) {
+    const TensorView view = checkpoint.Find(name);
+    const int64_t elements = view.shape.NumElements();
+    bool finite = true;
+    for (int64_t begin = 0; begin < elements; begin += kCheckedElements) {
+      const int64_t end = std::min(elements, begin + kCheckedElements);
+      finite = finite && AllFinite(view, begin, end);
+      done += end - begin;
+      if (on_progress && !on_progress({"reading weights", done, total})) return;
+    }
+    if (!finite) report.not_finite.push_back(name);
+  }
+}
+
+void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
+  std::set<std::string> listed, dtypes;
+  const auto count = [&](const TensorEntry& entry, const TensorView& view) {
+    CountParameters(entry, view.shape.NumElements(), report);
+    report.file_bytes += static_cast<int64_t>(view.bytes());
+    dtypes.insert(DTypeName(view.dtype));
+  };
+  for (const TensorEntry& entry : ListTensors(checkpoint.config())) {
+    listed.insert(entry.name);
+    const TensorView view = checkpoint.Find(entry.name);
+    if (view.empty()) {
+      if (entry.need == TensorEntry::Need::kRequired) {
+        report.missing.push_back(entry.name + " " + entry.shape.ToString());
+      }
+      continue;
+    }
+    if (!(view.shape == entry.shape)) {
+      report.misshapen.push_back(entry.name + ": expected " + entry.shape.ToString() + ", found " +
+                                 view.shape.ToString());
+    }
+    count(entry, view);
+  }
+  for (const std::string& name : checkpoint.Names()) {
+    if (!listed.count(name)) report.surplus.push_back(name);
+  }
+  for (const std::string& dtype : dtypes) {
+    report.dtypes += (report.dtypes.empty() ? "" : ", ") + dtype;
+  }
+}
+
+void EstimateMemory(const TextConfig& text, ModelReport& report) {
+  const int64_t parameters = std::max<int64_t>(report.total, 1);
+  const double bytes_each =
+      static_cast<double>(report.file_bytes) / static_cast<double>(parameters);
+  report.resident_bytes =
+      static_cast<int64_t>(static_cast<double>(report.core + report.token_embedding) * bytes_each);
+  for (int64_t layer = 0; layer < text.num_hidden_layers; ++layer) {
+    if (text.shares_kv(layer)) continue;
+    const int64_t positions =
+        text.is_sliding(layer) ? std::min<int64_t>(1024, text.sliding_window) : 1024;
+    report.cache_bytes_per_1k += positions * 2 * text.num_key_value_heads * text.head_dim * 4;
+  }
+}
+
+}  // namespace
+
+ModelReport Inspect(const std::filesystem::path& model, bool read_all,
+                    const ProgressCallback& on_progress) {
+  const auto checkpoint = Checkpoint::Load(model);
+  const ModelConfig config = ModelConfig::Load(*checkpoint);
+  const TextConfig& text = config.text;
+  ModelReport report{};
+  report.vocab_size = text.vocab_size;
+  report.hidden_size = text.hidden_size;
+  report.num_attention_heads = text.num_attention_heads;
+  report.num_key_value_heads = text.num_key_value_heads;
+  report.head_dim = text.head_dim;
+  report.sliding_window = text.sliding_window;
+  report.max_context = text.max_position_embeddings;
+  for (int layer = 0; layer < text.num_hidden_layers; ++layer) {
+    const size_t i = static_cast<size_t>(layer);
+    report.layers.push_back({text.is_sliding(layer), text.intermediate_size[i],
+                             text.activation_sparsity_pattern[i], text.kv_source_layer(layer)});
+  }
+  CompareTensors(*checkpoint, report);
+  report.sees = report.vision > 0;
+  report.hears = report.audio > 0;
+  report.kind = report.core == kE2bCore   ? "Gemma 3n E2B"
+                : report.core == kE4bCore ? "Gemma 3n E4B"
+                                          : "a Gemma 3n of another size";
+  EstimateMemory(text, report);
+  if (read_all) ReadAll(*checkpoint, on_progress, report);
+  return report;
+}
+
+}  // namespace gemma3n

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// A complete random checkpoint, written tensor by tensor: memory stays at one piece of a tensor for
+// each thread, however large the model.
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/thread_pool.h"
+#include "convert/presets.h"
+#include "convert/random_weights.h"
+#include "convert/safetensors_writer.h"
+#include "convert/tensor_list.h"
+#include "gemma3n/convert.h"
+
+namespace gemma3n {
+namespace {
+
+constexpr uint64_t kPieceElements = 1 << 20;
+constexpr uint64_t kPiecesAtOnce = 8;
+
+DType ParseDType(const std::string& name) {
+  if (name == "bf16") return DType::kBF16;
+  if (name == "f16") return DType::kF16;
+  if (name == "f32") return DType::kF32;
+  throw Error(ErrorKind::kUsage, "dtype: expected bf16, f16 or f32, found " + name);
+}
+
+void WriteText(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path temporary = path.string() + ".part";
+  std::ofstream file(temporary, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) throw Error(ErrorKind::kResources, path.string() + ": cannot be written");
+  std::filesystem::rename(temporary, path);
+}
+
+void CopyFile(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, error);
+  if (error)
+    throw Error(ErrorKind::kUsage, from.string() + ": cannot be copied: " + error.message());
+}
+
+void WriteSideFiles(const SynthOptions& options, const std::string& config_text,
+                    const JsonValue& config) {
+  const std::filesystem::path& out = options.out;
+  WriteText(out / "generation_config.json", PresetGenerationConfig(config));
+  WriteText(out / "preprocessor_config.json", PresetPreprocessorConfig(config));
+  WriteText(out / "processor_config.json", PresetProcessorConfig(config));
+  WriteText(out / "chat_template.jinja", PresetChatTemplate());
+  if (options.tokenizer.empty()) {
+    WriteText(out / "tokenizer.json", PresetTokenizer(config));
+  } else {
+    CopyFile(options.tokenizer, out / "tokenizer.json");
+  }
+  const std::filesystem::path beside = options.tokenizer.parent_path() / "tokenizer_config.json";
+  if (!options.tokenizer.empty() && std::filesystem::exists(beside)) {
+    CopyFile(beside, out / "tokenizer_config.json");
+  } else {
+    WriteText(out / "tokenizer_config.json", PresetTokenizerConfig());
+  }
+  WriteText(out / "config.json", config_text);
+}
+
+template <class T>
+void Narrow(std::span<const float> values, std::byte* out) {
+  T* typed = reinterpret_cast<T*>(out);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if constexpr (std::is_same_v<T, Bf16>) {
+      typed[i] = ToBf16(values[i]);
+    } else if constexpr (std::is_same_v<T, F16>) {
+      typed[i] = ToF16(values[i]);
+    } else {
+      typed[i] = values[i];
+    }
+  }
+}
+
+// Fills and writes tensors; counts what is done.
+class Generator {
+ public:
+  Generator(uint64_t seed, uint64_t total_bytes, const ProgressCallback& on_progress)
+      : seed_(seed), total_(total_bytes), on_progress_(on_progress) {}
+
+  // False when the callback cancelled.
+  bool Write(const PlannedTensor& tensor, SafetensorsWriter& writer) {
+    const RandomWeights weights(seed_, tensor.name, tensor.shape);
+    const uint64_t elements = static_cast<uint64_t>(tensor.shape.NumElements());
+    const size_t size = ElementSize(tensor.dtype);
+    for (uint64_t begin = 0; begin < elements; begin += kPiecesAtOnce * kPieceElements) {
+      const uint64_t count = std::min(elements - begin, kPiecesAtOnce * kPieceElements);
+      bytes_.resize(count * size);
+      pool_.ParallelFor((count + kPieceElements - 1) / kPieceElements, [&](size_t piece) {
+        const uint64_t first = piece * kPieceElements;
+        thread_local std::vector<float> values;
+        values.resize(std::min(kPieceElements, count - first));
+        weights.Fill(begin + first, values);
+        std::byte* out = bytes_.data() + first * size;
+        if (tensor.dtype == DType::kBF16)
+          Narrow<Bf16>(values, out);
+        else if (tensor.dtype == DType::kF16)
+          Narrow<F16>(values, out);
+        else
+          Narrow<float>(values, out);
+      });
+      writer.Write(bytes_);
+      done_ += bytes_.size();
+      if (on_progress_ && !on_progress_({"writing weights", static_cast<int64_t>(done_),
+                                         static_cast<int64_t>(total_)})) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  uint64_t seed_, total_, done_ = 0;
+  const ProgressCallback& on_progress_;
+  ThreadPool pool_;
+  std::vector<std::byte> bytes_;
+};
+
+// Tensors in order of their names, cut into files of at most `most` bytes where one allows it.
+std::vector<std::vector<PlannedTensor>> PlanShards(std::vector<PlannedTensor> tensors,
+                                                   uint64_t most) {
+  std::vector<std::vector<PlannedTensor>> shards(1);
+  uint64_t bytes = 0;
+  for (PlannedTensor& tensor : tensors) {
+    if (!shards.back().empty() && bytes + tensor.bytes() > most) {
+      shards.emplace_back();
+      bytes = 0;
+    }
+    bytes += tensor.bytes();
+    shards.back().push_back(std::move(tensor));
+  }
+  return shards;
+}
+
+std::string ShardName(size_t index, size_t count) {
+  if (count == 1) return "model.safetensors";
+  char name[64];
+  std::snprintf(name, sizeof(name), "model-%05zu-of-%05zu.safetensors", index + 1, count);
+  return name;
+}
+
+void RemoveOldWeights(const std::filesystem::path& directory) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const std::string name = entry.path().filename();
+    if (name.rfind("model", 0) == 0 && name.find(".safetensors") != std::string::npos) {
+      std::filesystem::remove(entry.path());
+    }
+  }
+}
+
+}  // namespace
+
+bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress) {
+  const DType dtype = ParseDType(options.dtype);
+  std::string config_text = PresetConfig(options.like);
+  if (config_text.empty()) config_text = JsonValue::Load(options.like).Dump() + "\n";
+  const JsonValue config = JsonValue::Parse(config_text, options.like);
+  std::vector<PlannedTensor> tensors;
+  uint64_t total = 0;
+  for (const TensorEntry& entry : ListTensors(config)) {
+    if (entry.need == TensorEntry::Need::kDead) continue;
+    tensors.push_back({entry.name, dtype, entry.shape});
+    total += tensors.back().bytes();
+  }
+  std::sort(tensors.begin(), tensors.end(),
+            [](const PlannedTensor& a, const PlannedTensor& b) { return a.name < b.name; });
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) throw Error(ErrorKind::kResources, options.out.string() + ": " + error.message());
+  // The config comes last: a directory without it is no model.
+  std::filesystem::remove(options.out / "config.json");
+  RemoveOldWeights(options.out);
+  const auto shards = PlanShards(std::move(tensors), options.shard_bytes);
+  Generator generator(options.seed, total, on_progress);
+  nlohmann::ordered_json weight_map;
+  for (size_t i = 0; i < shards.size(); ++i) {
+    const std::string name = ShardName(i, shards.size());
+    SafetensorsWriter writer(options.out / name, shards[i]);
+    for (const PlannedTensor& tensor : shards[i]) {
+      if (!generator.Write(tensor, writer)) return false;
+      weight_map[tensor.name] = name;
+    }
+    writer.Finish();
+  }
+  if (shards.size() > 1) {
+    const nlohmann::ordered_json index = {{"metadata", {{"total_size", total}}},
+                                          {"weight_map", weight_map}};
+    WriteText(options.out / "model.safetensors.index.json", index.dump(2) + "\n");
+  }
+  WriteSideFiles(options, config_text, config);
+  return true;
+}
+
+}  // namespace gemma3n

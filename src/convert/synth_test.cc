@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <iterator>
+
+#include "checkpoint/checkpoint.h"
+#include "convert/random_weights.h"
+#include "gemma3n/convert.h"
+#include "gemma3n/inspect.h"
+
+namespace gemma3n {
+namespace {
+
+using testing::IsEmpty;
+
+std::filesystem::path Directory(const char* name) {
+  return std::filesystem::path(testing::TempDir()) / name;
+}
+
+std::string Bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// FNV-1a of a file, so that a test can hold bytes fast that must never change.
+uint64_t Fingerprint(const std::filesystem::path& path) {
+  uint64_t hash = 0xCBF29CE484222325u;
+  for (char c : Bytes(path)) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001B3u;
+  return hash;
+}
+
+TEST(RandomWeights, PartsAgreeWithTheWhole) {
+  const RandomWeights weights(3, "a.weight", Shape({100, 64}));
+  std::vector<float> whole(6400), part(100);
+  weights.Fill(0, whole);
+  weights.Fill(1234, part);
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 1234));
+  double squares = 0;
+  for (float value : whole) squares += double{value} * value;
+  EXPECT_NEAR(std::sqrt(squares / 6400), 1.0 / 8, 0.005);
+}
+
+TEST(Synth, SameSeedSameBytes) {
+  for (const char* name : {"one", "two"}) {
+    ASSERT_TRUE(Synthesize({.like = "tiny", .seed = 5, .out = Directory(name)}));
+  }
+  ASSERT_TRUE(Synthesize({.like = "tiny", .seed = 6, .out = Directory("other")}));
+  const std::string one = Bytes(Directory("one") / "model.safetensors");
+  EXPECT_TRUE(one == Bytes(Directory("two") / "model.safetensors"));
+  EXPECT_FALSE(one == Bytes(Directory("other") / "model.safetensors"));
+  // The same on every machine: the goldens of the reference stand on it.
+  EXPECT_EQ(Fingerprint(Directory("one") / "model.safetensors"), 947302506145678666u);
+}
+
+TEST(Synth, ShardsHoldTheSameTensors) {
+  ASSERT_TRUE(Synthesize({.like = "tiny", .seed = 5, .dtype = "f32", .out = Directory("single")}));
+  ASSERT_TRUE(Synthesize({.like = "tiny",
+                          .seed = 5,
+                          .dtype = "f32",
+                          .out = Directory("shards"),
+                          .shard_bytes = 1'000'000}));
+  const auto single = Checkpoint::Load(Directory("single"));
+  const auto shards = Checkpoint::Load(Directory("shards"));
+  EXPECT_EQ(single->Names(), shards->Names());
+  for (const std::string& name : single->Names()) {
+    EXPECT_EQ(ToFloatVector(single->Find(name)), ToFloatVector(shards->Find(name)));
+  }
+}
+
+TEST(Synth, CancelLeavesNoModel) {
+  EXPECT_FALSE(Synthesize({.like = "tiny", .out = Directory("cancelled")},
+                          [](const Progress&) { return false; }));
+  EXPECT_FALSE(std::filesystem::exists(Directory("cancelled") / "config.json"));
+  EXPECT_FALSE(std::filesystem::exists(Directory("cancelled") / "model.safetensors"));
+}
+
+TEST(Inspect, TinyIsComplete) {
+  ASSERT_TRUE(Synthesize({.like = "tiny", .out = Directory("inspected")}));
+  const ModelReport report = Inspect(Directory("inspected"), /*read_all=*/true);
+  EXPECT_THAT(report.missing, IsEmpty());
+  EXPECT_THAT(report.surplus, IsEmpty());
+  EXPECT_THAT(report.misshapen, IsEmpty());
+  EXPECT_THAT(report.not_finite, IsEmpty());
+  EXPECT_TRUE(report.sees && report.hears);
+  EXPECT_EQ(report.layers.size(), 10u);
+  EXPECT_EQ(report.layers[7].kv_source, 3);
+  EXPECT_EQ(report.layers[9].kv_source, 4);
+  EXPECT_EQ(report.kind, "a Gemma 3n of another size");
+}
+
+TEST(Inspect, hostile_M07_FindsWhatIsNotANumber) {
+  const auto directory = Directory("broken");
+  ASSERT_TRUE(Synthesize({.like = "tiny", .dtype = "f32", .out = directory}));
+  std::string bytes = Bytes(directory / "model.safetensors");
+  const float infinity = INFINITY;
+  bytes.replace(bytes.size() - 4, 4, reinterpret_cast<const char*>(&infinity), 4);
+  std::ofstream(directory / "model.safetensors", std::ios::binary) << bytes;
+  EXPECT_EQ(Inspect(directory, /*read_all=*/true).not_finite.size(), 1u);
+  EXPECT_THAT(Inspect(directory, /*read_all=*/false).not_finite, IsEmpty());
+}
+
+TEST(Synth, BadOptionsAreErrors) {
+  EXPECT_THROW(Synthesize({.like = "tiny", .dtype = "q4", .out = Directory("x")}), Error);
+  EXPECT_THROW(Synthesize({.like = "/nonexistent/config.json", .out = Directory("x")}), Error);
+  EXPECT_THROW(Synthesize({.like = "tiny", .out = "/proc/nowhere"}), Error);
+}
+
+}  // namespace
+}  // namespace gemma3n
