@@ -357,3 +357,104 @@ def test_odd_rates_and_lengths_equal_librosa(tmp_path):
             soundfile.write(file, rng.uniform(-1, 1, count), rate, "FLOAT")
             files.append(file)
     check_sounds(tmp_path, files)
+
+
+# Films, against the command-line ffmpeg.
+
+FFMPEG = shutil.which("ffmpeg")
+SCALE = "scale=flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=rgb24"
+
+
+def ffmpeg(*words):
+    done = subprocess.run([FFMPEG, "-v", "error", "-y", *map(str, words)], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def film(path, codec, *more, size="96x64", seconds=4):
+    ffmpeg("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=12:duration={seconds}", "-f", "lavfi",
+           "-i", f"sine=frequency=500:sample_rate=44100:duration={seconds}", "-c:v", codec, *more,
+           path)
+    return path
+
+
+def check_film(tmp_path, path, fps=3, quarter_turns=0):
+    """quarter_turns: how often the stored pictures are to be turned to the left. ffmpeg turns
+    before it converts to RGB, we after, so its own turning is compared loosely."""
+    out = tmp_path / (path.name + ".out")
+    answer, = dump([("video", path, out)], "--fps", str(fps), "--max-frames", "100")
+    assert answer.startswith("ok"), answer
+    times = [float(line) for line in (out / "times.txt").read_text().split()]
+    ours = [np.asarray(Image.open(out / f"frame_{i}.ppm")) for i in range(len(times))]
+    height, width, _ = ours[0].shape
+    raw = {}
+    for how in ("-autorotate", "-noautorotate"):
+        data = ffmpeg(how, *(["1"] if how == "-autorotate" else []), "-i", path, "-map", "0:v:0",
+                      "-vf", SCALE, "-vsync", "0", "-f", "rawvideo", "-")
+        raw[how] = np.frombuffer(data, np.uint8)
+    turned = raw["-autorotate"].reshape(-1, height, width, 3)
+    shape = (width, height) if quarter_turns % 2 else (height, width)
+    theirs = np.rot90(raw["-noautorotate"].reshape(-1, *shape, 3), quarter_turns, axes=(1, 2))
+    assert np.abs(theirs.astype(int) - turned).mean() < 12
+    stamps = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries",
+         "frame=best_effort_timestamp_time", "-of", "csv=p=0", str(path)],
+        capture_output=True, text=True, check=True).stdout.replace(",", " ").split()
+    assert len(stamps) == len(theirs)
+    stamps = np.array([float(s) for s in stamps])
+    stamps -= stamps.min()
+    assert len(times) == 4 * fps
+    for i, (time, frame) in enumerate(zip(times, ours)):
+        nearest = int(np.argmin(np.abs(stamps - i / fps)))
+        assert abs(stamps[nearest] - time) < 1e-5, f"{path.name}: {time} for {i / fps}"
+        assert np.array_equal(frame, theirs[nearest]), f"{path.name}: frame at {time}"
+    return np.fromfile(out / "audio.f32", np.float32)
+
+
+FILMS = [("a.mp4", "libx264", ["-pix_fmt", "yuv420p"]), ("b.mkv", "libx264", ["-pix_fmt", "yuv444p"]),
+         ("c.mov", "libx265", ["-pix_fmt", "yuv420p10le", "-x265-params", "log-level=none"]),
+         ("d.webm", "libvpx-vp9", ["-b:v", "500k"]), ("e.webm", "libvpx", ["-b:v", "500k"]),
+         ("f.avi", "mpeg4", ["-c:a", "pcm_s16le"]), ("g.mkv", "mjpeg", ["-q:v", "3"]),
+         ("h.mp4", "libx264", ["-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_range", "pc"]),
+         ("i.mp4", "libx264", ["-bf", "3", "-g", "7", "-pix_fmt", "yuv420p"])]
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="no ffmpeg")
+@pytest.mark.parametrize("name,codec,more", FILMS)
+def test_film_frames_equal_ffmpeg(tmp_path, name, codec, more):
+    path = film(tmp_path / name, codec, *more)
+    sound = check_film(tmp_path, path)
+    assert abs(len(sound) / 16000 - 4) < 0.15
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="no ffmpeg")
+@pytest.mark.parametrize("turn", (90, 180, 270))
+def test_turned_films_equal_ffmpeg(tmp_path, turn):
+    straight = film(tmp_path / "s.mp4", "libx264", "-pix_fmt", "yuv420p")
+    turned = tmp_path / f"turned{turn}.mp4"
+    ffmpeg("-i", straight, "-c", "copy", "-metadata:s:v:0", f"rotate={turn}", turned)
+    probe = subprocess.run(["ffprobe", "-v", "error", "-show_streams", turned], capture_output=True,
+                           text=True, check=True).stdout
+    if "rotation" not in probe:
+        pytest.skip("this ffmpeg writes no rotation from metadata")
+    check_film(tmp_path, turned, quarter_turns=turn // 90)
+
+
+@pytest.mark.skipif(FFMPEG is None, reason="no ffmpeg")
+def test_soundtracks_equal_ffmpeg_then_librosa(tmp_path):
+    librosa = pytest.importorskip("librosa")
+    for name, more in (("a.mp3", ["-c:a", "libmp3lame"]), ("b.m4a", ["-c:a", "aac"]),
+                       ("c.ogg", ["-c:a", "libvorbis"]), ("d.opus", ["-c:a", "libopus"]),
+                       ("e.aac", ["-c:a", "aac"])):
+        path = tmp_path / name
+        ffmpeg("-f", "lavfi", "-i", "aevalsrc=0.4*sin(700*t*t)|0.3*cos(900*t):s=44100:d=3", *more,
+               path)
+        answer, = dump([("audio", path, tmp_path / "out.f32")])
+        assert answer.startswith("ok"), answer
+        ours = np.fromfile(tmp_path / "out.f32", np.float32)
+        rate = 48000 if name.endswith("opus") else 44100
+        raw = np.frombuffer(ffmpeg("-i", path, "-f", "f32le", "-c:a", "pcm_f32le", "-"), np.float32)
+        mono = librosa.to_mono(raw.reshape(-1, 2).T)
+        theirs = librosa.resample(mono, orig_sr=rate, target_sr=16000)
+        assert ours.shape == theirs.shape, name
+        assert np.abs(ours - theirs).max() <= SOXR_TOLERANCE, name
