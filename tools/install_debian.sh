@@ -17,6 +17,8 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --lint) packages+=(clang-format clang-tidy) ;;
     --fuzz) packages+=(clang) ;;
+    --venv) packages+=(python3-venv) ;;
+    --npm) packages+=(npm) ;;
     --arm64) packages+=(crossbuild-essential-arm64 qemu-user) ;;
     *) echo "install_debian.sh: unknown option $1" >&2; exit 2 ;;
   esac

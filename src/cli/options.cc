@@ -72,12 +72,14 @@ void GenerateArgs::Add(CLI::App& command) {
       .add_option("--repeat-penalty", options.sampling.repetition_penalty,
                   "Divide the logits of tokens that were seen; 1: off")
       ->check(CLI::PositiveNumber);
-  command.add_option("--logit-bias", logit_bias_, "ID=BIAS, added to that token's logit");
+  command.add_option("--logit-bias", logit_bias_, "ID=BIAS, added to that token's logit")
+      ->allow_extra_args(false);
   command.add_option("--seed", seed_, "Seed of the random choices")->check(CLI::NonNegativeNumber);
   command.add_option("--max-tokens", options.max_tokens, "Longest answer, in tokens")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--stop", options.stop, "End the answer before this text");
+  command.add_option("--stop", options.stop, "End the answer before this text")
+      ->allow_extra_args(false);
   command
       .add_option("--logprobs", options.top_logprobs,
                   "With --json: log-probabilities of the tokens and of N others")
@@ -105,9 +107,13 @@ void GenerateArgs::Finish() {
 }
 
 void MediaArgs::Add(CLI::App& command) {
-  command.add_option("--image", images, "Picture: PNG, JPEG, WebP, GIF");
-  command.add_option("--audio", audio, "Sound: WAV, FLAC, or anything FFmpeg reads");
-  command.add_option("--video", videos, "Film");
+  // May stand several times, each time with one file: what follows is the prompt.
+  const auto one_each = [&](const char* name, std::vector<std::string>& files, const char* help) {
+    command.add_option(name, files, help)->allow_extra_args(false);
+  };
+  one_each("--image", images, "Picture: PNG, JPEG, WebP, GIF");
+  one_each("--audio", audio, "Sound: WAV, FLAC, or anything FFmpeg reads");
+  one_each("--video", videos, "Film");
   command.add_option("--fps", video.fps, "Film: frames a second at most")
       ->check(CLI::Range(0.001, 1000.0))
       ->capture_default_str();

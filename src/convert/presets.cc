@@ -375,7 +375,7 @@ std::string PresetTokenizer(const JsonValue& config) {
          {"byte_fallback", true},
          {"ignore_merges", false},
          {"vocab", vocab},
-         {"merges", {{"\n", "\n"}}}}}});
+         {"merges", Json::array({Json::array({"\n", "\n"})})}}}});
 }
 
 }  // namespace gemma3n
