@@ -13,9 +13,10 @@
 namespace gemma3n {
 namespace {
 
-// Parameters of the released models' cores: what Google calls their effective size.
-constexpr int64_t kE2bCore = 1905495648;
-constexpr int64_t kE4bCore = 3980491248;
+// What Google counts as the released models' effective size: the core, with the keys and values
+// that sharing layers carry along unused.
+constexpr int64_t kE2bEffective = 1905495648;
+constexpr int64_t kE4bEffective = 3980491248;
 constexpr int64_t kCheckedElements = 1 << 20;  // between two reports of progress
 
 bool Contains(const std::string& text, const char* part) {
@@ -82,14 +83,27 @@ void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
   }
 }
 
+std::string KindOf(const std::vector<TensorEntry>& entries) {
+  ModelReport whole{};
+  for (const TensorEntry& entry : entries) {
+    CountParameters(entry, entry.shape.NumElements(), whole);
+  }
+  const int64_t effective = whole.core + whole.dead;
+  return effective == kE2bEffective   ? "Gemma 3n E2B"
+         : effective == kE4bEffective ? "Gemma 3n E4B"
+                                      : "a Gemma 3n of another size";
+}
+
 void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
+  const std::vector<TensorEntry> entries = ListTensors(checkpoint.config());
+  report.kind = KindOf(entries);
   std::set<std::string> listed, dtypes;
   const auto count = [&](const TensorEntry& entry, const TensorView& view) {
     CountParameters(entry, view.shape.NumElements(), report);
     report.file_bytes += static_cast<int64_t>(view.bytes());
     dtypes.insert(DTypeName(view.dtype));
   };
-  for (const TensorEntry& entry : ListTensors(checkpoint.config())) {
+  for (const TensorEntry& entry : entries) {
     listed.insert(entry.name);
     const TensorView view = checkpoint.Find(entry.name);
     if (view.empty()) {
@@ -149,9 +163,6 @@ ModelReport Inspect(const std::filesystem::path& model, bool read_all,
   CompareTensors(*checkpoint, report);
   report.sees = report.vision > 0;
   report.hears = report.audio > 0;
-  report.kind = report.core == kE2bCore   ? "Gemma 3n E2B"
-                : report.core == kE4bCore ? "Gemma 3n E4B"
-                                          : "a Gemma 3n of another size";
   EstimateMemory(text, report);
   if (read_all) ReadAll(*checkpoint, on_progress, report);
   return report;

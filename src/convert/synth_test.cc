@@ -7,7 +7,9 @@
 #include <iterator>
 
 #include "checkpoint/checkpoint.h"
+#include "convert/presets.h"
 #include "convert/random_weights.h"
+#include "convert/tensor_list.h"
 #include "gemma3n/convert.h"
 #include "gemma3n/inspect.h"
 
@@ -89,6 +91,22 @@ TEST(Inspect, TinyIsComplete) {
   EXPECT_EQ(report.layers[7].kv_source, 3);
   EXPECT_EQ(report.layers[9].kv_source, 4);
   EXPECT_EQ(report.kind, "a Gemma 3n of another size");
+}
+
+// The counts that Google's own notebook prints for the two shapes.
+TEST(TensorList, CountsTheReleasedModels) {
+  const struct {
+    const char* name;
+    int64_t total;
+  } models[] = {{"e2b", 5439438208}, {"e4b", 7849978128}};
+  for (const auto& [name, total] : models) {
+    int64_t count = 0;
+    for (const TensorEntry& entry : ListTensors(JsonValue::Parse(PresetConfig(name), name))) {
+      // The notebook's count comes from checkpoints without the stem's bias.
+      if (entry.need != TensorEntry::Need::kOptional) count += entry.shape.NumElements();
+    }
+    EXPECT_EQ(count, total) << name;
+  }
 }
 
 TEST(Inspect, hostile_M07_FindsWhatIsNotANumber) {

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs every fuzz target for SECONDS_EACH (60), from seeds that it makes.
+set -euo pipefail
+bin=$1
+seeds=$(mktemp -d)
+trap 'rm -rf "$seeds"' EXIT
+mkdir "$seeds"/{safetensors,config,tokenizer_json,image,sound}
+"$bin/gemma3n" synth --like tiny --out "$seeds/model"
+head -c 20000 "$seeds/model/model.safetensors" > "$seeds/safetensors/cut"
+cp "$seeds/model/config.json" "$seeds/config/"
+cp "$seeds/model/tokenizer.json" "$seeds/tokenizer_json/"
+python3 - "$seeds" "$(dirname "$0")/../tests/reference" << 'PYTHON'
+import pathlib
+import sys
+sys.path.insert(0, sys.argv[2])
+import sample_media
+sample_media.write_picture(pathlib.Path(sys.argv[1]) / "image/seed.png")
+sample_media.write_sound(pathlib.Path(sys.argv[1]) / "sound/seed.wav", 2000)
+PYTHON
+for target in safetensors config tokenizer_json image sound; do
+  "$bin/fuzz_$target" -max_total_time="${SECONDS_EACH:-60}" -max_len=100000 -print_final_stats=0 \
+    -artifact_prefix="$seeds/" "$seeds/$target" 2>&1 | tail -1
+done
