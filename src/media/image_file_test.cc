@@ -175,6 +175,14 @@ TEST(ImageFile, hostile_I04_CutAtEveryByteIsAnErrorOrThePicture) {
   }
 }
 
+TEST(ImageFile, hostile_I04_JpegEndsWithItsMarker) {
+  Bytes jpeg = Jpeg(Picture(12, 9));
+  jpeg.pop_back();
+  EXPECT_THAT(Refusal(jpeg), HasSubstr("cut short"));
+  jpeg.push_back(0x59);
+  EXPECT_NE(Refusal(jpeg), "");
+}
+
 TEST(ImageFile, hostile_I04_FlippedBitsGiveTheSameEachTime) {
   for (const Bytes& bytes : OneOfEach()) {
     for (size_t at = 0; at < bytes.size(); at += 1 + bytes.size() / 150) {

@@ -147,7 +147,10 @@ bool JpegReader::ReadRows(uint8_t* row, void (*take)(void*, const uint8_t*), voi
     if (jpeg_read_scanlines(&jpeg_, &row, 1) != 1) return false;
     take(to, row);
   }
-  return true;  // what follows the last row is not looked at
+  // Up to the end marker, so that a file whose last bytes are missing or wrong is refused even
+  // where libjpeg has made up the rows; what follows the marker is not looked at.
+  jpeg_finish_decompress(&jpeg_);
+  return true;
 }
 
 // Pictures in several scans keep all coefficients, 2 bytes each, in whole blocks.
