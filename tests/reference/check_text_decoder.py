@@ -75,18 +75,60 @@ def golden_paths(seed):
 
 
 class TransformersReference:
+    """The text model and the embedders of Transformers; towers, which no text needs, are left out."""
+
     def __init__(self, directory, seed):
         import torch
-        from transformers import Gemma3nForCausalLM
+        from transformers import Gemma3nForCausalLM, Gemma3nTextConfig
 
         self.torch = torch
-        self.model = Gemma3nForCausalLM.from_pretrained(
-            directory, dtype=torch.float32, attn_implementation="eager"
-        ).eval()
+        config, tensors = checkpoint.read(directory)
+        tensors = {name: torch.from_numpy(t).float() for name, t in tensors.items()}
+        text_config = Gemma3nTextConfig(**checkpoint.text_of(config))
+        text_config._attn_implementation = "eager"
+        self.model = Gemma3nForCausalLM(text_config).eval()
+        self.load(self.model, tensors, {"model.language_model.": "model.", "model.": "model."})
+        self.embedders = {
+            name: self.embedder(config[f"{name}_config"], text_config, tensors, name)
+            for name in ("vision", "audio")
+            if f"{name}_config" in config
+        }
+
+    def embedder(self, sizes, text_config, tensors, name):
+        from types import SimpleNamespace
+
+        from transformers.models.gemma3n.modeling_gemma3n import Gemma3nMultimodalEmbedder
+
+        embedder = Gemma3nMultimodalEmbedder(SimpleNamespace(**sizes), text_config).eval()
+        self.load(embedder, tensors, {f"model.embed_{name}.": ""})
+        return embedder
+
+    @staticmethod
+    def load(module, tensors, prefixes):
+        state = {}
+        for name, tensor in tensors.items():
+            prefix = next((p for p in prefixes if name.startswith(p)), None)
+            if prefix is not None:
+                state[prefixes[prefix] + name[len(prefix) :]] = tensor
+        known = module.state_dict()
+        missing = known.keys() - state.keys() - {"lm_head.weight"}
+        assert not missing, sorted(missing)
+        module.load_state_dict({k: v for k, v in state.items() if k in known}, strict=False)
 
     def run(self, ids, **more):
+        ids = self.torch.tensor([list(map(int, ids))])
         with self.torch.no_grad():
-            return self.model(self.torch.tensor([list(map(int, ids))]), use_cache=True, **more)
+            if self.embedders:
+                embedded = self.model.get_input_embeddings()(ids)
+                for embedder in self.embedders.values():  # as Gemma3nModel.forward: audio last
+                    own = (ids >= embedder.vocab_offset) & (
+                        ids < embedder.vocab_offset + embedder.vocab_size
+                    )
+                    if own.any():
+                        embedded[own] = embedder(input_ids=ids[own][None])[0]
+                more["per_layer_inputs"] = self.model.model.get_per_layer_inputs(ids)
+                return self.model(inputs_embeds=embedded, use_cache=True, **more)
+            return self.model(ids, use_cache=True, **more)
 
     def logits(self, ids):
         return self.run(ids).logits[0].numpy()
@@ -121,8 +163,8 @@ def lengths(window):
 
 def prompts(config, seed):
     random = checkpoint.Random(seed + 77)
-    for length in lengths(config["sliding_window"]):
-        yield [random.integer(0, config["vocab_size"] - 1) for _ in range(length)]
+    for length in lengths(checkpoint.text_of(config)["sliding_window"]):
+        yield [random.integer(0, checkpoint.text_of(config)["vocab_size"] - 1) for _ in range(length)]
 
 
 def check(reference_class, tool, seed, directory):
@@ -175,6 +217,7 @@ def main():
     for seed in range(*map(int, arguments.seeds.split(":"))):
         with tempfile.TemporaryDirectory() as directory:
             c, rows = check(REFERENCES[arguments.reference], arguments.tool, seed, directory)
+        dtype, c = c["torch_dtype"], checkpoint.text_of(c)
         own = c["num_hidden_layers"] - c["num_kv_shared_layers"]
         for row in rows:
             bad = row["logits"] > limit or row["margin"] > limit
@@ -182,7 +225,7 @@ def main():
             heads = f"{c['num_attention_heads']}/{c['num_key_value_heads']}"
             print(
                 f"{seed:4} {c['num_hidden_layers']:6} {own:3} {c['hidden_size']:6} {heads:>5}"
-                f" {c['head_dim']:3} {c['altup_num_inputs']:7} {c['torch_dtype']:8}"
+                f" {c['head_dim']:3} {c['altup_num_inputs']:7} {dtype:8}"
                 f" {row['tokens']:6} {row['logits']:8.1e} {GREEDY - row['greedy']:4}/{GREEDY}"
                 f"  {row['worst'][0]} {row['worst'][1]:.1e}" + ("  FAILED" if bad else "")
             )

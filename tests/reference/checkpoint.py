@@ -43,7 +43,38 @@ class Random:
 
 
 def random_config(seed):
-    """A text config with every mechanism, its sizes drawn at random."""
+    """A config with every mechanism, its sizes drawn at random; each third one is multimodal."""
+    config = random_text_config(seed)
+    if seed % 3 != 2:
+        return config
+    r = Random(seed + 5000)
+    eps = config["rms_norm_eps"]
+    offset = config["vocab_size"]
+    modalities = {}
+    for name, width, vocab in (("vision", 20, r.integer(3, 9)), ("audio", 28, r.integer(3, 9))):
+        modalities[f"{name}_config"] = {
+            "model_type": f"gemma3n_{name}",
+            "hidden_size": width,
+            "vocab_size": vocab,
+            "vocab_offset": offset,
+            "rms_norm_eps": eps,
+        }
+        offset += vocab
+    config.update({"vocab_size": offset, "model_type": "gemma3n_text"})
+    return {
+        "architectures": ["Gemma3nForConditionalGeneration"],
+        "model_type": "gemma3n",
+        "torch_dtype": config.pop("torch_dtype"),
+        "text_config": config,
+        **modalities,
+    }
+
+
+def text_of(config):
+    return config.get("text_config", config)
+
+
+def random_text_config(seed):
     r = Random(seed)
     layers = r.integer(4, 9)
     own = r.integer(2, layers)  # layers with keys and values of their own; all: none shared
@@ -52,7 +83,6 @@ def random_config(seed):
     for i in range(own, layers):  # a sharing layer needs a layer of its kind below
         if types[i] not in types[:own]:
             types[i] = types[own - 1]
-    # The reference wants every kind among the layers that own, when any share.
     heads = r.choice([1, 2, 4, 6])
     groups = r.choice([g for g in (1, 2, 3, 6) if heads % g == 0])
     sparsity = r.choice([[0.95], [0.9, 0.5], [0.0], [0.95, 0.0, 0.75]])
@@ -91,8 +121,24 @@ def random_config(seed):
 
 
 def shapes(config):
-    """Tensor names (without prefix) and shapes; keys and values of sharing layers are left out."""
-    c = config
+    """All tensors' names and shapes; keys and values of sharing layers are left out."""
+    if "text_config" not in config:
+        return {f"model.{name}": shape for name, shape in text_shapes(config).items()}
+    text = config["text_config"]
+    result = {f"model.language_model.{name}": shape for name, shape in text_shapes(text).items()}
+    for name in ("vision", "audio"):
+        width, vocab = (config[f"{name}_config"][key] for key in ("hidden_size", "vocab_size"))
+        embedder = {
+            "embedding.weight": (vocab, width),
+            "hard_embedding_norm.weight": (width,),
+            "soft_embedding_norm.weight": (width,),
+            "embedding_projection.weight": (text["hidden_size"], width),
+        }
+        result.update({f"model.embed_{name}.{key}": shape for key, shape in embedder.items()})
+    return result
+
+
+def text_shapes(c):
     d, p, streams = c["hidden_size"], c["hidden_size_per_layer_input"], c["altup_num_inputs"]
     layers, rank, dim = c["num_hidden_layers"], c["laurel_rank"], c["head_dim"]
     queries, keys = c["num_attention_heads"] * dim, c["num_key_value_heads"] * dim
@@ -180,7 +226,7 @@ def write(directory, config, seed):
     header, chunks, offset = {"__metadata__": {"format": "pt"}}, [], 0
     for name, shape in shapes(config).items():
         data = encode(random_tensor(r, name, shape), dtype)
-        header[f"model.{name}"] = {
+        header[name] = {
             "dtype": dtype,
             "shape": list(shape),
             "data_offsets": [offset, offset + len(data)],

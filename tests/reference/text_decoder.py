@@ -3,7 +3,7 @@
 
 It shares nothing with the engine. Every formula is that of Transformers' modeling_gemma3n.py; the
 constants that the reference rounds to float32 (rotary angles, the sparsity cutoff) are rounded here
-too. Texts only: pictures and sound enter as rows of `embedded`.
+too.
 """
 
 import math
@@ -43,6 +43,7 @@ def rotate(x, positions, theta):
 
 class TextDecoder:
     def __init__(self, config, tensors):
+        self.config = config
         self.c = config.get("text_config", config)
         prefix = next(n for n in tensors if n.endswith("embed_tokens.weight"))
         self.prefix = prefix[: -len("embed_tokens.weight")]
@@ -59,7 +60,22 @@ class TextDecoder:
             self.seen[name] = value.reshape(len(value), -1)
 
     def embed(self, ids):
-        return self.w("embed_tokens.weight")[ids] * math.sqrt(self.c["hidden_size"])
+        out = self.w("embed_tokens.weight")[ids] * math.sqrt(self.c["hidden_size"])
+        for name in ("vision", "audio"):  # audio last: its ids lie above those of vision
+            modality = self.config.get(f"{name}_config")
+            if modality is None:
+                continue
+            for at in np.flatnonzero(ids >= modality["vocab_offset"]):
+                row = ids[at] - modality["vocab_offset"]
+                if row < modality["vocab_size"]:
+                    out[at] = self.embed_hard(f"model.embed_{name}.", row, modality["rms_norm_eps"])
+        return out
+
+    def embed_hard(self, prefix, row, eps):
+        """A special id of a modality (Gemma3nMultimodalEmbedder)."""
+        x = self.tensors[prefix + "embedding.weight"][row]
+        x = rms_norm(x, self.tensors[prefix + "hard_embedding_norm.weight"], eps)
+        return rms_norm(self.tensors[prefix + "embedding_projection.weight"] @ x, None, eps)
 
     def per_layer_inputs(self, ids, embedded):
         c = self.c
@@ -167,10 +183,10 @@ class TextDecoder:
             self.see(f"stream_{k}", h[k], i)
         return h
 
-    def logits(self, ids, embedded=None):
+    def logits(self, ids):
         """ids [tokens] -> logits [tokens, vocab]."""
         c, ids = self.c, np.asarray(ids)
-        embedded = self.embed(ids) if embedded is None else embedded
+        embedded = self.embed(ids)
         per_layer = self.per_layer_inputs(ids, embedded)
         self.see("embedding", embedded)
         h = [embedded]

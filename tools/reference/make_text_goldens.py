@@ -37,7 +37,7 @@ def main():
         logits_path.parent.mkdir(parents=True, exist_ok=True)
         np.save(logits_path, np.stack(logits).astype(np.float32))
         np.save(greedy_path, np.array(greedy, dtype=np.int32))
-        print(f"seed {seed}: {len(logits)} prompts, vocabulary {config['vocab_size']}")
+        print(f"seed {seed}: {len(logits)} prompts, vocabulary {checkpoint.text_of(config)['vocab_size']}")
 
 
 if __name__ == "__main__":
