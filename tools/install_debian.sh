@@ -19,11 +19,20 @@ while [ $# -gt 0 ]; do
     --fuzz) packages+=(clang) ;;
     --venv) packages+=(python3-venv) ;;
     --npm) packages+=(npm) ;;
-    --arm64) packages+=(crossbuild-essential-arm64 qemu-user) ;;
+    --arm64) arm64=yes ;;
     *) echo "install_debian.sh: unknown option $1" >&2; exit 2 ;;
   esac
   shift
 done
+
+# The cross build links the libraries of the other architecture, which Debian installs beside ours.
+if [ "${arm64:-}" = yes ]; then
+  packages+=(crossbuild-essential-arm64 qemu-user)
+  for package in libhwy libgtest libgmock zlib1g libpng libjpeg62-turbo libwebp libgif libsndfile1 \
+    libsoxr libkissfft libedit; do
+    packages+=("$package-dev:arm64")
+  done
+fi
 
 missing=()
 for package in "${packages[@]}"; do
@@ -36,5 +45,6 @@ echo "installing: ${missing[*]}"
 sudo=""
 [ "$(id -u)" -eq 0 ] || sudo="sudo"
 export DEBIAN_FRONTEND=noninteractive
+[ "${arm64:-}" != yes ] || $sudo dpkg --add-architecture arm64
 $sudo apt-get update -qq
 $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"

@@ -77,8 +77,15 @@ class Batches:
         return {"mels": out, "mel_mask": mask, "chars": torch.tensor(sum(chars, [])),
                 "char_lengths": torch.tensor([len(c) for c in chars])}
 
+    def _draw_clips(self, count):
+        return [self.clips[i] for i in self.rng.integers(0, len(self.clips), count)]
+
+    def sound(self, count):
+        """Clips alone, for the audio tower by itself."""
+        return self._sound(self._draw_clips(count))
+
     def speech(self, count):
-        clips = [self.clips[i] for i in self.rng.integers(0, len(self.clips), count)]
+        clips = self._draw_clips(count)
         rows = []
         for clip in clips:
             if clip["language"] == "en" or self.rng.random() < 0.45:

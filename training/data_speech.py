@@ -58,7 +58,8 @@ def roughen(samples, rng):
 def make_clip(job):
     """(metadata, samples) of one job; deterministic in its seed."""
     rng = np.random.default_rng(job["seed"])
-    samples = synthesize(job["text"], job["language"], job["voice"], int(rng.integers(130, 200)),
+    speed = int(rng.integers(130, 200))
+    samples = synthesize(job["text"], job["language"], job["voice"], job.get("speed", speed),
                          int(rng.integers(30, 71)))
     return job, roughen(samples, rng)
 

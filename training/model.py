@@ -69,6 +69,17 @@ def _narrowed_mlp(self, hidden):
     return nn.functional.linear(self.act_fn(gate) * up, self.down_proj.weight[:, :width])
 
 
+def fuse():
+    """Lets torch.compile join the small operations of the decoder: a step is then a sixth shorter.
+    The feed-forward part is left alone, since its width and sparsity change from step to step."""
+    torch._dynamo.config.cache_size_limit = 64
+    for owner, name in ((reference.Gemma3nRMSNorm, "forward"),
+                        (reference.Gemma3nTextLaurelBlock, "forward"),
+                        (reference.Gemma3nTextAltUp, "predict"), (reference.Gemma3nTextAltUp, "correct"),
+                        (reference, "apply_rotary_pos_emb")):
+        setattr(owner, name, torch.compile(getattr(owner, name), dynamic=True))
+
+
 _stock_layer_forward = reference.Gemma3nTextDecoderLayer.forward
 
 

@@ -9,7 +9,6 @@ first. Run it with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ set high (s
 is then a fifth shorter, since freed memory is not given back to the system.
 """
 import argparse
-import math
 import pathlib
 import queue
 import random
@@ -20,9 +19,10 @@ import torch
 from torch import nn
 
 from training.batches import Batches
-from training.model import FULL, HALF, QUARTER, Trainee
+from training.model import FULL, HALF, QUARTER, Trainee, fuse
+from training.optimizer import Optimizer, schedule
 
-SIZES = {"speech": 32, "pictures": 24, "text": 16, "film": 3}
+SIZES = {"speech": 20, "pictures": 12, "text": 24, "film": 4}
 HELPER_WEIGHT = 0.3
 
 
@@ -65,36 +65,23 @@ def run_step(trainee, batches, step, rng):
         else:
             loss, _ = loss_of(trainee, batch, features, *submodel)
             losses[kind] = loss.item()
+        if torch.is_tensor(helper):
+            losses[kind + " helper"] = helper.item()
         (loss + HELPER_WEIGHT * helper).backward()
     return losses
 
 
-def prefetch(source, depth=3):
+def prefetch(source, sizes, depth=3):
     """Yields batches made by a thread ahead of time."""
     ready = queue.Queue(depth)
 
     def work():
         while True:
-            ready.put({kind: getattr(source, kind)(count) for kind, count in SIZES.items()})
+            ready.put({kind: getattr(source, kind)(count) for kind, count in sizes.items()})
 
     threading.Thread(target=work, daemon=True).start()
     while True:
         yield ready.get()
-
-
-def learning_rate(step, done, peak):
-    """Warm-up over 100 steps, then a cosine over `done` in [0, 1] to 3 % of the peak."""
-    return peak * min(1.0, (step + 1) / 100) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def parameter_groups(trainee):
-    """Vision, whose tower collapses at the others' rate, learns at a third of it; vectors do not decay."""
-    groups = {}
-    for name, parameter in trainee.named_parameters():
-        vision = "vision_tower" in name
-        groups.setdefault((vision, parameter.dim() >= 2), []).append(parameter)
-    return [{"params": parameters, "weight_decay": 0.05 if matrix and not vision else 0.0,
-             "scale": 0.3 if vision else 1.0} for (vision, matrix), parameters in groups.items()]
 
 
 @torch.no_grad()
@@ -104,39 +91,56 @@ def update_average(average, trainee, decay=0.995):
             average[name] = average[name].lerp(value, 1 - decay) if name in average else value.clone()
 
 
+def load_parts(trainee, options):
+    """Puts in what was trained before: the decoder by text, the towers by themselves."""
+    core = trainee.model.model
+    if options.init:
+        trainee.model.load_state_dict(torch.load(options.init)["model"])
+    if options.vision:
+        parts = torch.load(options.vision)
+        core.vision_tower.load_state_dict(parts["tower"])
+        trainee.corner.load_state_dict(parts["corner"])
+        trainee.digit.load_state_dict(parts["digit"])
+    if options.audio:
+        parts = torch.load(options.audio)
+        core.audio_tower.load_state_dict(parts["tower"])
+        trainee.ctc.load_state_dict(parts["ctc"])
+
+
+def save(path, **state):
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").rename(path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="the checkpoint")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=1e9, help="end the schedule by then")
-    parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", default=",".join(SIZES), help="such as text, to begin with")
     parser.add_argument("--vision", type=pathlib.Path, help="a tower from pretrain_vision.py")
+    parser.add_argument("--audio", type=pathlib.Path, help="a tower from pretrain_audio.py")
     parser.add_argument("--init", type=pathlib.Path, help="go on from this checkpoint's weights")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
     source = Batches(options.data, options.seed)
     trainee = Trainee(len(source.letters))
-    if options.init:
-        trainee.model.load_state_dict(torch.load(options.init)["model"])
-    if options.vision:
-        parts = torch.load(options.vision)
-        trainee.model.model.vision_tower.load_state_dict(parts["tower"])
-        trainee.corner.load_state_dict(parts["corner"])
-        trainee.digit.load_state_dict(parts["digit"])
-    optimizer = torch.optim.AdamW(parameter_groups(trainee), betas=(0.9, 0.95), eps=1e-8)
+    load_parts(trainee, options)
+    fuse()
+    optimizer = Optimizer(trainee, options.rate)
     print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
     average, smooth, began = {}, {}, time.time()
-    for step, batches in enumerate(prefetch(source)):
+    sizes = {kind: SIZES[kind] for kind in options.kinds.split(",")}
+    for step, batches in enumerate(prefetch(source, sizes)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, done, options.rate) * group["scale"]
-        trainee.set_sparsity(0.95 if options.init else 0.5 + 0.45 * min(1.0, done / 0.2))
-        optimizer.zero_grad(set_to_none=True)
+        trainee.set_sparsity(0.95 if options.init else 0.5 + 0.45 * min(1.0, done / 0.5))
+        optimizer.zero_grad()
         losses = run_step(trainee, batches, step, rng)
-        nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))
         if done > 0.7:
             update_average(average, trainee)
         for kind, loss in losses.items():
@@ -145,9 +149,7 @@ def main():
             text = "  ".join(f"{kind} {loss:.3f}" for kind, loss in smooth.items())
             print(f"{step:5d}  {time.time() - began:6.0f} s  {text}", flush=True)
         if step % 100 == 99 or done >= 1.0:
-            torch.save({"average": average, "model": trainee.model.state_dict(), "step": step},
-                       options.data / "checkpoint.pt.part")
-            (options.data / "checkpoint.pt.part").rename(options.data / "checkpoint.pt")
+            save(options.out, average=average, model=trainee.model.state_dict(), step=step)
         if done >= 1.0:
             break
 
