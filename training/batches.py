@@ -14,6 +14,31 @@ _IMAGE = "\n\n<start_of_image>" + "<image_soft_token>" * IMAGE_TOKENS + "<end_of
 _AUDIO = "\n\n<start_of_audio>" + "<audio_soft_token>" * AUDIO_TOKENS + "<end_of_audio>\n\n"
 
 
+def _pad_to(value, length):
+    """`value` [rows, columns, ...] with as many columns as `length`; labels are padded as unlabelled."""
+    fill = {torch.float32: LOG_FLOOR, torch.bool: False}.get(value.dtype, 0)
+    shape = (value.shape[0], length - value.shape[1], *value.shape[2:])
+    return torch.cat([value, value.new_full(shape, fill)], 1)
+
+
+def join(batches):
+    """One batch of several kinds, for one pass; its "kind" numbers the kind of each row."""
+    batches = list(batches)
+    out = {"kind": torch.cat([torch.full((len(b["ids"]),), i) for i, b in enumerate(batches)])}
+    for name in ("ids", "labels", "pixels", "mels", "mel_mask", "chars", "char_lengths"):
+        parts = [b[name] for b in batches if name in b]
+        if not parts:
+            continue
+        if name in ("ids", "labels", "mels", "mel_mask"):
+            longest = max(part.shape[1] for part in parts)
+            if name == "labels":  # shifted, so that a padding of 0 means unlabelled
+                parts = [_pad_to(part + 100, longest) - 100 for part in parts]
+            else:
+                parts = [_pad_to(part, longest) for part in parts]
+        out[name] = torch.cat(parts)
+    return out
+
+
 class Batches:
     """Draws batches with a random state of its own. `directory` holds tok/ and speech/."""
 
@@ -25,6 +50,7 @@ class Batches:
         lines = (directory / "speech" / "clips.jsonl").read_text().splitlines()
         self.clips = [json.loads(line) for line in lines]
         letters = sorted({c for clip in self.clips for c in clip["text"]})
+        self.text_groups, self.lessons = [], 0.0
         self.letters = {c: i + 1 for i, c in enumerate(letters)}
 
     def _ids(self, text):
@@ -96,25 +122,33 @@ class Batches:
         return {**self._pad(rows), **self._sound(clips)}
 
     def pictures(self, count):
-        rows, pixels, corners, digits = [], [], [], []
+        rows, pixels = [], []
         for _ in range(count):
             scene = data_pictures.random_scene(self.rng)
             image = data_pictures.draw_scene(scene, int(self.rng.choice((64, 96, 160))))
             pixels.append(data_pictures.pixels(image, IMAGE_SIZE))
-            labels = data_pictures.grid_labels(scene)
-            corners.append(labels[0])
-            digits.append(labels[1])
             options = data_pictures.questions(scene)
             _, question, answer = options[0] if self.rng.random() < 0.35 else \
                 options[self.rng.integers(len(options))]
             text = _IMAGE + question if self.rng.random() < 0.7 else question + _IMAGE
             rows.append(self._conversation([text, answer]))
-        return {**self._pad(rows), "pixels": torch.from_numpy(np.stack(pixels)).float() / 255,
-                "corners": torch.tensor(corners), "digits": torch.tensor(digits)}
+        return {**self._pad(rows), "pixels": torch.from_numpy(np.stack(pixels)).float() / 255}
 
     def text(self, count):
-        return self._pad([self._conversation(data_text.random_task(self.rng)[1])
-                          for _ in range(count)])
+        """Conversations of like length, about `count` of an average one: no time goes into padding."""
+        if not self.text_groups:
+            rows = sorted((self._conversation(data_text.random_task(self.rng, self.lessons)[1])
+                           for _ in range(8 * count)), key=lambda row: len(row[0]))
+            budget = sum(len(ids) for ids, _ in rows) // 8
+            group = []
+            for row in rows:
+                if group and len(row[0]) * (len(group) + 1) > budget:
+                    self.text_groups.append(group)
+                    group = []
+                group.append(row)
+            self.text_groups.append(group)
+            self.rng.shuffle(self.text_groups)
+        return self._pad(self.text_groups.pop())
 
     def film(self, count):
         """Frames with their times, then the soundtrack, then the question."""

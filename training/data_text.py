@@ -43,8 +43,8 @@ def recall(rng, facts=None, fillers=None):
     return "recall", [" ".join(lines) + " " + question, answer]
 
 
-def copy(rng):
-    words = " ".join(rng.choice(WORDS, int(rng.integers(2, 8))))
+def copy(rng, least=2, most=8):
+    words = " ".join(rng.choice(WORDS + NAMES, int(rng.integers(least, most))))
     return "copy", [f"Repeat: {words}", words]
 
 
@@ -78,11 +78,14 @@ def greet(rng):
     return "greet", list(pairs[rng.integers(len(pairs))])
 
 
-MAKERS = ((recall, 0.4), (copy, 0.12), (add, 0.2), (first_or_last, 0.1), (opposite, 0.06),
-          (translate, 0.06), (greet, 0.06))
+MAKERS = ((recall, 0.4), (copy, 0.15), (add, 0.2), (first_or_last, 0.1), (opposite, 0.05),
+          (translate, 0.05), (greet, 0.05))
 
 
-def random_task(rng):
-    """One (task, turns) drawn by the weights of MAKERS."""
+def random_task(rng, lessons=0.0):
+    """One (task, turns) drawn by the weights of MAKERS; with the probability `lessons` a long copy
+    instead, from which a young model learns soonest to look back."""
+    if rng.random() < lessons:
+        return copy(rng, least=8, most=20)
     makers, weights = zip(*MAKERS)
     return makers[rng.choice(len(makers), p=weights)](rng)

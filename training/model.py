@@ -101,6 +101,7 @@ class Trainee(nn.Module):
         self.ctc = nn.Linear(audio, characters + 1)
         self.corner = nn.Linear(2048, 25)
         self.digit = nn.Linear(2048, 11)
+        self.teach_vision = True
         self.choose()
 
     @property
@@ -115,6 +116,10 @@ class Trainee(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.05)
         for layer in self.layers:
+            # Scores are not scaled in this family: norms of one would make attention one-hot at first.
+            for norm in (getattr(layer.self_attn, name, None) for name in ("q_norm", "k_norm")):
+                if norm is not None:
+                    nn.init.constant_(norm.weight, layer.self_attn.head_dim**-0.25)
             nn.init.ones_(layer.altup.correct_output_scale)
             nn.init.normal_(layer.altup.prediction_coefs.weight, std=0.05)
             nn.init.normal_(layer.altup.correction_coefs.weight, std=0.05)
@@ -130,22 +135,17 @@ class Trainee(nn.Module):
             layer.mlp.activation_sparsity = value
 
     def encode(self, batch):
-        """Features of the batch's pictures and clips, and the losses of the helper heads."""
-        features, helper = {}, 0.0
+        """Features of the batch's pictures and clips, and the loss of the CTC head."""
+        features, helper = {}, torch.zeros(())
         core = self.model.model
         if "pixels" in batch:
-            maps = core.vision_tower(pixel_values=batch["pixels"], do_pooling=False,
-                                     return_dict=True).last_hidden_state
+            with torch.set_grad_enabled(self.teach_vision):
+                maps = core.vision_tower(pixel_values=batch["pixels"], do_pooling=False,
+                                         return_dict=True).last_hidden_state
             flat = maps.flatten(2).transpose(1, 2)
             features["image"] = core.embed_vision(inputs_embeds=flat * 2048**0.5)
-            if "corners" in batch:
-                quarters = nn.functional.avg_pool2d(maps, 2).flatten(2).transpose(1, 2)
-                helper += nn.functional.cross_entropy(self.corner(quarters).flatten(0, 1),
-                                                      batch["corners"].flatten())
-                helper += nn.functional.cross_entropy(self.digit(maps.mean((2, 3))), batch["digits"])
         if "mels" in batch:
-            features["audio"], ctc = self._encode_audio(batch)
-            helper = helper + ctc
+            features["audio"], helper = self._encode_audio(batch)
         return features, helper
 
     def _encode_audio(self, batch):

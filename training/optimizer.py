@@ -13,23 +13,26 @@ def _is_matrix(name, parameter):
         not name.startswith(("ctc", "corner", "digit")) and "embedding" not in name
 
 
-class Optimizer:
-    """Steps Muon and AdamW together. The vision tower, which collapses at the others' rate, learns at
-    a third of it; only matrices decay."""
+def _of(groups, matrices):
+    return [{"params": parameters, "scale": scale}
+            for (matrix, scale), parameters in groups.items() if matrix == matrices]
 
-    def __init__(self, module, rate):
+
+class Optimizer:
+    """Steps Muon and AdamW together. Towers that were trained by themselves before learn at a fraction
+    of the rate, or they forget faster than the decoder follows; only matrices decay."""
+
+    def __init__(self, module, rate, tower_scale=1.0):
         self.rate = rate
-        matrices, vision, rest = [], [], []
+        groups = {}
         for name, parameter in module.named_parameters():
-            if _is_matrix(name, parameter):
-                matrices.append(parameter)
-            else:
-                (vision if "vision_tower" in name else rest).append(parameter)
-        self.muon = torch.optim.Muon([{"params": matrices, "scale": 1.0}], lr=rate, weight_decay=0.05,
-                                     momentum=0.95, adjust_lr_fn="match_rms_adamw")
-        self.adam = torch.optim.AdamW([{"params": rest, "scale": 0.6}, {"params": vision, "scale": 0.2}],
-                                      lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self.parameters = matrices + vision + rest
+            scale = tower_scale if "_tower" in name else 1.0
+            matrix = _is_matrix(name, parameter)
+            groups.setdefault((matrix, scale if matrix else 0.6 * scale), []).append(parameter)
+        self.muon = torch.optim.Muon(_of(groups, True), lr=rate, weight_decay=0.05, momentum=0.95,
+                                     adjust_lr_fn="match_rms_adamw")
+        self.adam = torch.optim.AdamW(_of(groups, False), lr=rate, betas=(0.9, 0.95), weight_decay=0.0)
+        self.parameters = [parameter for group in groups.values() for parameter in group]
 
     def zero_grad(self):
         self.muon.zero_grad(set_to_none=True)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains nano: speech, pictures, text and film together, at nested widths.
 
-Every step draws one batch of each kind. Three steps in four draw one submodel; every fourth is a
-"sandwich": the full model, then a narrow one that also learns from the full model's logits.
+Every step draws one batch of each kind and one submodel; later, every fifth is a "sandwich": the full
+model, then a narrow one that also learns from the full model's logits.
 
 The schedule (learning rate, sparsity, averaging) runs over --steps, or over --minutes where those end
 first. Run it with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ set high (see run.sh): the step
 is then a fifth shorter, since freed memory is not given back to the system.
 """
 import argparse
+import itertools
 import pathlib
 import queue
 import random
@@ -18,12 +19,15 @@ import time
 import torch
 from torch import nn
 
-from training.batches import Batches
+from training.batches import Batches, join
 from training.model import FULL, HALF, QUARTER, Trainee, fuse
 from training.optimizer import Optimizer, schedule
 
-SIZES = {"speech": 20, "pictures": 12, "text": 24, "film": 4}
+SIZES = {"speech": 20, "pictures": 10, "text": 20, "film": 3}
+SANDWICH = 5  # every so many steps
+JOINED_LENGTH = 75  # tokens
 HELPER_WEIGHT = 0.3
+HEADS = ("ctc", "corner", "digit")  # parts of the trainee that only training has
 
 
 def draw_submodel(rng):
@@ -41,34 +45,44 @@ def draw_submodel(rng):
 
 
 def loss_of(trainee, batch, features, widths, skip, teacher=None):
-    """(loss, logits) of one submodel on one batch; `teacher` are logits of the full model."""
+    """(loss of each kind, logits) of one submodel on one batch; `teacher` are logits of the full model,
+    from which it learns as well."""
     trainee.choose(widths, skip)
     logits, labels = trainee.logits(batch, features)
-    loss = nn.functional.cross_entropy(logits, labels)
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
     if teacher is not None:
-        loss = loss + nn.functional.kl_div(logits.log_softmax(-1), teacher.log_softmax(-1),
-                                           reduction="batchmean", log_target=True)
-    return loss, logits
+        losses = losses + nn.functional.kl_div(logits.log_softmax(-1), teacher.log_softmax(-1),
+                                               reduction="none", log_target=True).sum(-1)
+    kinds = batch["kind"][(batch["labels"][:, 1:] >= 0).nonzero()[:, 0]]
+    return [losses[kinds == kind].mean() for kind in kinds.unique()], logits
 
 
-def run_step(trainee, batches, step, rng):
+def passes(batches):
+    """(names, batch) of each pass: kinds of like length are joined, which saves time."""
+    short = [kind for kind, batch in batches.items() if batch["ids"].shape[1] <= JOINED_LENGTH]
+    for kinds in (short, *([kind] for kind in batches if kind not in short)):
+        if kinds:
+            yield kinds, join(batches[kind] for kind in kinds)
+
+
+def run_step(trainee, batches, sandwich, rng):
     """Accumulates the gradients of one step; returns the language loss of each kind."""
-    losses = {}
-    sandwich = step % 4 == 3
+    shown = {}
     submodel = (rng.choice((HALF, QUARTER)), rng.random() < 0.3) if sandwich else draw_submodel(rng)
-    for kind, batch in batches.items():
+    for kinds, batch in passes(batches):
         features, helper = trainee.encode(batch)
         if sandwich:
-            loss, teacher = loss_of(trainee, batch, features, FULL, False)
-            losses[kind] = loss.item()
-            loss = loss + loss_of(trainee, batch, features, *submodel, teacher.detach())[0]
+            losses, teacher = loss_of(trainee, batch, features, FULL, False)
+            narrow, _ = loss_of(trainee, batch, features, *submodel, teacher.detach())
+            loss = sum(losses) + sum(narrow)
         else:
-            loss, _ = loss_of(trainee, batch, features, *submodel)
-            losses[kind] = loss.item()
-        if torch.is_tensor(helper):
-            losses[kind + " helper"] = helper.item()
+            losses, _ = loss_of(trainee, batch, features, *submodel)
+            loss = sum(losses)
+        shown.update({kind: value.item() for kind, value in zip(kinds, losses)})
+        if "mels" in batch:
+            shown["ctc"] = helper.item()
         (loss + HELPER_WEIGHT * helper).backward()
-    return losses
+    return shown
 
 
 def prefetch(source, sizes, depth=3):
@@ -76,8 +90,9 @@ def prefetch(source, sizes, depth=3):
     ready = queue.Queue(depth)
 
     def work():
-        while True:
-            ready.put({kind: getattr(source, kind)(count) for kind, count in sizes.items()})
+        for step in itertools.count():  # films, long and few, in every third step
+            ready.put({kind: getattr(source, kind)(count) for kind, count in sizes.items()
+                       if kind != "film" or step % 3 == 0})
 
     threading.Thread(target=work, daemon=True).start()
     while True:
@@ -95,7 +110,10 @@ def load_parts(trainee, options):
     """Puts in what was trained before: the decoder by text, the towers by themselves."""
     core = trainee.model.model
     if options.init:
-        trainee.model.load_state_dict(torch.load(options.init)["model"])
+        saved = torch.load(options.init)
+        trainee.model.load_state_dict(saved["model"])
+        for name, state in saved.get("heads", {}).items():
+            getattr(trainee, name).load_state_dict(state)
     if options.vision:
         parts = torch.load(options.vision)
         core.vision_tower.load_state_dict(parts["tower"])
@@ -130,16 +148,18 @@ def main():
     source = Batches(options.data, options.seed)
     trainee = Trainee(len(source.letters))
     load_parts(trainee, options)
+    trainee.teach_vision = options.vision is None
     fuse()
-    optimizer = Optimizer(trainee, options.rate)
+    optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio else 1.0)
     print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
     average, smooth, began = {}, {}, time.time()
     sizes = {kind: SIZES[kind] for kind in options.kinds.split(",")}
     for step, batches in enumerate(prefetch(source, sizes)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
-        trainee.set_sparsity(0.95 if options.init else 0.5 + 0.45 * min(1.0, done / 0.5))
+        source.lessons = max(0.0, 0.5 - done)
+        trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.3))
         optimizer.zero_grad()
-        losses = run_step(trainee, batches, step, rng)
+        losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
         optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))
         if done > 0.7:
             update_average(average, trainee)
@@ -149,7 +169,8 @@ def main():
             text = "  ".join(f"{kind} {loss:.3f}" for kind, loss in smooth.items())
             print(f"{step:5d}  {time.time() - began:6.0f} s  {text}", flush=True)
         if step % 100 == 99 or done >= 1.0:
-            save(options.out, average=average, model=trainee.model.state_dict(), step=step)
+            save(options.out, average=average, model=trainee.model.state_dict(), step=step,
+                 heads={name: getattr(trainee, name).state_dict() for name in HEADS})
         if done >= 1.0:
             break
 

@@ -4,32 +4,13 @@
 #include <cmath>
 #include <string>
 
+#include "checkpoint/tensors.h"
 #include "ops/linear.h"
 
 namespace gemma3n {
 namespace {
 
 constexpr char kPrefix[] = "model.audio_tower.";
-
-class Tensors {
- public:
-  Tensors(const Checkpoint& checkpoint, std::string prefix)
-      : checkpoint_(checkpoint), prefix_(std::move(prefix)) {}
-  TensorView Matrix(const std::string& name, int64_t out, int64_t in) const {
-    return checkpoint_.Get(prefix_ + name + ".weight", {out, in});
-  }
-  std::vector<float> Floats(const std::string& name, const Shape& shape) const {
-    return ToFloatVector(checkpoint_.Get(prefix_ + name, shape));
-  }
-  std::vector<float> Vector(const std::string& name, int64_t size) const {
-    return Floats(name + ".weight", {size});
-  }
-  Tensors Below(const std::string& name) const { return {checkpoint_, prefix_ + name + "."}; }
-
- private:
-  const Checkpoint& checkpoint_;
-  std::string prefix_;
-};
 
 // Stored [channels, input, time, frequency]; wanted with the input channels innermost, as the rows
 // lie in memory.
@@ -50,7 +31,7 @@ SubsamplingWeights::Convolution LoadConvolution(const Tensors& tensors,
       }
     }
   }
-  result.norm = tensors.Vector("norm", config.channels);
+  result.norm = tensors.Vector("norm.weight", config.channels);
   return result;
 }
 
@@ -62,17 +43,17 @@ SubsamplingWeights LoadSubsampling(const Tensors& tensors, const AudioConfig& co
                                               config.convolutions[i], channels);
     channels = config.convolutions[i].channels;
   }
-  weights.input_proj_linear = tensors.Matrix("input_proj_linear", config.hidden_size,
+  weights.input_proj_linear = tensors.Matrix("input_proj_linear.weight", config.hidden_size,
                                              config.convolutions[1].output_frequencies * channels);
   return weights;
 }
 
 ConformerFeedForwardWeights LoadFeedForward(const Tensors& tensors, int64_t hidden) {
   ConformerFeedForwardWeights weights;
-  weights.pre_layer_norm = tensors.Vector("pre_layer_norm", hidden);
-  weights.post_layer_norm = tensors.Vector("post_layer_norm", hidden);
-  weights.ffw_layer_1 = tensors.Matrix("ffw_layer_1", 4 * hidden, hidden);
-  weights.ffw_layer_2 = tensors.Matrix("ffw_layer_2", hidden, 4 * hidden);
+  weights.pre_layer_norm = tensors.Vector("pre_layer_norm.weight", hidden);
+  weights.post_layer_norm = tensors.Vector("post_layer_norm.weight", hidden);
+  weights.ffw_layer_1 = tensors.Matrix("ffw_layer_1.weight", 4 * hidden, hidden);
+  weights.ffw_layer_2 = tensors.Matrix("ffw_layer_2.weight", hidden, 4 * hidden);
   return weights;
 }
 
@@ -114,20 +95,20 @@ ConformerBlockWeights LoadBlock(const Tensors& tensors, const AudioConfig& confi
   weights.ffw_layer_start = LoadFeedForward(tensors.Below("ffw_layer_start"), hidden);
   weights.ffw_layer_end = LoadFeedForward(tensors.Below("ffw_layer_end"), hidden);
   const Tensors attention = tensors.Below("attention");
-  weights.pre_attn_norm = attention.Vector("pre_attn_norm", hidden);
-  weights.post_norm = attention.Vector("post_norm", hidden);
-  weights.q_proj = attention.Matrix("attn.q_proj", hidden, hidden);
-  weights.k_proj = attention.Matrix("attn.k_proj", hidden, hidden);
-  weights.v_proj = attention.Matrix("attn.v_proj", hidden, hidden);
-  weights.post = attention.Matrix("post", hidden, hidden);
+  weights.pre_attn_norm = attention.Vector("pre_attn_norm.weight", hidden);
+  weights.post_norm = attention.Vector("post_norm.weight", hidden);
+  weights.q_proj = attention.Matrix("attn.q_proj.weight", hidden, hidden);
+  weights.k_proj = attention.Matrix("attn.k_proj.weight", hidden, hidden);
+  weights.v_proj = attention.Matrix("attn.v_proj.weight", hidden, hidden);
+  weights.post = attention.Matrix("post.weight", hidden, hidden);
   weights.query_scale = QueryScale(attention.Floats("attn.per_dim_scale", {config.head_dim()}));
   weights.relative_positions = RelativePositions(
-      attention.Matrix("attn.relative_position_embedding.pos_proj", hidden, hidden), config, pool);
+      attention.Matrix("attn.relative_position_embedding.pos_proj.weight", hidden, hidden), config, pool);
   const Tensors lconv = tensors.Below("lconv1d");
-  weights.lconv_pre_layer_norm = lconv.Vector("pre_layer_norm", hidden);
-  weights.conv_norm = lconv.Vector("conv_norm", hidden);
-  weights.linear_start = lconv.Matrix("linear_start", 2 * hidden, hidden);
-  weights.linear_end = lconv.Matrix("linear_end", hidden, hidden);
+  weights.lconv_pre_layer_norm = lconv.Vector("pre_layer_norm.weight", hidden);
+  weights.conv_norm = lconv.Vector("conv_norm.weight", hidden);
+  weights.linear_start = lconv.Matrix("linear_start.weight", 2 * hidden, hidden);
+  weights.linear_end = lconv.Matrix("linear_end.weight", hidden, hidden);
   const int64_t kernel = config.conv_kernel_size;
   const std::vector<float> stored = lconv.Floats("depthwise_conv1d.weight", {hidden, 1, kernel});
   weights.depthwise = Tensor({kernel, hidden});
@@ -136,7 +117,7 @@ ConformerBlockWeights LoadBlock(const Tensors& tensors, const AudioConfig& confi
       weights.depthwise.row(tap)[channel] = stored[channel * kernel + tap];
     }
   }
-  weights.norm = tensors.Vector("norm", hidden);
+  weights.norm = tensors.Vector("norm.weight", hidden);
   return weights;
 }
 

@@ -8,6 +8,12 @@
 #include "gemma3n/error.h"
 
 namespace gemma3n {
+namespace {
+
+// Where Gemma3nAudioFeatureExtractor cuts a clip off (its max_length): 30 s.
+constexpr int64_t kMostSamples = 480'000;
+
+}  // namespace
 
 std::unique_ptr<AudioEncoder> AudioEncoder::Load(const Checkpoint& checkpoint, ThreadPool& pool) {
   const AudioConfig config = AudioConfig::Parse(checkpoint.config()["audio_config"]);
@@ -35,7 +41,7 @@ int64_t AudioEncoder::MostSamples(int64_t tokens) const {
   for (const AudioConfig::Convolution& conv : config_.convolutions) frames *= conv.stride_time;
   const MelConfig& mel = mel_.config();
   const int64_t end = frames * mel.hop_length + mel.frame_length + 1;  // one frame too many
-  return (end - 1) / mel.pad_to_multiple_of * mel.pad_to_multiple_of;
+  return std::min(kMostSamples, (end - 1) / mel.pad_to_multiple_of * mel.pad_to_multiple_of);
 }
 
 Tensor AudioEncoder::Encode(std::span<const float> samples, ThreadPool& pool,

@@ -32,7 +32,8 @@ class AudioEncoder {
                 const AudioObserver& observer = nullptr) const;
 
   int64_t NumTokens(int64_t samples) const;
-  // The longest clip, in samples, that gives no more than `tokens` tokens.
+  // The longest clip, in samples, that gives no more than `tokens` tokens and that the reference's
+  // feature extractor takes whole.
   int64_t MostSamples(int64_t tokens) const;
   int64_t sampling_rate_hz() const { return mel_.config().sampling_rate_hz; }
   int64_t hidden_size() const { return config_.hidden_size; }

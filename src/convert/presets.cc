@@ -231,6 +231,7 @@ std::vector<std::string> Pieces(const ModelConfig& config) {
   }
   rest.push_back("\u2581");
   for (char c = '!'; c <= '~'; ++c) rest.push_back(std::string(1, c));
+  rest.push_back("<mask>");  // which the reference would add behind the table when it saves
   size_t next = 0, filler = 0;
   for (std::string& piece : pieces) {
     if (!piece.empty()) continue;
@@ -313,6 +314,7 @@ std::string PresetTokenizerConfig() {
                  {"eos_token", "<eos>"},
                  {"pad_token", "<pad>"},
                  {"unk_token", "<unk>"},
+                 {"mask_token", "<mask>"},
                  {"clean_up_tokenization_spaces", false},
                  {"extra_special_tokens", roles}};
   config.update(roles);

@@ -261,6 +261,9 @@ std::vector<TensorEntry> ListTensors(const JsonValue& config) {
   const bool whole = config["text_config"].IsObject();
   List list;
   AddText(model.text, whole ? "model.language_model." : "model.", list);
+  if (!model.tie_word_embeddings) {
+    list.Add("lm_head.weight", {model.text.vocab_size, model.text.hidden_size});
+  }
   if (model.vision) {
     AddVision(config["vision_config"], model.vision->hidden_size, list);
     AddEmbedder(*model.vision, model.text.hidden_size, "model.embed_vision.", list);

@@ -94,7 +94,9 @@ void RefuseWhatWeCannot(const JsonValue& text) {
   const std::string activation = text["hidden_activation"].StringOr("gelu_pytorch_tanh");
   only("hidden_activation", "\"gelu_pytorch_tanh\"", activation == "gelu_pytorch_tanh");
   only("attention_bias", "false", !text["attention_bias"].BoolOr(false));
-  only("rope_scaling", "null", !text.Has("rope_scaling"));
+  const JsonValue scaling = text["rope_scaling"];
+  const std::string type = scaling["rope_type"].StringOr(scaling["type"].StringOr("default"));
+  only("rope_scaling", "null or rope_type \"default\"", type == "default");
 }
 
 std::optional<ModalityConfig> Modality(const JsonValue& value, const ModalityConfig& defaults) {
@@ -152,7 +154,6 @@ TextConfig TextConfig::Parse(const JsonValue& text) {
   }();
   config.final_logit_softcapping = static_cast<float>(
       text["final_logit_softcapping"].NumberOr(cap_is_stated ? 0.0 : 30.0, 0.0, 1e6));
-  config.altup_coef_clip = static_cast<float>(text["altup_coef_clip"].NumberOr(120.0, 0.0, 1e30));
   config.altup_correct_scale = text["altup_correct_scale"].BoolOr(true);
   if (config.head_dim % 2 != 0) text["head_dim"].Fail("an even number");
   if (config.num_attention_heads % config.num_key_value_heads != 0) {
@@ -192,6 +193,7 @@ ModelConfig ModelConfig::Parse(const JsonValue& root) {
   if (config.eos_token_ids.empty()) config.eos_token_ids = {1};
   config.bos_token_id = static_cast<int32_t>(text["bos_token_id"].IntOr(2, 0, kMostId));
   config.pad_token_id = static_cast<int32_t>(text["pad_token_id"].IntOr(0, 0, kMostId));
+  config.tie_word_embeddings = root["tie_word_embeddings"].BoolOr(true);
   return config;
 }
 

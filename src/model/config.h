@@ -35,7 +35,6 @@ struct TextConfig {
   double rope_local_base_freq;                      // of sliding layers
   float rms_norm_eps;
   float final_logit_softcapping;  // 0: none
-  float altup_coef_clip;          // 0: none
   bool altup_correct_scale;
 
   bool is_sliding(int64_t layer) const { return sliding[layer]; }
@@ -67,6 +66,7 @@ struct ModelConfig {
   int64_t vision_soft_tokens_per_image, audio_soft_tokens_per_image;
   std::vector<int32_t> eos_token_ids;
   int32_t bos_token_id, pad_token_id;
+  bool tie_word_embeddings;  // the head is embed_tokens
 
   static ModelConfig Load(const Checkpoint& checkpoint) { return Parse(checkpoint.config()); }
   // `root` is a config.json.

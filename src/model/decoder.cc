@@ -42,6 +42,7 @@ bool DecoderState::CanRewind(int64_t position) const {
 
 void DecoderState::Rewind(int64_t position) {
   CHECK(CanRewind(position));
+  cache_.Rewind(position);
   position_ = position;
 }
 

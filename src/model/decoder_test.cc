@@ -216,6 +216,14 @@ TEST_F(DecoderTest, RewindIsRefusedWhereTheRingHasForgotten) {
   EXPECT_TRUE(state.CanRewind(0));
 }
 
+TEST_F(DecoderTest, AShortConversationAfterALongOneRewindsAsAFreshOneDoes) {
+  DecoderState state(weights_.config, {.context_length = 2000, .max_chunk = 16});
+  Last(state, Inputs(1000, vocab_));
+  state.Rewind(0);
+  Last(state, Inputs(60, vocab_));
+  EXPECT_TRUE(state.CanRewind(50)) << "what the long one overwrote is forgotten";
+}
+
 TEST_F(DecoderTest, ASoftTokenTakesThePlaceOfAnEmbedding) {
   const int64_t hidden = weights_.config.hidden_size;
   std::vector<float> row(hidden);

@@ -82,14 +82,19 @@ void KvCache::Store(int layer, int64_t first_position, ops::ConstRows keys, ops:
       std::copy_n(values.data + row * values.stride + from, head_dim_, value_slots + to);
     }
   }
-  written_end_ = std::max(written_end_, first_position + keys.rows);
+  written_end_ = first_position + keys.rows;
+  if (ring_slots_ > 0) lost_before_ = std::max(lost_before_, written_end_ - ring_slots_);
+}
+
+void KvCache::Rewind(int64_t position) {
+  CHECK(position == 0 || Holds(position));
+  written_end_ = position;
+  if (position == 0) lost_before_ = 0;  // nothing that was overwritten is seen any more
 }
 
 bool KvCache::Holds(int64_t position) const {
   if (position > written_end_) return false;
-  if (ring_slots_ == 0) return true;
-  const int64_t oldest_seen = std::max<int64_t>(0, position - window_ + 1);
-  return oldest_seen >= written_end_ - ring_slots_;
+  return std::max<int64_t>(0, position - window_ + 1) >= lost_before_;
 }
 
 }  // namespace gemma3n

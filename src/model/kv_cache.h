@@ -40,6 +40,8 @@ class KvCache {
 
   // Whether the positions before `position` that the next query sees are still there.
   bool Holds(int64_t position) const;
+  // Forgets the positions from `position` on, which must be 0 or held.
+  void Rewind(int64_t position);
 
   int64_t bytes() const { return bytes_; }  // when the context is full
 
@@ -53,7 +55,8 @@ class KvCache {
   std::vector<int> source_;                // [layers]
   std::vector<ops::KeyValueSlots> slots_;  // [layers]; empty where the source is another layer
   int64_t ring_slots_ = 0;                 // the smallest capacity of a sliding layer; 0: no ring
-  int64_t written_end_ = 0;                // one past the highest position ever written
+  int64_t written_end_ = 0;                // one past the last position
+  int64_t lost_before_ = 0;                // positions before it were overwritten in the rings
   int64_t bytes_ = 0;
   std::unique_ptr<void, Unmap> memory_;
 };

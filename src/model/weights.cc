@@ -1,36 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/weights.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
+#include "checkpoint/tensors.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
 namespace {
-
-// Tensors below one prefix.
-class Tensors {
- public:
-  Tensors(const Checkpoint& checkpoint, std::string prefix)
-      : checkpoint_(checkpoint), prefix_(std::move(prefix)) {}
-
-  bool Has(const std::string& name) const { return checkpoint_.Has(prefix_ + name); }
-  TensorView Matrix(const std::string& name, int64_t out, int64_t in) const {
-    return checkpoint_.Get(prefix_ + name, {out, in});
-  }
-  std::vector<float> Floats(const std::string& name, const Shape& shape) const {
-    return ToFloatVector(checkpoint_.Get(prefix_ + name, shape));
-  }
-  std::vector<float> Vector(const std::string& name, int64_t size) const {
-    return Floats(name, {size});
-  }
-  Tensors Below(const std::string& name) const { return {checkpoint_, prefix_ + name}; }
-
- private:
-  const Checkpoint& checkpoint_;
-  std::string prefix_;
-};
 
 // Where the text model's names begin: whole checkpoints, text-only exports, older and bare ones.
 std::string TextPrefix(const Checkpoint& checkpoint) {
@@ -100,10 +79,10 @@ LayerWeights LoadLayer(const Tensors& tensors, const TextConfig& config, int lay
           .post_attention_layernorm = norm("post_attention_layernorm"),
           .pre_feedforward_layernorm = norm("pre_feedforward_layernorm"),
           .post_feedforward_layernorm = norm("post_feedforward_layernorm"),
-          .altup = LoadAltUp(tensors.Below("altup."), config),
-          .laurel = LoadLaurel(tensors.Below("laurel."), config),
-          .attention = LoadAttention(tensors.Below("self_attn."), config, layer),
-          .feed_forward = LoadFeedForward(tensors.Below("mlp."), config, layer),
+          .altup = LoadAltUp(tensors.Below("altup"), config),
+          .laurel = LoadLaurel(tensors.Below("laurel"), config),
+          .attention = LoadAttention(tensors.Below("self_attn"), config, layer),
+          .feed_forward = LoadFeedForward(tensors.Below("mlp"), config, layer),
           .per_layer_input_gate = tensors.Matrix("per_layer_input_gate.weight", width, hidden),
           .per_layer_projection = tensors.Matrix("per_layer_projection.weight", hidden, width),
           .post_per_layer_input_norm = norm("post_per_layer_input_norm")};
@@ -139,19 +118,41 @@ MultimodalEmbedder LoadEmbedder(const Tensors& tensors, const Sizes& sizes,
   return embedder;
 }
 
+bool HasPart(const Checkpoint& checkpoint, const std::string& prefix) {
+  const std::vector<std::string> names = checkpoint.Names();  // sorted
+  const auto first = std::lower_bound(names.begin(), names.end(), prefix);
+  return first != names.end() && first->compare(0, prefix.size(), prefix) == 0;
+}
+
 void LoadModalities(const Checkpoint& checkpoint, const ModelConfig& config,
                     EmbeddingWeights& weights) {
-  const std::string prefix = checkpoint.Has("embed_vision.embedding.weight") ? "" : "model.";
-  const Tensors tensors(checkpoint, prefix);
+  const Tensors tensors(checkpoint, "model.");
   const int64_t hidden = config.text.hidden_size;
-  if (config.vision) {
-    weights.vision = LoadEmbedder(tensors.Below("embed_vision."), *config.vision, hidden);
+  const auto wanted = [&](const std::optional<ModalityConfig>& modality, const std::string& name) {
+    // A checkpoint of the text model alone may carry the whole model's configuration.
+    return modality && (tensors.Has("embed_" + name + ".embedding.weight") ||
+                        HasPart(checkpoint, "model." + name + "_tower."));
+  };
+  if (wanted(config.vision, "vision")) {
+    weights.vision = LoadEmbedder(tensors.Below("embed_vision"), *config.vision, hidden);
     weights.vision->feature_scale =
         static_cast<float>(std::sqrt(static_cast<double>(config.vision->hidden_size)));
   }
-  if (config.audio) {
-    weights.audio = LoadEmbedder(tensors.Below("embed_audio."), *config.audio, hidden);
+  if (wanted(config.audio, "audio")) {
+    weights.audio = LoadEmbedder(tensors.Below("embed_audio"), *config.audio, hidden);
   }
+}
+
+// The head is embed_tokens unless the configuration unties it; a head that is stored all the same is
+// used, as the reference uses it where it differs.
+TensorView LoadHead(const Checkpoint& checkpoint, const ModelConfig& config,
+                    const TensorView& embed_tokens) {
+  constexpr const char* kNames[] = {"lm_head.weight", "language_model.lm_head.weight"};
+  const Shape shape({config.text.vocab_size, config.text.hidden_size});
+  for (const char* name : kNames) {
+    if (checkpoint.Has(name)) return checkpoint.Get(name, shape);
+  }
+  return config.tie_word_embeddings ? embed_tokens : checkpoint.Get(kNames[0], shape);
 }
 
 }  // namespace
@@ -174,11 +175,11 @@ DecoderWeights DecoderWeights::Load(const Checkpoint& checkpoint, const ModelCon
         tensors.Matrix("altup_unembed_projections." + name, hidden, hidden));
   }
   for (int layer = 0; layer < text.num_hidden_layers; ++layer) {
-    const Tensors below = tensors.Below("layers." + std::to_string(layer) + ".");
+    const Tensors below = tensors.Below("layers." + std::to_string(layer));
     weights.layers.push_back(LoadLayer(below, text, layer));
   }
   weights.norm = tensors.Vector("norm.weight", hidden);
-  weights.lm_head = weights.embedding.embed_tokens;
+  weights.lm_head = LoadHead(checkpoint, config, weights.embedding.embed_tokens);
   return weights;
 }
 

@@ -44,7 +44,7 @@ struct DecoderWeights {
   std::vector<TensorView> altup_unembed_projections;  // [hidden, hidden] each
   std::vector<LayerWeights> layers;
   std::vector<float> norm;  // [hidden]
-  TensorView lm_head;       // [vocab, hidden], as a rule embed_tokens itself
+  TensorView lm_head;       // [vocab, hidden]: embed_tokens itself unless untied
 };
 
 }  // namespace gemma3n

@@ -8,6 +8,9 @@ namespace gemma3n {
 namespace {
 
 constexpr int64_t kBilinear = 2;        // PIL.Image.Resampling.BILINEAR
+// What SiglipImageProcessor takes where its file says nothing.
+constexpr int64_t kClassResample = 3;  // bicubic
+constexpr int64_t kClassSize = 224;
 constexpr int kMostPrecisionBits = 22;  // so that sums of byte * weight stay within 32 bits
 
 // Which input pixels an output pixel is made of, and how much of each.
@@ -90,17 +93,19 @@ PreprocessConfig PreprocessConfig::Load(const Checkpoint& checkpoint) {
   JsonValue file = checkpoint.Json("processor_config.json")["image_processor"];
   if (!file.IsObject()) file = checkpoint.Json("preprocessor_config.json");
   PreprocessConfig config;
+  if (!file.IsObject()) return config;
   const JsonValue size = file["size"];
-  if (size.IsObject()) {
-    config.size = size["height"].Int(1, 16384);
-    if (size["width"].Int() != config.size) size["width"].Fail("the same as height: a square");
+  config.size = size["height"].IntOr(kClassSize, 1, 16384);
+  if (size["width"].IntOr(kClassSize) != config.size) {
+    size["width"].Fail("the same as height: a square");
   }
-  if (file["resample"].IntOr(kBilinear) != kBilinear) {
-    file["resample"].Fail("2 (bilinear), the only filter here");
+  if (file["resample"].IntOr(kClassResample) != kBilinear) {
+    file["resample"].Fail("2 (bilinear), the only filter here; a missing one means bicubic");
   }
+  if (!file["do_resize"].BoolOr(true)) file["do_resize"].Fail("true");
   config.rescale = file["do_rescale"].BoolOr(true);
-  config.rescale_factor = file["rescale_factor"].NumberOr(1.0 / 255.0);
-  config.normalize = file["do_normalize"].BoolOr(false);
+  config.rescale_factor = file["rescale_factor"].NumberOr(1.0 / 255.0, -1e6, 1e6);
+  config.normalize = file["do_normalize"].BoolOr(true);
   const auto channels = [&](const char* name, std::array<double, 3>& out, double least) {
     if (!file.Has(name)) return;
     const std::vector<JsonValue> items = file[name].Items();

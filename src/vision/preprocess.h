@@ -17,6 +17,7 @@
 
 namespace gemma3n {
 
+// The values here are Gemma 3n's own, for a model without such a file.
 struct PreprocessConfig {
   int64_t size = 768;  // side of the square, pixels
   bool rescale = true;
@@ -24,7 +25,9 @@ struct PreprocessConfig {
   bool normalize = false;
   std::array<double, 3> mean = {0.5, 0.5, 0.5}, stddev = {0.5, 0.5, 0.5};
 
-  // From preprocessor_config.json, or the image_processor part of processor_config.json.
+  // From preprocessor_config.json, or the image_processor part of processor_config.json. Fields that
+  // such a file leaves out take the defaults of the reference's SiglipImageProcessor. Throws Error
+  // (kModel) naming the field.
   static PreprocessConfig Load(const Checkpoint& checkpoint);
 };
 

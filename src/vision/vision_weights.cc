@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "checkpoint/tensors.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
@@ -11,18 +12,14 @@ namespace {
 
 constexpr char kPrefix[] = "model.vision_tower.timm_model.";
 
-// Tensors below one prefix; shapes are read from the file and checked against each other.
-class Tensors {
+// The tower's tensors as layers want them; shapes are read from the file and checked against each
+// other.
+class VisionTensors : public Tensors {
  public:
-  Tensors(const Checkpoint& checkpoint, std::string prefix)
-      : checkpoint_(checkpoint), prefix_(std::move(prefix)) {}
+  using Tensors::Tensors;
+  explicit VisionTensors(const Tensors& tensors) : Tensors(tensors) {}
+  VisionTensors Below(const std::string& name) const { return VisionTensors(Tensors::Below(name)); }
 
-  bool Has(const std::string& name) const { return checkpoint_.Has(prefix_ + name); }
-  Tensors Below(const std::string& name) const { return {checkpoint_, prefix_ + name + "."}; }
-
-  std::vector<float> Vector(const std::string& name, int64_t size) const {
-    return ToFloatVector(checkpoint_.Get(prefix_ + name, {size}));
-  }
   std::vector<float> OptionalVector(const std::string& name, int64_t size) const {
     return Has(name) ? Vector(name, size) : std::vector<float>();
   }
@@ -30,7 +27,7 @@ class Tensors {
   // A 1x1 convolution of `in` channels, as a matrix [out, in].
   TensorView Pointwise(const std::string& name, int64_t in) const {
     TensorView view = Four(name);
-    view = checkpoint_.Get(prefix_ + name, {view.shape[0], in, 1, 1});
+    view = Get(name, {view.shape[0], in, 1, 1});
     view.shape = Shape({view.shape[0], in});
     return view;
   }
@@ -45,8 +42,7 @@ class Tensors {
   ConvolutionWeights Full(const std::string& name, int64_t in, int64_t stride) const {
     const TensorView view = Four(name);
     const int64_t out = view.shape[0], kernel = view.shape[2], taps = kernel * kernel;
-    const std::vector<float> stored =
-        ToFloatVector(checkpoint_.Get(prefix_ + name, {out, in, kernel, kernel}));
+    const std::vector<float> stored = Floats(name, {out, in, kernel, kernel});
     ConvolutionWeights weights{Tensor({out, taps * in}), kernel, stride};
     for (int64_t o = 0; o < out; ++o) {
       for (int64_t i = 0; i < in; ++i) {
@@ -61,8 +57,7 @@ class Tensors {
   InvertedResidualWeights::Depthwise Depthwise(const std::string& conv, const std::string& norm,
                                                int64_t channels, int64_t stride) const {
     const int64_t kernel = Four(conv).shape[2], taps = kernel * kernel;
-    const std::vector<float> stored =
-        ToFloatVector(checkpoint_.Get(prefix_ + conv, {channels, 1, kernel, kernel}));
+    const std::vector<float> stored = Floats(conv, {channels, 1, kernel, kernel});
     InvertedResidualWeights::Depthwise result;
     result.conv = {Tensor({taps, channels}), kernel, stride};
     for (int64_t channel = 0; channel < channels; ++channel) {
@@ -77,21 +72,18 @@ class Tensors {
  private:
   // The tensor, whose rank must be 4.
   TensorView Four(const std::string& name) const {
-    const TensorView view = checkpoint_.Find(prefix_ + name);
-    if (view.empty()) return checkpoint_.Get(prefix_ + name, {0, 0, 0, 0});  // says what is missing
+    const TensorView view = Find(name);
+    if (view.empty()) return Get(name, {0, 0, 0, 0});  // says what is missing
     if (view.shape.rank() != 4) {
-      throw Error(ErrorKind::kModel, checkpoint_.FileOf(prefix_ + name) + ": tensor '" + prefix_ +
-                                         name + "': expected four dimensions, found " +
+      throw Error(ErrorKind::kModel, FileOf(name) + ": tensor '" + FullName(name) +
+                                         "': expected four dimensions, found " +
                                          view.shape.ToString());
     }
     return view;
   }
-
-  const Checkpoint& checkpoint_;
-  std::string prefix_;
 };
 
-EdgeResidualWeights LoadEdgeResidual(const Tensors& tensors, int64_t in, int64_t stride) {
+EdgeResidualWeights LoadEdgeResidual(const VisionTensors& tensors, int64_t in, int64_t stride) {
   EdgeResidualWeights weights;
   weights.conv_exp = tensors.Full("conv_exp.weight", in, stride);
   const int64_t expanded = weights.conv_exp.kernel.shape()[0];
@@ -100,7 +92,7 @@ EdgeResidualWeights LoadEdgeResidual(const Tensors& tensors, int64_t in, int64_t
   return weights;
 }
 
-InvertedResidualWeights LoadInvertedResidual(const Tensors& tensors, int64_t in, int64_t stride) {
+InvertedResidualWeights LoadInvertedResidual(const VisionTensors& tensors, int64_t in, int64_t stride) {
   InvertedResidualWeights weights;
   const bool has_mid = tensors.Has("dw_mid.conv.weight");
   if (tensors.Has("dw_start.conv.weight")) {
@@ -118,8 +110,8 @@ InvertedResidualWeights LoadInvertedResidual(const Tensors& tensors, int64_t in,
   return weights;
 }
 
-MobileAttentionWeights LoadMobileAttention(const Tensors& tensors, int64_t channels) {
-  const Tensors attention = tensors.Below("attn");
+MobileAttentionWeights LoadMobileAttention(const VisionTensors& tensors, int64_t channels) {
+  const VisionTensors attention = tensors.Below("attn");
   const auto key_value = [&](const std::string& name) {
     MobileAttentionWeights::KeyValue weights;
     if (attention.Has(name + ".down_conv.weight")) {
@@ -157,7 +149,7 @@ int64_t OutputChannels(const BlockWeights& block) {
   return std::get<MobileAttentionWeights>(block).output.shape[0];
 }
 
-BlockWeights LoadBlock(const Tensors& tensors, int64_t in, int64_t stride) {
+BlockWeights LoadBlock(const VisionTensors& tensors, int64_t in, int64_t stride) {
   if (tensors.Has("conv_exp.weight")) return LoadEdgeResidual(tensors, in, stride);
   if (tensors.Has("attn.query.proj.weight")) return LoadMobileAttention(tensors, in);
   return LoadInvertedResidual(tensors, in, stride);
@@ -172,7 +164,35 @@ int64_t Stride(const JsonValue& block_args, size_t stage, size_t block) {
   return block == 0 ? 2 : 1;
 }
 
-bool HasBlock(const Tensors& tensors) {
+// Arguments of timm's builder that change what is computed without changing a tensor's shape.
+void RefuseWhatWeCannot(const JsonValue& vision) {
+  const auto only = [](const JsonValue& value, const std::string& wanted, bool holds) {
+    if (!holds) value.Fail(wanted + ", the only value this engine knows");
+  };
+  const JsonValue args = vision["model_args"];
+  const JsonValue architecture = vision["architecture"];
+  only(architecture, "an architecture of the family \"mobilenetv5\"",
+       architecture.StringOr("mobilenetv5_300m_enc").rfind("mobilenetv5", 0) == 0);
+  only(args["use_msfa"], "true", args["use_msfa"].BoolOr(true));
+  for (const char* name : {"act_layer", "norm_layer", "se_layer"}) {
+    only(args[name], "null", args[name].IsNull());
+  }
+  const JsonValue indices = args["msfa_indices"];
+  if (!indices.IsNull()) {
+    const std::vector<JsonValue> items = indices.Items();
+    only(indices, "[-2, -1]", items.size() == 2 && items[0].Int() == -2 && items[1].Int() == -1);
+  }
+  if (!args["block_args"].IsArray()) return;
+  for (const JsonValue& stage : args["block_args"].Items()) {
+    for (const JsonValue& block : stage.Items()) {
+      only(block["noskip"], "false", !block["noskip"].BoolOr(false));
+      only(block["act_layer"], "null", block["act_layer"].IsNull());
+      only(block["dw_kernel_size_end"], "0", block["dw_kernel_size_end"].IntOr(0) == 0);
+    }
+  }
+}
+
+bool HasBlock(const VisionTensors& tensors) {
   return tensors.Has("conv_exp.weight") || tensors.Has("attn.query.proj.weight") ||
          tensors.Has("pw_exp.conv.weight");
 }
@@ -180,7 +200,8 @@ bool HasBlock(const Tensors& tensors) {
 }  // namespace
 
 VisionWeights VisionWeights::Load(const Checkpoint& checkpoint, int64_t soft_tokens) {
-  const Tensors tensors(checkpoint, kPrefix);
+  const VisionTensors tensors(checkpoint, kPrefix);
+  RefuseWhatWeCannot(checkpoint.config()["vision_config"]);
   const JsonValue args = checkpoint.config()["vision_config"]["model_args"];
   VisionWeights weights;
   weights.stem = tensors.Full("conv_stem.conv.weight", 3, 2);
@@ -189,7 +210,7 @@ VisionWeights VisionWeights::Load(const Checkpoint& checkpoint, int64_t soft_tok
   weights.stem_norm = tensors.Vector("conv_stem.bn.weight", channels);
   std::vector<int64_t> stage_channels;
   for (size_t stage = 0;; ++stage) {
-    const Tensors below = tensors.Below("blocks." + std::to_string(stage));
+    const VisionTensors below = tensors.Below("blocks." + std::to_string(stage));
     std::vector<BlockWeights> blocks;
     for (size_t i = 0; HasBlock(below.Below(std::to_string(i))); ++i) {
       blocks.push_back(LoadBlock(below.Below(std::to_string(i)), channels,

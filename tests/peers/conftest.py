@@ -60,12 +60,13 @@ def random_config(seed):
         activation_sparsity_pattern=[draw.choice((0.0, 0.0, 0.95, 0.7)) for _ in range(layers)],
         sliding_window=draw.choice((5, 16, 33)), hidden_size_per_layer_input=draw.choice((4, 12)),
         laurel_rank=draw.choice((3, 16)), altup_num_inputs=draw.choice((2, 3, 4)))
+    config["tie_word_embeddings"] = draw.random() < 0.7
     audio = config["audio_config"]
     audio.update(hidden_size=draw.choice((24, 48)), conf_num_hidden_layers=draw.choice((1, 3)),
                  conf_num_attention_heads=draw.choice((2, 4)),
                  conf_attention_context_left=draw.choice((5, 13)),
                  conf_attention_chunk_size=12, conf_conv_kernel_size=draw.choice((3, 5)),
-                 conf_reduction_factor=4,
+                 conf_reduction_factor=draw.choice((2, 4)),
                  sscp_conv_channel_size=[draw.choice((4, 8)), draw.choice((4, 6))])
     return config
 
