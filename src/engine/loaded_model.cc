@@ -27,6 +27,24 @@ bool Holds(const Checkpoint& checkpoint, const char* prefix) {
   return false;
 }
 
+// The prompt is laid out by the tokenizer's ids and filled in by the config's: the files must agree.
+void CheckIds(const Checkpoint& checkpoint, const ModelConfig& config, const ChatTemplate& chat) {
+  const auto same = [&](const char* field, int32_t ours, int32_t tokenizers) {
+    if (ours == tokenizers || tokenizers < 0) return;
+    throw Error(ErrorKind::kModel, (checkpoint.directory() / "config.json").string() + ": " +
+                                       field + ": expected " + std::to_string(tokenizers) +
+                                       " as in tokenizer.json, found " + std::to_string(ours));
+  };
+  same("bos_token_id", config.bos_token_id, chat.bos_id());
+  same("image_token_id", config.image_token_id, chat.image_id());
+  same("audio_token_id", config.audio_token_id, chat.audio_id());
+  if (chat.image_id() >= 0 && chat.image_id() == chat.audio_id()) {
+    throw Error(ErrorKind::kModel,
+                (checkpoint.directory() / "tokenizer_config.json").string() +
+                    ": image_token and audio_token: expected two tokens, found one");
+  }
+}
+
 std::string TemplateNote(const ChatTemplate& chat_template) {
   switch (chat_template.origin()) {
     case ChatTemplate::Origin::kGemma:
@@ -54,6 +72,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   facts.audio_tokens = facts.hears ? config.audio_soft_tokens_per_image : 0;
   chat_template =
       ChatTemplate::Load(*checkpoint, *tokenizer, facts.image_tokens, facts.audio_tokens);
+  CheckIds(*checkpoint, config, chat_template);
   weights = DecoderWeights::Load(*checkpoint, config);
   if (facts.sees) {
     vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);

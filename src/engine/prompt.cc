@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "base/check.h"
-
 namespace gemma3n {
 namespace {
 
@@ -92,8 +90,17 @@ class Collector {
   ChatTurn chat_turn_;
 };
 
-// Gives every placeholder its medium. Typed text cannot make placeholders, so the counts agree.
+// Gives every placeholder its medium. Typed text cannot make placeholders, and loading has checked
+// the tokens of media; yet a tokenizer.json may hold tokens that join a placeholder with what stands
+// before it, and only the whole prompt shows that.
 void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prompt& prompt) {
+  const auto check = [&](bool holds) {
+    if (holds) return;
+    throw Error(ErrorKind::kModel,
+                (model.checkpoint->directory() / "tokenizer.json").string() +
+                    ": expected one token for each row of a picture or clip in this prompt, found "
+                    "others; the file is damaged or not this model's");
+  };
   size_t medium = 0;
   int64_t row = 0;
   for (int32_t id : ids) {
@@ -101,8 +108,8 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     const bool is_image = model.vision && id == model.config.image_token_id;
     const bool is_audio = model.audio && id == model.config.audio_token_id;
     if (is_image || is_audio) {
-      CHECK_LT(medium, prompt.media.size());
-      CHECK((prompt.media[medium].image != nullptr) == is_image);
+      check(medium < prompt.media.size() &&
+            (prompt.media[medium].image != nullptr) == is_image);
       item.medium = static_cast<int>(medium);
       item.row = row;
       if (++row == (is_image ? model.facts.image_tokens : model.facts.audio_tokens)) {
@@ -112,7 +119,7 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     }
     prompt.items.push_back(item);
   }
-  CHECK_EQ(medium, prompt.media.size());
+  check(medium == prompt.media.size());
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model directories that are wrong: whatever a file says, the program ends with one clear line.
+
+    hostile_model_test.py GEMMA3N
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "reference"))
+import sample_media  # noqa: E402
+
+GEMMA3N = sys.argv.pop(1)
+
+
+class HostileModel(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = pathlib.Path(tempfile.mkdtemp())
+        cls.good = cls.place / "good"
+        cls.environment = {**os.environ, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
+        subprocess.run([GEMMA3N, "synth", "--like", "tiny", "--seed", "2", "--out", str(cls.good)],
+                       check=True, capture_output=True, env=cls.environment)
+        sample_media.write_picture(cls.place / "p.png")
+        sample_media.write_sound(cls.place / "s.wav")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.place)
+
+    def setUp(self):
+        self.model = pathlib.Path(tempfile.mkdtemp(dir=self.place)) / "m"
+        shutil.copytree(self.good, self.model)
+
+    def tearDown(self):
+        shutil.rmtree(self.model.parent)
+
+    def run_model(self, *arguments):
+        done = subprocess.run([GEMMA3N, "run", "-m", str(self.model), "--max-tokens", "1",
+                               *map(str, arguments)], capture_output=True, input=b"",
+                              env=self.environment)
+        return done.returncode, done.stderr.decode()
+
+    def refused(self, part, *arguments, code=3):
+        found, err = self.run_model(*(arguments or ("x",)))
+        self.assertEqual(found, code, err)
+        self.assertIn(part, err)
+        self.assertEqual(err.count("\n"), 1, err)  # one clear line
+
+    def edit(self, file, change):
+        """Rewrites a JSON file of the model by a function that changes the parsed value."""
+        path = self.model / file
+        value = json.loads(path.read_text())
+        change(value)
+        path.write_text(json.dumps(value))
+
+    def edit_token(self, content, **fields):
+        def change(file):
+            for token in file["added_tokens"]:
+                if token["content"] == content:
+                    token.update(fields)
+        self.edit("tokenizer.json", change)
+
+    def test_good_model_runs(self):
+        self.assertEqual(self.run_model(self.place / "p.png", self.place / "s.wav", "x"), (0, ""))
+
+    # D02: files that disagree about ids.
+
+    def test_hostile_D02_placeholder_ids(self):
+        for field, right in (("image_token_id", 513), ("audio_token_id", 529)):
+            for wrong in (514, 40, 0):
+                self.edit("config.json", lambda c: c.update({field: wrong}))
+                self.refused(f"{field}: expected {right} as in tokenizer.json, found {wrong}",
+                             self.place / "p.png", self.place / "s.wav", "x")
+                self.refused(f"{field}: expected {right}", "a plain text")
+            self.edit("config.json", lambda c: c.update({field: right}))
+
+    def test_hostile_D02_bos_id(self):
+        self.edit("config.json", lambda c: c["text_config"].update(bos_token_id=3))
+        self.refused("bos_token_id: expected 2 as in tokenizer.json, found 3")
+
+    def test_hostile_P02_marks_that_could_be_typed(self):
+        for mark in ("<image_soft_token>", "<audio_soft_token>", "<bos>", "<start_of_turn>",
+                     "<end_of_turn>"):
+            self.edit_token(mark, special=False)
+            self.refused("to be a control token", mark)
+            self.edit_token(mark, special=True)
+
+    def test_hostile_D02_placeholder_is_a_letter(self):
+        self.edit("tokenizer_config.json", lambda c: c.update(image_token="a"))
+        self.refused("to be a control token", self.place / "p.png", "x")
+
+    def test_hostile_D02_one_placeholder_for_both(self):
+        self.edit("tokenizer_config.json", lambda c: c.update(audio_token="<image_soft_token>"))
+        self.edit("config.json", lambda c: c.update(audio_token_id=513))
+        self.refused("expected two tokens, found one")
+
+    def test_hostile_P02_tokens_that_swallow_placeholders(self):
+        def add(content):
+            def change(file):
+                for token in file["added_tokens"]:
+                    if token["content"] == "<unused0>":
+                        del file["model"]["vocab"]["<unused0>"]
+                        token.update(content=content, special=False)
+            return change
+        self.edit("tokenizer.json", add("<image_soft_token>" * 2))
+        self.refused("is as many tokens, found 0")
+        shutil.copy(self.good / "tokenizer.json", self.model)
+        # One that only a prompt shows: it reaches from the role into the placeholders.
+        self.edit("tokenizer.json", add("user\n\n\n<start_of_image><image_soft_token>"))
+        self.refused("one token for each row", self.place / "p.png", "x")
+
+
+if __name__ == "__main__":
+    unittest.main()
