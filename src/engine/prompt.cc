@@ -132,6 +132,8 @@ std::vector<int32_t> Prompt::ids() const {
 
 Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,
               const GenerateOptions& options, bool open_answer) {
+  // Before the work: an answer from weights that changed meanwhile would be wrong in silence.
+  model.checkpoint->CheckUnchanged();
   if (turns.empty()) throw Error(ErrorKind::kRequest, "expected a conversation, found no turn");
   Collector collector(model, options.image_size);
   std::vector<ChatTurn> chat_turns;

@@ -115,6 +115,42 @@ class HostileModel(unittest.TestCase):
         self.edit("tokenizer.json", add("user\n\n\n<start_of_image><image_soft_token>"))
         self.refused("one token for each row", self.place / "p.png", "x")
 
+    # M10: files that change while they are mapped.
+
+    def chat(self, between):
+        """Two messages to `gemma3n chat`; `between` runs once the first was answered."""
+        chat = subprocess.Popen([GEMMA3N, "chat", "-m", str(self.model), "--max-tokens", "1"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, env=self.environment, text=True)
+        chat.stdin.write("one\n/show context\n")
+        chat.stdin.flush()
+        for line in chat.stdout:
+            if "of 1024 tokens" in line:
+                break
+        between(self.model / "model.safetensors")
+        out, err = chat.communicate("two\n/show context\n/bye\n", timeout=60)
+        return chat.returncode, err
+
+    def test_hostile_M10_cut_while_in_use(self):
+        code, err = self.chat(lambda path: os.truncate(path, 4096))
+        self.assertIn(code, (0, 3), err)  # a chat goes on after a message it cannot answer
+        self.assertEqual(err.count("model file changed on disk"), 1, err)
+
+    def test_hostile_M10_written_to_while_in_use(self):
+        def overwrite(path):
+            with path.open("r+b") as file:
+                file.seek(-64, os.SEEK_END)
+                file.write(bytes(64))
+        code, err = self.chat(overwrite)
+        self.assertIn(code, (0, 3), err)
+        self.assertIn("model file changed on disk", err)
+
+    def test_hostile_M10_replaced_while_in_use(self):
+        def replace(path):
+            path.unlink()
+            path.write_bytes(b"nothing")
+        self.assertEqual(self.chat(replace)[0], 0)
+
 
 if __name__ == "__main__":
     unittest.main()
