@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
+#include "checkpoint/weight_sample.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
@@ -88,6 +90,36 @@ TEST_F(CheckpointTest, hostile_M07_WrongTensorsAreNamed) {
   }
 }
 
+TEST_F(CheckpointTest, hostile_M07_WeightsThatAreNotFinite) {
+  // Where damage may sit in a tensor too large to be read whole: its beginning, middle and end.
+  constexpr size_t kElements = 100'000;
+  for (size_t at : {size_t{0}, kElements / 2, kElements - 1}) {
+    for (float bad : {std::nanf(""), INFINITY, -INFINITY}) {
+      const std::string bytes = std::to_string(4 * kElements);
+      const std::string header = R"({"big":{"dtype":"F32","shape":[)" + std::to_string(kElements) +
+                                 R"(],"data_offsets":[0,)" + bytes + "]}}";
+      std::vector<float> values(kElements, 1.0f);
+      const auto write = [&] {
+        const uint64_t length = header.size();
+        Text("model.safetensors",
+             std::string(reinterpret_cast<const char*>(&length), 8) + header +
+                 std::string(reinterpret_cast<const char*>(values.data()), 4 * kElements));
+      };
+      write();
+      EXPECT_NO_THROW(CheckSampleIsFinite(*Checkpoint::Load(directory_)));
+      values[at] = bad;
+      write();
+      try {
+        CheckSampleIsFinite(*Checkpoint::Load(directory_));
+        ADD_FAILURE() << at;
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr("tensor 'big': expected finite weights, found "));
+        EXPECT_THAT(error.what(), HasSubstr("at element " + std::to_string(at) + ";"));
+      }
+    }
+  }
+}
+
 TEST_F(CheckpointTest, hostile_M08_IndexFile) {
   Shard("x-1.safetensors", "a");
   const auto index = [&](const std::string& map) {
@@ -101,6 +133,7 @@ TEST_F(CheckpointTest, hostile_M08_IndexFile) {
   EXPECT_THAT(index(R"({"a": "gone.safetensors"})"), HasSubstr("cannot be opened"));
   EXPECT_THAT(index(R"({"b": "x-1.safetensors"})"), HasSubstr("tensor 'b' should be here"));
   EXPECT_THAT(index(R"([])"), HasSubstr("weight_map: expected an object"));
+  // The index cannot name a tensor in two shards; a shard can hold one that another has too.
   Shard("x-2.safetensors", "a");
   EXPECT_THAT(index(R"({"a": "x-1.safetensors", "c": "x-2.safetensors"})"),
               HasSubstr("tensor 'c'"));

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/loaded_model.h"
 
+#include <algorithm>
 #include <chrono>
+
+#include "checkpoint/weight_sample.h"
+#include "gemma3n/inspect.h"
 
 namespace gemma3n {
 namespace {
@@ -45,6 +49,38 @@ void CheckIds(const Checkpoint& checkpoint, const ModelConfig& config, const Cha
   }
 }
 
+constexpr size_t kMostShownTensors = 5;
+
+std::vector<std::string> WrongTensors(const std::filesystem::path& model) {
+  try {
+    const ModelReport report = Inspect(model, /*read_all=*/false);
+    std::vector<std::string> wrong = report.misshapen;
+    for (const std::string& name : report.missing) wrong.push_back(name + ": missing");
+    return wrong;
+  } catch (const Error&) {  // nothing to add to what the loader said
+    return {};
+  }
+}
+
+// A loader stops at the first tensor that is wrong; whoever mends the files wants to see more of
+// them at once.
+std::string WithOtherWrongTensors(const std::string& message, const std::filesystem::path& model) {
+  std::vector<std::string> wrong = WrongTensors(model);
+  const auto told = std::find_if(wrong.begin(), wrong.end(), [&](const std::string& line) {
+    return message.find("'" + line.substr(0, line.find_first_of(" :")) + "'") != std::string::npos;
+  });
+  if (told == wrong.end()) return message;
+  wrong.erase(told);
+  std::string all = message;
+  for (size_t i = 0; i < wrong.size() && i + 1 < kMostShownTensors; ++i) {
+    all += (i == 0 ? "; also " : "; ") + wrong[i];
+  }
+  if (wrong.size() >= kMostShownTensors) {
+    all += "; and " + std::to_string(wrong.size() - kMostShownTensors + 1) + " more";
+  }
+  return all;
+}
+
 std::string TemplateNote(const ChatTemplate& chat_template) {
   switch (chat_template.origin()) {
     case ChatTemplate::Origin::kGemma:
@@ -60,6 +96,12 @@ std::string TemplateNote(const ChatTemplate& chat_template) {
 
 }  // namespace
 
+void LoadedModel::LoadTensors() {
+  weights = DecoderWeights::Load(*checkpoint, config);
+  if (facts.sees) vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
+  if (facts.hears) audio = AudioEncoder::Load(*checkpoint, pool);
+}
+
 LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   const Clock::time_point begin = Clock::now();
   checkpoint = Checkpoint::Load(options.model);
@@ -73,13 +115,14 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   chat_template =
       ChatTemplate::Load(*checkpoint, *tokenizer, facts.image_tokens, facts.audio_tokens);
   CheckIds(*checkpoint, config, chat_template);
-  weights = DecoderWeights::Load(*checkpoint, config);
-  if (facts.sees) {
-    vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
-    facts.default_image_size = vision->default_size();
+  try {
+    LoadTensors();
+  } catch (const Error& error) {
+    throw Error(error.kind(), WithOtherWrongTensors(error.what(), options.model));
   }
+  CheckSampleIsFinite(*checkpoint);
+  if (facts.sees) facts.default_image_size = vision->default_size();
   if (facts.hears) {
-    audio = AudioEncoder::Load(*checkpoint, pool);
     facts.max_clip_seconds = static_cast<double>(audio->MostSamples(facts.audio_tokens)) /
                              static_cast<double>(audio->sampling_rate_hz());
   }

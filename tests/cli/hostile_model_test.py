@@ -115,6 +115,63 @@ class HostileModel(unittest.TestCase):
         self.edit("tokenizer.json", add("user\n\n\n<start_of_image><image_soft_token>"))
         self.refused("one token for each row", self.place / "p.png", "x")
 
+    # M07: tensors that are not what config.json says.
+
+    def rewrite_tensors(self, change):
+        """Rewrites model.safetensors; `change` gets {name: (dtype, shape, bytes)}."""
+        path = self.model / "model.safetensors"
+        whole = path.read_bytes()
+        length = int.from_bytes(whole[:8], "little")
+        header, data = json.loads(whole[8:8 + length]), whole[8 + length:]
+        tensors = {name: (entry["dtype"], entry["shape"], data[slice(*entry["data_offsets"])])
+                   for name, entry in header.items() if name != "__metadata__"}
+        change(tensors)
+        header, at = {}, 0
+        for name, (dtype, shape, data) in tensors.items():
+            header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(data)]}
+            at += len(data)
+        text = json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text
+                         + b"".join(data for _, _, data in tensors.values()))
+
+    def test_hostile_M07_five_wrong_tensors_are_named(self):
+        def remove(tensors):
+            for name in [n for n in tensors if ".laurel.linear_left." in n]:
+                del tensors[name]
+        self.rewrite_tensors(remove)
+        found, err = self.run_model("x")
+        self.assertEqual((found, err.count("\n")), (3, 1), err)
+        self.assertEqual(err.count("laurel.linear_left.weight"), 5, err)
+        self.assertIn("; and 5 more", err)
+
+    def test_hostile_M07_transposed(self):
+        name = "model.language_model.layers.0.mlp.gate_proj.weight"
+        def transpose(tensors):
+            dtype, shape, data = tensors[name]
+            tensors[name] = (dtype, shape[::-1], data)
+        self.rewrite_tensors(transpose)
+        self.refused(f"tensor '{name}': expected [128, 64], found [64, 128]\n")
+
+    def test_hostile_M07_extra_tensors_are_a_note(self):
+        self.rewrite_tensors(lambda tensors: tensors.update(nobodys=("F32", [1], bytes(4))))
+        self.assertEqual(self.run_model("x"), (0, ""))
+        done = subprocess.run([GEMMA3N, "inspect", str(self.model)], capture_output=True, text=True,
+                              env=self.environment)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("nobodys", done.stdout)
+
+    def test_hostile_M07_norm_of_nan(self):
+        for name in ("model.language_model.layers.2.input_layernorm.weight",
+                     "model.vision_tower.timm_model.msfa.norm.weight",
+                     "model.audio_tower.conformer.0.norm.weight"):
+            def spoil(tensors):
+                dtype, shape, data = tensors[name]
+                nan = {"F32": b"\0\0\xc0\x7f", "BF16": b"\xc0\x7f", "F16": b"\0\x7e"}[dtype]
+                tensors[name] = (dtype, shape, nan + data[len(nan):])
+            self.rewrite_tensors(spoil)
+            self.refused(f"tensor '{name}': expected finite weights, found NaN at element 0")
+            shutil.copy(self.good / "model.safetensors", self.model)
+
     # M10: files that change while they are mapped.
 
     def chat(self, between):
