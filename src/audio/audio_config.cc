@@ -10,10 +10,10 @@ namespace {
 
 constexpr int64_t kMostWidth = 1 << 16;
 
-std::vector<double> PerBin(const JsonValue& value, int64_t bins) {
+std::vector<double> PerBin(const JsonValue& value, int64_t bins, double least) {
   std::vector<double> result;
   if (value.IsNull()) return result;
-  for (const JsonValue& item : value.Items()) result.push_back(item.Number());
+  for (const JsonValue& item : value.Items()) result.push_back(item.Number(least, 1e6));
   if (static_cast<int64_t>(result.size()) != bins) {
     value.Fail("one number for each of the " + std::to_string(bins) + " bins");
   }
@@ -56,10 +56,10 @@ MelConfig MelConfig::Load(const Checkpoint& checkpoint) {
   config.max_frequency_hz = file["max_frequency"].NumberOr(7600.0, config.min_frequency_hz, rate);
   config.preemphasis = file["preemphasis"].NumberOr(0.97, 0.0, 1.0);
   config.preemphasis_htk_flavor = file["preemphasis_htk_flavor"].BoolOr(true);
-  config.input_scale_factor = file["input_scale_factor"].NumberOr(1.0);
+  config.input_scale_factor = file["input_scale_factor"].NumberOr(1.0, 1e-9, 1e9);
   config.mel_floor = file["mel_floor"].NumberOr(1e-5, 1e-30, 1e30);
-  config.per_bin_mean = PerBin(file["per_bin_mean"], config.feature_size);
-  config.per_bin_stddev = PerBin(file["per_bin_stddev"], config.feature_size);
+  config.per_bin_mean = PerBin(file["per_bin_mean"], config.feature_size, -1e6);
+  config.per_bin_stddev = PerBin(file["per_bin_stddev"], config.feature_size, 1e-9);
   if (file["dither"].NumberOr(0.0) != 0.0)
     file["dither"].Fail("0, since features must not be random");
   return config;
@@ -84,7 +84,8 @@ AudioConfig AudioConfig::Parse(const JsonValue& audio) {
       static_cast<float>(audio["conf_attention_logit_cap"].NumberOr(50.0, 1e-3, 1e30));
   config.conv_kernel_size = audio["conf_conv_kernel_size"].IntOr(5, 1, 256);
   config.reduction_factor = std::max<int64_t>(1, audio["conf_reduction_factor"].IntOr(4, 0, 256));
-  config.residual_weight = static_cast<float>(audio["conf_residual_weight"].NumberOr(0.5));
+  config.residual_weight =
+      static_cast<float>(audio["conf_residual_weight"].NumberOr(0.5, -1e3, 1e3));
   config.gradient_clipping =
       static_cast<float>(audio["gradient_clipping"].NumberOr(1e10, 0.0, 3e38));
   config.rms_norm_eps = static_cast<float>(audio["rms_norm_eps"].NumberOr(1e-6, 0.0, 1.0));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The handler may run at any moment on any thread and takes no lock: it walks a list whose nodes are
-// only ever added in front, never freed, and used again for later mappings.
+// The handler may run at any moment on any thread and takes no lock: it walks a list whose nodes
+// are only ever added in front, never freed, and used again for later mappings.
 #include "checkpoint/mapping_guard.h"
 
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Says what happened when a mapped file is cut while it is in use: touching a page that is no longer
-// there raises SIGBUS, on whatever thread computes, where no exception can start. The process then
-// writes one line and ends as for any bad model.
+// Says what happened when a mapped file is cut while it is in use: touching a page that is no
+// longer there raises SIGBUS, on whatever thread computes, where no exception can start. The
+// process then writes one line and ends as for any bad model.
 //
 // The handler answers for guarded ranges alone; every other SIGBUS goes on to whoever had the
 // signal before, as a rule the default action.

@@ -31,7 +31,8 @@ bool Holds(const Checkpoint& checkpoint, const char* prefix) {
   return false;
 }
 
-// The prompt is laid out by the tokenizer's ids and filled in by the config's: the files must agree.
+// The prompt is laid out by the tokenizer's ids and filled in by the config's: the files must
+// agree.
 void CheckIds(const Checkpoint& checkpoint, const ModelConfig& config, const ChatTemplate& chat) {
   const auto same = [&](const char* field, int32_t ours, int32_t tokenizers) {
     if (ours == tokenizers || tokenizers < 0) return;

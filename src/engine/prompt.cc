@@ -91,8 +91,8 @@ class Collector {
 };
 
 // Gives every placeholder its medium. Typed text cannot make placeholders, and loading has checked
-// the tokens of media; yet a tokenizer.json may hold tokens that join a placeholder with what stands
-// before it, and only the whole prompt shows that.
+// the tokens of media; yet a tokenizer.json may hold tokens that join a placeholder with what
+// stands before it, and only the whole prompt shows that.
 void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prompt& prompt) {
   const auto check = [&](bool holds) {
     if (holds) return;

@@ -99,7 +99,7 @@ PreprocessConfig PreprocessConfig::Load(const Checkpoint& checkpoint) {
     file["resample"].Fail("2 (bilinear), the only filter here");
   }
   config.rescale = file["do_rescale"].BoolOr(true);
-  config.rescale_factor = file["rescale_factor"].NumberOr(1.0 / 255.0);
+  config.rescale_factor = file["rescale_factor"].NumberOr(1.0 / 255.0, 1e-9, 1e3);
   config.normalize = file["do_normalize"].BoolOr(false);
   const auto channels = [&](const char* name, std::array<double, 3>& out, double least) {
     if (!file.Has(name)) return;

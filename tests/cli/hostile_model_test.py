@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,32 @@ import sample_media  # noqa: E402
 
 GEMMA3N = sys.argv.pop(1)
 
+SIDE_FILES = ("config.json", "preprocessor_config.json", "processor_config.json",
+              "generation_config.json", "tokenizer_config.json")
+WRONG_VALUES = (-1, 0, 2**62, 1.5, 1e300, "x", [], None)
+WRONG_FILES = ("", "[]", "{", "{}", "null", "\"x\"")
+# As many as a test may take; all of them with GEMMA3N_ALL_CASES=1.
+SAMPLED_CASES = 120
+
+
+def places(value, path=()):
+    """The paths of everything inside a JSON value."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(
+        value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+def replaced(value, path, new):
+    copy = json.loads(json.dumps(value))
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = new
+    return copy
+
 
 class HostileModel(unittest.TestCase):
     @classmethod
@@ -27,7 +54,7 @@ class HostileModel(unittest.TestCase):
         subprocess.run([GEMMA3N, "synth", "--like", "tiny", "--seed", "2", "--out", str(cls.good)],
                        check=True, capture_output=True, env=cls.environment)
         sample_media.write_picture(cls.place / "p.png")
-        sample_media.write_sound(cls.place / "s.wav")
+        sample_media.write_sound(cls.place / "s.wav", 1600)
 
     @classmethod
     def tearDownClass(cls):
@@ -114,6 +141,39 @@ class HostileModel(unittest.TestCase):
         # One that only a prompt shows: it reaches from the role into the placeholders.
         self.edit("tokenizer.json", add("user\n\n\n<start_of_image><image_soft_token>"))
         self.refused("one token for each row", self.place / "p.png", "x")
+
+    def test_hostile_D02_added_token_outside_the_vocabulary(self):
+        for wrong in (544, 2**19, 2**31, -1):
+            self.edit_token("<unused0>", id=wrong)
+            self.edit("tokenizer.json", lambda f: f["model"]["vocab"].pop("<unused0>", None))
+            self.refused("tokenizer.json")
+
+    # D01: every field of every side file, wrong in every way.
+
+    def test_hostile_D01_wrong_fields(self):
+        cases = []
+        for file in SIDE_FILES:
+            value = json.loads((self.good / file).read_text())
+            cases += [(file, path, json.dumps(replaced(value, path, wrong)))
+                      for path in places(value) for wrong in WRONG_VALUES]
+        if "GEMMA3N_ALL_CASES" not in os.environ:
+            cases = random.Random(1).sample(cases, SAMPLED_CASES)
+        for file, path, text in cases:
+            self.check_text(file, path, text)
+
+    def test_hostile_D01_wrong_files(self):
+        for file in (*SIDE_FILES, "tokenizer.json"):
+            for text in WRONG_FILES:
+                self.check_text(file, (), text)
+
+    def check_text(self, file, path, text):
+        """The program runs with this text as a file, or says in one line why it does not."""
+        (self.model / file).write_text(text)
+        code, err = self.run_model(self.place / "p.png", self.place / "s.wav", "x")
+        shutil.copy(self.good / file, self.model)
+        with self.subTest(file=file, path=path, text=text[-60:], err=err):
+            self.assertIn(code, (0, 2, 3))
+            self.assertEqual(err.count("\n"), 0 if code == 0 and "note:" not in err else 1)
 
     # M07: tensors that are not what config.json says.
 
