@@ -133,10 +133,26 @@ TEST_F(CheckpointTest, hostile_M08_IndexFile) {
   EXPECT_THAT(index(R"({"a": "gone.safetensors"})"), HasSubstr("cannot be opened"));
   EXPECT_THAT(index(R"({"b": "x-1.safetensors"})"), HasSubstr("tensor 'b' should be here"));
   EXPECT_THAT(index(R"([])"), HasSubstr("weight_map: expected an object"));
-  // The index cannot name a tensor in two shards; a shard can hold one that another has too.
   Shard("x-2.safetensors", "a");
   EXPECT_THAT(index(R"({"a": "x-1.safetensors", "c": "x-2.safetensors"})"),
               HasSubstr("tensor 'c'"));
+}
+
+TEST_F(CheckpointTest, hostile_M08_TensorInTwoShards) {
+  Shard("x-1.safetensors", "a");
+  Shard("x-2.safetensors", "a");
+  // JSON cannot say it, its keys stand once; a shard can hold what another has.
+  Text("model.safetensors.index.json",
+       R"({"weight_map": {"a": "x-1.safetensors", "a": "x-2.safetensors"}})");
+  EXPECT_THAT(MessageOf(), HasSubstr("\"a\" stands twice"));
+  const std::string both = R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                           R"("a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
+  const uint64_t length = both.size();
+  Text("x-2.safetensors",
+       std::string(reinterpret_cast<const char*>(&length), 8) + both + std::string(8, '\0'));
+  Text("model.safetensors.index.json",
+       R"({"weight_map": {"a": "x-1.safetensors", "b": "x-2.safetensors"}})");
+  EXPECT_THAT(MessageOf(), HasSubstr("x-2.safetensors: tensor 'a' is not listed here"));
 }
 
 TEST_F(CheckpointTest, hostile_M09_NotADirectory) {
