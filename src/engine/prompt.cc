@@ -73,12 +73,15 @@ class Collector {
     }
     const int64_t samples = static_cast<int64_t>(clip.samples.size());
     if (model_.audio->NumTokens(samples) > model_.facts.audio_tokens) {
-      char text[160];
+      // Samples as well: a clip may be too long by one of them.
+      const int64_t most = model_.audio->MostSamples(model_.facts.audio_tokens);
+      const double rate = clip.sample_rate_hz;
+      char text[200];
       std::snprintf(text, sizeof(text),
-                    "sound: expected at most %.1f seconds, which is what this model hears in one "
-                    "clip, found %.1f; cut it into pieces",
-                    model_.facts.max_clip_seconds,
-                    static_cast<double>(samples) / clip.sample_rate_hz);
+                    "sound: expected at most %.1f seconds (%lld samples), which is what this model "
+                    "hears in one clip, found %.1f (%lld samples); cut it into pieces",
+                    static_cast<double>(most) / rate, static_cast<long long>(most),
+                    static_cast<double>(samples) / rate, static_cast<long long>(samples));
       throw Error(ErrorKind::kMedia, text);
     }
     media.push_back({std::move(owner), nullptr, &clip, 0});
@@ -108,8 +111,7 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     const bool is_image = model.vision && id == model.config.image_token_id;
     const bool is_audio = model.audio && id == model.config.audio_token_id;
     if (is_image || is_audio) {
-      check(medium < prompt.media.size() &&
-            (prompt.media[medium].image != nullptr) == is_image);
+      check(medium < prompt.media.size() && (prompt.media[medium].image != nullptr) == is_image);
       item.medium = static_cast<int>(medium);
       item.row = row;
       if (++row == (is_image ? model.facts.image_tokens : model.facts.audio_tokens)) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model directories that are wrong: whatever a file says, the program ends with one clear line.
+"""Model directories that are wrong, and what they bound: whatever a file says, the program ends with
+one clear line.
 
     hostile_model_test.py GEMMA3N
 """
@@ -7,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -174,6 +176,19 @@ class HostileModel(unittest.TestCase):
         with self.subTest(file=file, path=path, text=text[-60:], err=err):
             self.assertIn(code, (0, 2, 3))
             self.assertEqual(err.count("\n"), 0 if code == 0 and "note:" not in err else 1)
+
+    # U03: the longest clip the model hears.
+
+    def test_hostile_U03_longest_clip(self):
+        sound = self.place / "long.wav"
+        sample_media.write_sound(sound, 16000 * 10)
+        code, err = self.run_model(sound, "x")
+        self.assertEqual(code, 4, err)
+        most = int(re.search(r"at most [0-9.]+ seconds \((\d+) samples\)", err).group(1))
+        sample_media.write_sound(sound, most)
+        self.assertEqual(self.run_model(sound, "x"), (0, ""))
+        sample_media.write_sound(sound, most + 1)
+        self.refused(f"found {most / 16000:.1f} ({most + 1} samples)", sound, "x", code=4)
 
     # M07: tensors that are not what config.json says.
 
