@@ -289,8 +289,8 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text,
         range < plain.size() && plain[range].begin < match->begin + match->bytes;
     if (touches_plain && IsControl(match->id)) {
       const size_t begin = match->begin;
-      match = plain_added_.Next(text, begin);
-      if (!match || match->begin != begin) {
+      match = plain_added_.LongestAt(text, begin);
+      if (!match) {
         from = begin + 1;
         continue;
       }
