@@ -3,12 +3,15 @@
 
 #include <bit>
 #include <cmath>
+#include <string>
 #include <tuple>
 
 namespace gemma3n {
 namespace {
 
 constexpr int64_t kMostWidth = 1 << 16;
+// More than half a second at 16 kHz; the filters' number of steps is a multiple of it.
+constexpr int64_t kMostFrameSamples = 1 << 14;
 
 std::vector<double> PerBin(const JsonValue& value, int64_t bins, double least) {
   std::vector<double> result;
@@ -35,6 +38,10 @@ std::pair<int64_t, int64_t> TimeFrequency(const JsonValue& list, size_t index, i
 MelConfig MelConfig::Load(const Checkpoint& checkpoint) {
   JsonValue file = checkpoint.Json("processor_config.json")["feature_extractor"];
   if (!file.IsObject()) file = checkpoint.Json("preprocessor_config.json");
+  return Parse(file);
+}
+
+MelConfig MelConfig::Parse(const JsonValue& file) {
   MelConfig config;
   config.feature_size = file["feature_size"].IntOr(128, 1, 4096);
   config.sampling_rate_hz = file["sampling_rate"].IntOr(16000, 1000, 192000);
@@ -42,9 +49,13 @@ MelConfig MelConfig::Load(const Checkpoint& checkpoint) {
   // Files carry the lengths in samples, as the class keeps them, or in milliseconds, as it takes
   // them.
   const auto samples = [&](const char* in_samples, const char* in_ms, double default_ms) {
-    if (file.Has(in_samples)) return file[in_samples].Int(1, 1 << 20);
-    return static_cast<int64_t>(
+    if (file.Has(in_samples)) return file[in_samples].Int(1, kMostFrameSamples);
+    const int64_t count = static_cast<int64_t>(
         std::nearbyint(rate * file[in_ms].NumberOr(default_ms, 0.1, 1e4) / 1000.0));
+    if (count < 1 || count > kMostFrameSamples) {
+      file[in_ms].Fail("a time of 1 to " + std::to_string(kMostFrameSamples) + " samples");
+    }
+    return count;
   };
   config.frame_length = samples("frame_length", "frame_length_ms", 32.0);
   config.hop_length = samples("hop_length", "hop_length_ms", 10.0);

@@ -196,7 +196,10 @@ ModelConfig ModelConfig::Parse(const JsonValue& root) {
 }
 
 GenerationConfig GenerationConfig::Load(const Checkpoint& checkpoint, const ModelConfig& config) {
-  const JsonValue file = checkpoint.Json("generation_config.json");
+  return Parse(checkpoint.Json("generation_config.json"), config);
+}
+
+GenerationConfig GenerationConfig::Parse(const JsonValue& file, const ModelConfig& config) {
   GenerationConfig result;
   result.do_sample = file["do_sample"].BoolOr(false);
   result.temperature = file["temperature"].NumberOr(1.0, 0.0, 100.0);

@@ -89,6 +89,10 @@ void Resample(const Taps& taps, const Pass& pass, const uint8_t* in, uint8_t* ou
 PreprocessConfig PreprocessConfig::Load(const Checkpoint& checkpoint) {
   JsonValue file = checkpoint.Json("processor_config.json")["image_processor"];
   if (!file.IsObject()) file = checkpoint.Json("preprocessor_config.json");
+  return Parse(file);
+}
+
+PreprocessConfig PreprocessConfig::Parse(const JsonValue& file) {
   PreprocessConfig config;
   const JsonValue size = file["size"];
   if (size.IsObject()) {

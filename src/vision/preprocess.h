@@ -26,6 +26,8 @@ struct PreprocessConfig {
 
   // From preprocessor_config.json, or the image_processor part of processor_config.json.
   static PreprocessConfig Load(const Checkpoint& checkpoint);
+  // `file` is that object. Throws Error (kModel) naming the field.
+  static PreprocessConfig Parse(const JsonValue& file);
 };
 
 // Interleaved 8-bit channels, row after row.

@@ -168,6 +168,13 @@ class HostileModel(unittest.TestCase):
             for text in WRONG_FILES:
                 self.check_text(file, (), text)
 
+    def test_hostile_D01_frames_of_sound(self):
+        for change in ({"frame_length": 2**20}, {"frame_length_ms": 9999},
+                       {"sampling_rate": 1000, "hop_length_ms": 0.1}):
+            self.edit("preprocessor_config.json", lambda c: c.update(change))
+            self.refused("preprocessor_config.json: ")
+            shutil.copy(self.good / "preprocessor_config.json", self.model)
+
     def check_text(self, file, path, text):
         """The program runs with this text as a file, or says in one line why it does not."""
         (self.model / file).write_text(text)
