@@ -99,7 +99,14 @@ std::string TemplateNote(const ChatTemplate& chat_template) {
 
 void LoadedModel::LoadTensors() {
   weights = DecoderWeights::Load(*checkpoint, config);
-  if (facts.sees) vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
+  if (facts.sees) {
+    vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
+    // The encoder's sizes come from its tensors, those of its features' embedder from config.json.
+    if (vision->hidden_size() != config.vision->hidden_size) {
+      checkpoint->config()["vision_config"]["hidden_size"].Fail(
+          std::to_string(vision->hidden_size()) + ", the width of the vision encoder's features");
+    }
+  }
   if (facts.hears) audio = AudioEncoder::Load(*checkpoint, pool);
 }
 

@@ -96,7 +96,8 @@ PreprocessConfig PreprocessConfig::Parse(const JsonValue& file) {
   PreprocessConfig config;
   const JsonValue size = file["size"];
   if (size.IsObject()) {
-    config.size = size["height"].Int(1, 16384);
+    config.size = size["height"].Int(32, 4096);
+    if (config.size % 32 != 0) size["height"].Fail("a multiple of 32, the encoder's stride");
     if (size["width"].Int() != config.size) size["width"].Fail("the same as height: a square");
   }
   if (file["resample"].IntOr(kBilinear) != kBilinear) {

@@ -5,6 +5,7 @@ one clear line.
     hostile_model_test.py GEMMA3N
 """
 import json
+import math
 import os
 import pathlib
 import random
@@ -241,6 +242,18 @@ class HostileModel(unittest.TestCase):
                               env=self.environment)
         self.assertEqual(done.returncode, 0)
         self.assertIn("nobodys", done.stdout)
+
+    def test_hostile_M07_embedder_of_another_width(self):
+        """The encoder's features would be read past their end."""
+        def narrow(tensors):
+            for name, (dtype, shape, data) in tensors.items():
+                if ".embed_vision." in name:
+                    rows = math.prod(shape[:-1])
+                    size = len(data) // math.prod(shape)
+                    tensors[name] = (dtype, [*shape[:-1], 4096], bytes(rows * 4096 * size))
+        self.rewrite_tensors(narrow)
+        self.edit("config.json", lambda c: c["vision_config"].update(hidden_size=4096))
+        self.refused("vision_config.hidden_size: expected 2048", self.place / "p.png", "x")
 
     def test_hostile_M07_norm_of_nan(self):
         for name in ("model.language_model.layers.2.input_layernorm.weight",
