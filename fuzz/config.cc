@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "model/config.h"
+
 #include <functional>
 
 #include "audio/audio_config.h"
 #include "convert/tensor_list.h"
 #include "gemma3n/error.h"
-#include "model/config.h"
 #include "vision/preprocess.h"
 
 namespace {

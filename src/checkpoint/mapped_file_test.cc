@@ -19,9 +19,9 @@ using testing::HasSubstr;
 class MappedFileTest : public testing::Test {
  protected:
   void SetUp() override {
-    path_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("mapped_") +
-             testing::UnitTest::GetInstance()->current_test_info()->name());
+    path_ =
+        std::filesystem::path(testing::TempDir()) /
+        (std::string("mapped_") + testing::UnitTest::GetInstance()->current_test_info()->name());
     Write(std::string(kBytes, 'a'));
   }
   void Write(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }

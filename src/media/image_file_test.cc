@@ -356,7 +356,10 @@ TEST(ImageFile, hostile_I08_OnlyTheFirstFrameIsRead) {
 
 TEST(ImageFile, hostile_I08_MovingPngShowsItsDefaultImage) {
   const auto frame = [](uint32_t number) {
-    return PngChunk("fcTL", Join({BigEndian(number, 4), BigEndian(1, 4), BigEndian(1, 4), Bytes(8),
+    return PngChunk("fcTL", Join({BigEndian(number, 4),
+                                  BigEndian(1, 4),
+                                  BigEndian(1, 4),
+                                  Bytes(8),
                                   {0, 1, 0, 1, 0, 0}}));
   };
   const Bytes pixel = Deflate({0, 90, 91, 92});

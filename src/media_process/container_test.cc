@@ -172,7 +172,7 @@ TEST(Container, hostile_U04_WebmOfUnknownSize) {
 TEST(Container, hostile_V04_TrackOfNoPixels) {
   Bytes film = Patched(MakeFilm({}), "mp4v", 24, 4, 0);  // of the coded picture
   film = Patched(film, "tkhd", 76, 8, 0);                // as shown
-  ExpectWholeFilm(Read(film));  // the pictures themselves say their size
+  ExpectWholeFilm(Read(film));                           // the pictures themselves say their size
 }
 
 // Version 1 of the film's header, whose dates and duration have 64 bits.

@@ -32,8 +32,8 @@ std::string SmallTokenizer(const std::string& extra_merge = "") {
     std::snprintf(name, sizeof(name), "<0x%02X>", byte);
     add(name);
   }
-  for (const char* piece : {"a", "b", "\u2581", "ab", "\u2581a", "abab", "<", "s", "t", ">",
-                            "\u0301", "\u0301\u0301"})
+  for (const char* piece :
+       {"a", "b", "\u2581", "ab", "\u2581a", "abab", "<", "s", "t", ">", "\u0301", "\u0301\u0301"})
     add(piece);
   return R"({"normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"},
     "added_tokens":[{"id":2,"content":"<bos>","special":true},
