@@ -255,6 +255,14 @@ class HostileModel(unittest.TestCase):
         self.edit("config.json", lambda c: c["vision_config"].update(hidden_size=4096))
         self.refused("vision_config.hidden_size: expected 2048", self.place / "p.png", "x")
 
+    def test_hostile_M02_names_that_are_no_line(self):
+        name = "a\nb\x1b[2J" + "c" * 400
+        self.rewrite_tensors(lambda tensors: tensors.update({name: ("F16", [3], bytes(4))}))
+        self.refused("tensor 'a\\x0ab\\x1b[2Jc")
+        shutil.copy(self.good / "model.safetensors", self.model)
+        self.edit("tokenizer.json", lambda f: f["model"]["vocab"].update({"x\n" * 100000: "y"}))
+        self.refused("x\\x0ax\\x0a")
+
     def test_hostile_M07_norm_of_nan(self):
         for name in ("model.language_model.layers.2.input_layernorm.weight",
                      "model.vision_tower.timm_model.msfa.norm.weight",
