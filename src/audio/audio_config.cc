@@ -3,17 +3,20 @@
 
 #include <bit>
 #include <cmath>
+#include <string>
 #include <tuple>
 
 namespace gemma3n {
 namespace {
 
 constexpr int64_t kMostWidth = 1 << 16;
+// More than half a second at 16 kHz; the filters' number of steps is a multiple of it.
+constexpr int64_t kMostFrameSamples = 1 << 14;
 
-std::vector<double> PerBin(const JsonValue& value, int64_t bins) {
+std::vector<double> PerBin(const JsonValue& value, int64_t bins, double least) {
   std::vector<double> result;
   if (value.IsNull()) return result;
-  for (const JsonValue& item : value.Items()) result.push_back(item.Number());
+  for (const JsonValue& item : value.Items()) result.push_back(item.Number(least, 1e6));
   if (static_cast<int64_t>(result.size()) != bins) {
     value.Fail("one number for each of the " + std::to_string(bins) + " bins");
   }
@@ -35,6 +38,10 @@ std::pair<int64_t, int64_t> TimeFrequency(const JsonValue& list, size_t index, i
 MelConfig MelConfig::Load(const Checkpoint& checkpoint) {
   JsonValue file = checkpoint.Json("processor_config.json")["feature_extractor"];
   if (!file.IsObject()) file = checkpoint.Json("preprocessor_config.json");
+  return Parse(file);
+}
+
+MelConfig MelConfig::Parse(const JsonValue& file) {
   MelConfig config;
   config.feature_size = file["feature_size"].IntOr(128, 1, 4096);
   config.sampling_rate_hz = file["sampling_rate"].IntOr(16000, 1000, 192000);
@@ -42,9 +49,13 @@ MelConfig MelConfig::Load(const Checkpoint& checkpoint) {
   // Files carry the lengths in samples, as the class keeps them, or in milliseconds, as it takes
   // them.
   const auto samples = [&](const char* in_samples, const char* in_ms, double default_ms) {
-    if (file.Has(in_samples)) return file[in_samples].Int(1, 1 << 20);
-    return static_cast<int64_t>(
+    if (file.Has(in_samples)) return file[in_samples].Int(1, kMostFrameSamples);
+    const int64_t count = static_cast<int64_t>(
         std::nearbyint(rate * file[in_ms].NumberOr(default_ms, 0.1, 1e4) / 1000.0));
+    if (count < 1 || count > kMostFrameSamples) {
+      file[in_ms].Fail("a time of 1 to " + std::to_string(kMostFrameSamples) + " samples");
+    }
+    return count;
   };
   config.frame_length = samples("frame_length", "frame_length_ms", 32.0);
   config.hop_length = samples("hop_length", "hop_length_ms", 10.0);
@@ -56,10 +67,10 @@ MelConfig MelConfig::Load(const Checkpoint& checkpoint) {
   config.max_frequency_hz = file["max_frequency"].NumberOr(7600.0, config.min_frequency_hz, rate);
   config.preemphasis = file["preemphasis"].NumberOr(0.97, 0.0, 1.0);
   config.preemphasis_htk_flavor = file["preemphasis_htk_flavor"].BoolOr(true);
-  config.input_scale_factor = file["input_scale_factor"].NumberOr(1.0);
+  config.input_scale_factor = file["input_scale_factor"].NumberOr(1.0, 1e-9, 1e9);
   config.mel_floor = file["mel_floor"].NumberOr(1e-5, 1e-30, 1e30);
-  config.per_bin_mean = PerBin(file["per_bin_mean"], config.feature_size);
-  config.per_bin_stddev = PerBin(file["per_bin_stddev"], config.feature_size);
+  config.per_bin_mean = PerBin(file["per_bin_mean"], config.feature_size, -1e6);
+  config.per_bin_stddev = PerBin(file["per_bin_stddev"], config.feature_size, 1e-9);
   if (file["dither"].NumberOr(0.0) != 0.0)
     file["dither"].Fail("0, since features must not be random");
   return config;
@@ -84,7 +95,8 @@ AudioConfig AudioConfig::Parse(const JsonValue& audio) {
       static_cast<float>(audio["conf_attention_logit_cap"].NumberOr(50.0, 1e-3, 1e30));
   config.conv_kernel_size = audio["conf_conv_kernel_size"].IntOr(5, 1, 256);
   config.reduction_factor = std::max<int64_t>(1, audio["conf_reduction_factor"].IntOr(4, 0, 256));
-  config.residual_weight = static_cast<float>(audio["conf_residual_weight"].NumberOr(0.5));
+  config.residual_weight =
+      static_cast<float>(audio["conf_residual_weight"].NumberOr(0.5, -1e3, 1e3));
   config.gradient_clipping =
       static_cast<float>(audio["gradient_clipping"].NumberOr(1e10, 0.0, 3e38));
   config.rms_norm_eps = static_cast<float>(audio["rms_norm_eps"].NumberOr(1e-6, 0.0, 1.0));

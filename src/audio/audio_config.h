@@ -29,6 +29,8 @@ struct MelConfig {
   // From preprocessor_config.json, or the feature_extractor part of processor_config.json; the
   // reference's defaults where neither says.
   static MelConfig Load(const Checkpoint& checkpoint);
+  // `file` is that object. Throws Error (kModel) naming the field.
+  static MelConfig Parse(const JsonValue& file);
 };
 
 struct AudioConfig {

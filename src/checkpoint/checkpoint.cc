@@ -150,6 +150,10 @@ std::vector<std::string> Checkpoint::Names() const {
   return names;
 }
 
+void Checkpoint::CheckUnchanged() const {
+  for (const auto& shard : state_->shards) shard->file().CheckUnchanged();
+}
+
 namespace {
 
 void Advise(const std::vector<std::unique_ptr<Safetensors>>& shards, const TensorView& view,

@@ -38,6 +38,10 @@ class Checkpoint {
   std::string FileOf(std::string_view name) const;
   std::vector<std::string> Names() const;  // sorted
 
+  // Throws Error (kModel) if a file of tensors was written to since it was opened: what the views
+  // show is then no longer what was loaded.
+  void CheckUnchanged() const;
+
   // Hints for the pages of a tensor: rows read here and there (no read-ahead), or all of it soon.
   void AdviseRandom(const TensorView& view) const;
   void AdviseWillNeed(const TensorView& view) const;

@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
+#include "checkpoint/weight_sample.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
@@ -88,6 +90,36 @@ TEST_F(CheckpointTest, hostile_M07_WrongTensorsAreNamed) {
   }
 }
 
+TEST_F(CheckpointTest, hostile_M07_WeightsThatAreNotFinite) {
+  // Where damage may sit in a tensor too large to be read whole: its beginning, middle and end.
+  constexpr size_t kElements = 100'000;
+  for (size_t at : {size_t{0}, kElements / 2, kElements - 1}) {
+    for (float bad : {std::nanf(""), INFINITY, -INFINITY}) {
+      const std::string bytes = std::to_string(4 * kElements);
+      const std::string header = R"({"big":{"dtype":"F32","shape":[)" + std::to_string(kElements) +
+                                 R"(],"data_offsets":[0,)" + bytes + "]}}";
+      std::vector<float> values(kElements, 1.0f);
+      const auto write = [&] {
+        const uint64_t length = header.size();
+        Text("model.safetensors",
+             std::string(reinterpret_cast<const char*>(&length), 8) + header +
+                 std::string(reinterpret_cast<const char*>(values.data()), 4 * kElements));
+      };
+      write();
+      EXPECT_NO_THROW(CheckSampleIsFinite(*Checkpoint::Load(directory_)));
+      values[at] = bad;
+      write();
+      try {
+        CheckSampleIsFinite(*Checkpoint::Load(directory_));
+        ADD_FAILURE() << at;
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr("tensor 'big': expected finite weights, found "));
+        EXPECT_THAT(error.what(), HasSubstr("at element " + std::to_string(at) + ";"));
+      }
+    }
+  }
+}
+
 TEST_F(CheckpointTest, hostile_M08_IndexFile) {
   Shard("x-1.safetensors", "a");
   const auto index = [&](const std::string& map) {
@@ -104,6 +136,23 @@ TEST_F(CheckpointTest, hostile_M08_IndexFile) {
   Shard("x-2.safetensors", "a");
   EXPECT_THAT(index(R"({"a": "x-1.safetensors", "c": "x-2.safetensors"})"),
               HasSubstr("tensor 'c'"));
+}
+
+TEST_F(CheckpointTest, hostile_M08_TensorInTwoShards) {
+  Shard("x-1.safetensors", "a");
+  Shard("x-2.safetensors", "a");
+  // JSON cannot say it, its keys stand once; a shard can hold what another has.
+  Text("model.safetensors.index.json",
+       R"({"weight_map": {"a": "x-1.safetensors", "a": "x-2.safetensors"}})");
+  EXPECT_THAT(MessageOf(), HasSubstr("\"a\" stands twice"));
+  const std::string both = R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                           R"("a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
+  const uint64_t length = both.size();
+  Text("x-2.safetensors",
+       std::string(reinterpret_cast<const char*>(&length), 8) + both + std::string(8, '\0'));
+  Text("model.safetensors.index.json",
+       R"({"weight_map": {"a": "x-1.safetensors", "b": "x-2.safetensors"}})");
+  EXPECT_THAT(MessageOf(), HasSubstr("x-2.safetensors: tensor 'a' is not listed here"));
 }
 
 TEST_F(CheckpointTest, hostile_M09_NotADirectory) {

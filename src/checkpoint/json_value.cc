@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
@@ -117,7 +118,7 @@ class JsonValue::Builder : public nlohmann::json_sax<nlohmann::json> {
   struct Level {
     uint32_t node;
     uint32_t last_child = kNone;
-    std::unordered_set<std::string> keys;
+    std::unordered_set<std::string, SeededHash, std::equal_to<>> keys;
   };
 
   bool Refuse(std::string why) {

@@ -15,30 +15,44 @@ namespace gemma3n {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const auto fail = [&](const std::string& what) {
+    if (descriptor_ >= 0) close(descriptor_);
     throw Error(ErrorKind::kModel, path.string() + ": " + what);
   };
   // Not to be held up by a FIFO before the check that this is a plain file.
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) fail(std::string("cannot be opened: ") + std::strerror(errno));
+  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor_ < 0) fail(std::string("cannot be opened: ") + std::strerror(errno));
   struct stat status;
-  if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
-    close(descriptor);
-    fail("is not a plain file");
-  }
-  if (status.st_size == 0) {
-    close(descriptor);
-    fail("is empty; is the download complete?");
-  }
-  size_ = static_cast<size_t>(status.st_size);
-  void* mapped = mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
-  const int error = errno;
-  close(descriptor);
-  if (mapped == MAP_FAILED) fail(std::string("cannot be mapped: ") + std::strerror(error));
+  if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) fail("is not a plain file");
+  if (status.st_size == 0) fail("is empty; is the download complete?");
+  stamp_ = ReadStamp();
+  size_ = static_cast<size_t>(stamp_.size);
+  void* mapped = mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor_, 0);
+  if (mapped == MAP_FAILED) fail(std::string("cannot be mapped: ") + std::strerror(errno));
   data_ = static_cast<const std::byte*>(mapped);
+  guard_ = std::make_unique<MappingGuard>(bytes(), path.string());
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  guard_.reset();
+  munmap(const_cast<std::byte*>(data_), size_);
+  close(descriptor_);
+}
+
+MappedFile::Stamp MappedFile::ReadStamp() const {
+  struct stat status = {};
+  fstat(descriptor_, &status);  // of an open plain file: where it fails, the stamp differs
+  return {status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+void MappedFile::CheckUnchanged() const {
+  const Stamp now = ReadStamp();
+  if (now == stamp_) return;
+  throw Error(ErrorKind::kModel,
+              "model file changed on disk while in use: " + path_.string() +
+                  (now.size == stamp_.size ? ": it was written to"
+                                           : ": expected " + std::to_string(stamp_.size) +
+                                                 " bytes, found " + std::to_string(now.size)) +
+                  "; start again to load it anew");
 }
 
 void MappedFile::Advise(std::span<const std::byte> part, Advice advice) const {

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file mapped read-only into memory.
+//
+// The bytes are the file's own: who cuts or overwrites it changes them under us. A cut is met by
+// MappingGuard; CheckUnchanged finds what was overwritten. A new file moved into its place does no
+// harm, the old one stays mapped.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
+
+#include "checkpoint/mapping_guard.h"
 
 namespace gemma3n {
 
@@ -21,15 +28,27 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  // Throws Error (kModel) if the file's size or time of change differ from when it was opened.
+  void CheckUnchanged() const;
+
   // Hints for the pages of a part of bytes(): single rows here and there, all of it soon, or not
   // needed again for a while.
   enum class Advice { kRandom, kWillNeed, kDontNeed };
   void Advise(std::span<const std::byte> part, Advice advice) const;
 
  private:
+  struct Stamp {
+    int64_t size, seconds, nanoseconds;
+    friend bool operator==(const Stamp&, const Stamp&) = default;
+  };
+  Stamp ReadStamp() const;
+
   std::filesystem::path path_;
+  int descriptor_;
+  Stamp stamp_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  std::unique_ptr<MappingGuard> guard_;
 };
 
 }  // namespace gemma3n

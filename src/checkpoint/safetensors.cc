@@ -111,9 +111,13 @@ void Safetensors::ReadHeader() {
   }
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
-  if (length > kMostHeaderBytes || length > bytes.size() - kLengthBytes) {
+  if (length > bytes.size() - kLengthBytes) {
     Fail(file_, "header length " + std::to_string(length) + " does not fit the file of " +
                     std::to_string(bytes.size()) + " bytes; is the download complete?");
+  }
+  if (length > kMostHeaderBytes) {
+    Fail(file_, "header length " + std::to_string(length) + ": expected at most " +
+                    std::to_string(kMostHeaderBytes) + " bytes");
   }
   std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length);
   if (header.empty() || header[0] != '{') Fail(file_, "expected the header to start with {");

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstring>
 #include <fstream>
 
@@ -14,6 +15,7 @@
 namespace gemma3n {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::filesystem::path Write(const std::string& header, const std::string& data,
@@ -137,16 +139,43 @@ TEST(Safetensors, hostile_M09_SpecialFiles) {
   EXPECT_THAT(MessageOf(empty), HasSubstr("is empty"));
 }
 
-TEST(Safetensors, hostile_M11_ManyLongNames) {
+// A file of `count` tensors whose names have `name_bytes` each.
+std::filesystem::path ManyTensors(size_t count, size_t name_bytes) {
   std::string header = "{";
-  for (int i = 0; i < 65537; ++i) {
+  for (size_t i = 0; i < count; ++i) {
     std::string name = std::to_string(i);
-    name += std::string(200, 'x');
+    name.insert(0, name_bytes - name.size(), 'x');
     header += (i ? "," : "") +
               Tensor(name, "F32", "[1]",
                      "[" + std::to_string(4 * i) + "," + std::to_string(4 * i + 4) + "]");
   }
-  EXPECT_THAT(MessageOf(Write(header + "}", Bytes(4 * 65537))), HasSubstr("at most 65536"));
+  return Write(header + "}", Bytes(4 * count));
+}
+
+TEST(Safetensors, hostile_M11_ManyLongNames) {
+  const auto path = ManyTensors(65536, 512);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(Safetensors(path).tensors().size(), 65536u);
+  // Not a measurement: names that are sought one after the other would take minutes.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+  EXPECT_THAT(MessageOf(ManyTensors(65537, 512)), HasSubstr("at most 65536"));
+}
+
+TEST(Safetensors, hostile_M11_NameLength) {
+  EXPECT_EQ(MessageOf(ManyTensors(1, 512)), "no error");
+  EXPECT_THAT(MessageOf(ManyTensors(1, 513)),
+              HasSubstr("names of at most 512 bytes, found one of 513"));
+}
+
+// The file is all hole: whoever believes the length reads 100 MB of zeros.
+TEST(Safetensors, hostile_M01_HeaderOverTheLimit) {
+  const auto path = Write("", "", 100'000'001);
+  std::filesystem::resize_file(path, 200'000'000);
+  EXPECT_THAT(MessageOf(path),
+              AllOf(HasSubstr("header length 100000001"), HasSubstr("at most 100000000")));
+  Write("", "", 100'000'000);
+  std::filesystem::resize_file(path, 200'000'000);
+  EXPECT_THAT(MessageOf(path), HasSubstr("start with {"));
 }
 
 TEST(Safetensors, hostile_M01_CutAtEveryByte) {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/loaded_model.h"
 
+#include <algorithm>
 #include <chrono>
+
+#include "checkpoint/weight_sample.h"
+#include "gemma3n/inspect.h"
 
 namespace gemma3n {
 namespace {
@@ -27,6 +31,57 @@ bool Holds(const Checkpoint& checkpoint, const char* prefix) {
   return false;
 }
 
+// The prompt is laid out by the tokenizer's ids and filled in by the config's: the files must
+// agree.
+void CheckIds(const Checkpoint& checkpoint, const ModelConfig& config, const ChatTemplate& chat) {
+  const auto same = [&](const char* field, int32_t ours, int32_t tokenizers) {
+    if (ours == tokenizers || tokenizers < 0) return;
+    throw Error(ErrorKind::kModel, (checkpoint.directory() / "config.json").string() + ": " +
+                                       field + ": expected " + std::to_string(tokenizers) +
+                                       " as in tokenizer.json, found " + std::to_string(ours));
+  };
+  same("bos_token_id", config.bos_token_id, chat.bos_id());
+  same("image_token_id", config.image_token_id, chat.image_id());
+  same("audio_token_id", config.audio_token_id, chat.audio_id());
+  if (chat.image_id() >= 0 && chat.image_id() == chat.audio_id()) {
+    throw Error(ErrorKind::kModel,
+                (checkpoint.directory() / "tokenizer_config.json").string() +
+                    ": image_token and audio_token: expected two tokens, found one");
+  }
+}
+
+constexpr size_t kMostShownTensors = 5;
+
+std::vector<std::string> WrongTensors(const std::filesystem::path& model) {
+  try {
+    const ModelReport report = Inspect(model, /*read_all=*/false);
+    std::vector<std::string> wrong = report.misshapen;
+    for (const std::string& name : report.missing) wrong.push_back(name + ": missing");
+    return wrong;
+  } catch (const Error&) {  // nothing to add to what the loader said
+    return {};
+  }
+}
+
+// A loader stops at the first tensor that is wrong; whoever mends the files wants to see more of
+// them at once.
+std::string WithOtherWrongTensors(const std::string& message, const std::filesystem::path& model) {
+  std::vector<std::string> wrong = WrongTensors(model);
+  const auto told = std::find_if(wrong.begin(), wrong.end(), [&](const std::string& line) {
+    return message.find("'" + line.substr(0, line.find_first_of(" :")) + "'") != std::string::npos;
+  });
+  if (told == wrong.end()) return message;
+  wrong.erase(told);
+  std::string all = message;
+  for (size_t i = 0; i < wrong.size() && i + 1 < kMostShownTensors; ++i) {
+    all += (i == 0 ? "; also " : "; ") + wrong[i];
+  }
+  if (wrong.size() >= kMostShownTensors) {
+    all += "; and " + std::to_string(wrong.size() - kMostShownTensors + 1) + " more";
+  }
+  return all;
+}
+
 std::string TemplateNote(const ChatTemplate& chat_template) {
   switch (chat_template.origin()) {
     case ChatTemplate::Origin::kGemma:
@@ -42,6 +97,19 @@ std::string TemplateNote(const ChatTemplate& chat_template) {
 
 }  // namespace
 
+void LoadedModel::LoadTensors() {
+  weights = DecoderWeights::Load(*checkpoint, config);
+  if (facts.sees) {
+    vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
+    // The encoder's sizes come from its tensors, those of its features' embedder from config.json.
+    if (vision->hidden_size() != config.vision->hidden_size) {
+      checkpoint->config()["vision_config"]["hidden_size"].Fail(
+          std::to_string(vision->hidden_size()) + ", the width of the vision encoder's features");
+    }
+  }
+  if (facts.hears) audio = AudioEncoder::Load(*checkpoint, pool);
+}
+
 LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   const Clock::time_point begin = Clock::now();
   checkpoint = Checkpoint::Load(options.model);
@@ -54,13 +122,15 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   facts.audio_tokens = facts.hears ? config.audio_soft_tokens_per_image : 0;
   chat_template =
       ChatTemplate::Load(*checkpoint, *tokenizer, facts.image_tokens, facts.audio_tokens);
-  weights = DecoderWeights::Load(*checkpoint, config);
-  if (facts.sees) {
-    vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
-    facts.default_image_size = vision->default_size();
+  CheckIds(*checkpoint, config, chat_template);
+  try {
+    LoadTensors();
+  } catch (const Error& error) {
+    throw Error(error.kind(), WithOtherWrongTensors(error.what(), options.model));
   }
+  CheckSampleIsFinite(*checkpoint);
+  if (facts.sees) facts.default_image_size = vision->default_size();
   if (facts.hears) {
-    audio = AudioEncoder::Load(*checkpoint, pool);
     facts.max_clip_seconds = static_cast<double>(audio->MostSamples(facts.audio_tokens)) /
                              static_cast<double>(audio->sampling_rate_hz());
   }

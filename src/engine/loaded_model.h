@@ -31,6 +31,9 @@ struct LoadedModel {
   std::unique_ptr<AudioEncoder> audio;    // null where the model does not hear
   ModelFacts facts;
   double load_ms;
+
+ private:
+  void LoadTensors();
 };
 
 }  // namespace gemma3n

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "base/check.h"
-
 namespace gemma3n {
 namespace {
 
@@ -75,12 +73,15 @@ class Collector {
     }
     const int64_t samples = static_cast<int64_t>(clip.samples.size());
     if (model_.audio->NumTokens(samples) > model_.facts.audio_tokens) {
-      char text[160];
+      // Samples as well: a clip may be too long by one of them.
+      const int64_t most = model_.audio->MostSamples(model_.facts.audio_tokens);
+      const double rate = clip.sample_rate_hz;
+      char text[200];
       std::snprintf(text, sizeof(text),
-                    "sound: expected at most %.1f seconds, which is what this model hears in one "
-                    "clip, found %.1f; cut it into pieces",
-                    model_.facts.max_clip_seconds,
-                    static_cast<double>(samples) / clip.sample_rate_hz);
+                    "sound: expected at most %.1f seconds (%lld samples), which is what this model "
+                    "hears in one clip, found %.1f (%lld samples); cut it into pieces",
+                    static_cast<double>(most) / rate, static_cast<long long>(most),
+                    static_cast<double>(samples) / rate, static_cast<long long>(samples));
       throw Error(ErrorKind::kMedia, text);
     }
     media.push_back({std::move(owner), nullptr, &clip, 0});
@@ -92,8 +93,17 @@ class Collector {
   ChatTurn chat_turn_;
 };
 
-// Gives every placeholder its medium. Typed text cannot make placeholders, so the counts agree.
+// Gives every placeholder its medium. Typed text cannot make placeholders, and loading has checked
+// the tokens of media; yet a tokenizer.json may hold tokens that join a placeholder with what
+// stands before it, and only the whole prompt shows that.
 void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prompt& prompt) {
+  const auto check = [&](bool holds) {
+    if (holds) return;
+    throw Error(ErrorKind::kModel,
+                (model.checkpoint->directory() / "tokenizer.json").string() +
+                    ": expected one token for each row of a picture or clip in this prompt, found "
+                    "others; the file is damaged or not this model's");
+  };
   size_t medium = 0;
   int64_t row = 0;
   for (int32_t id : ids) {
@@ -101,8 +111,7 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     const bool is_image = model.vision && id == model.config.image_token_id;
     const bool is_audio = model.audio && id == model.config.audio_token_id;
     if (is_image || is_audio) {
-      CHECK_LT(medium, prompt.media.size());
-      CHECK((prompt.media[medium].image != nullptr) == is_image);
+      check(medium < prompt.media.size() && (prompt.media[medium].image != nullptr) == is_image);
       item.medium = static_cast<int>(medium);
       item.row = row;
       if (++row == (is_image ? model.facts.image_tokens : model.facts.audio_tokens)) {
@@ -112,7 +121,7 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     }
     prompt.items.push_back(item);
   }
-  CHECK_EQ(medium, prompt.media.size());
+  check(medium == prompt.media.size());
 }
 
 }  // namespace
@@ -125,6 +134,8 @@ std::vector<int32_t> Prompt::ids() const {
 
 Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,
               const GenerateOptions& options, bool open_answer) {
+  // Before the work: an answer from weights that changed meanwhile would be wrong in silence.
+  model.checkpoint->CheckUnchanged();
   if (turns.empty()) throw Error(ErrorKind::kRequest, "expected a conversation, found no turn");
   Collector collector(model, options.image_size);
   std::vector<ChatTurn> chat_turns;

@@ -40,7 +40,8 @@ struct Prompt {
   std::vector<int32_t> ids() const;
 };
 
-// Throws Error (kRequest, kMedia) for what this model cannot take.
+// Throws Error (kRequest, kMedia) for what this model cannot take, and (kModel) when its files were
+// changed since they were loaded.
 Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,
               const GenerateOptions& options, bool open_answer);
 

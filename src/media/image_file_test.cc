@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 
 #include "gemma3n/error.h"
 #include "media/exif.h"
@@ -89,28 +90,45 @@ TEST(ImageFile, GifShowsTheFirstFrameOnItsScreen) {
                                      30, 31, 32, 20, 21, 22, 40, 41, 42));
 }
 
-// A header that promises 65535 x 65535 behind few bytes.
+// A moving WebP whose frames are 2 x 2 pixels of one grey each.
+Bytes MovingWebp(uint32_t width, uint32_t height, const Bytes& greys) {
+  const auto chunk = [](std::string_view id, const Bytes& body) {
+    return Join({FromText(id), LittleEndian(body.size(), 4), body, Bytes(body.size() % 2)});
+  };
+  std::vector<Bytes> parts = {
+      FromText("WEBP"),
+      chunk("VP8X", Join({{2, 0, 0, 0}, LittleEndian(width - 1, 3), LittleEndian(height - 1, 3)})),
+      chunk("ANIM", Bytes(6))};
+  for (const uint8_t grey : greys) {
+    const Bytes still = WebpLossless({2, 2, Bytes(12, grey)});
+    const Bytes picture(still.begin() + 12, still.end());
+    parts.push_back(chunk("ANMF", Join({Bytes(6), {1, 0, 0, 1, 0, 0}, Bytes(4), picture})));
+  }
+  const Bytes body = Join(parts);
+  return Join({FromText("RIFF"), LittleEndian(body.size(), 4), body});
+}
+
+// A header that promises about 65535 x 65535 behind few bytes.
 std::vector<Bytes> HugeHeaders() {
   Bytes jpeg = Jpeg(Picture(8, 8));
   for (size_t i = 0; i + 9 < jpeg.size(); ++i) {
-    if (jpeg[i] == 0xff && jpeg[i + 1] == 0xc0) std::fill_n(jpeg.begin() + i + 5, 4, 0xff);
+    if (jpeg[i] == 0xff && jpeg[i + 1] == 0xc0) jpeg[i + 5] = jpeg[i + 7] = 0xff;
   }
-  // VP8X: canvas of 2^24 x 2^24.
-  const Bytes webp_body = Join({FromText("WEBPVP8X"),
-                                LittleEndian(10, 4),
-                                {0, 0, 0, 0},
-                                {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}});
-  const Bytes webp = Join({FromText("RIFF"), LittleEndian(webp_body.size(), 4), webp_body});
   return {Png({.width = 65535, .height = 65535, .rows = {0}}),
-          Png({.width = 0x7fffffff, .height = 0x7fffffff, .rows = {0}}), jpeg, webp,
-          Gif(65535, 65535, {{.indices = {0, 1, 2, 3}}})};
+          Png({.width = 0x7fffffff, .height = 0x7fffffff, .rows = {0}}), jpeg,
+          MovingWebp(65535, 65535, {9}), Gif(65535, 65535, {{.indices = {0, 1, 2, 3}}})};
 }
 
 TEST(ImageFile, hostile_I01_HugeSizesAreRefusedFromTheHeader) {
   for (const Bytes& bytes : HugeHeaders()) {
     EXPECT_LT(bytes.size(), 2048u);
-    // A limit on memory of next to nothing: whoever allocates by the header's word fails here.
-    EXPECT_THAT(Refusal(bytes), StartsWith("x.png: "));
+    EXPECT_THAT(Refusal(bytes), HasSubstr(", the limit is "));
+    // Where any size may pass, next to no memory must be asked for before the header is read.
+    MediaOptions options;
+    options.limits.image_side = std::numeric_limits<int>::max();
+    options.limits.image_pixels = std::numeric_limits<int64_t>::max();
+    options.limits.image_memory_bytes = 4096;
+    EXPECT_THAT(Refusal(bytes, options), HasSubstr(" MiB, the limit is 0 MiB"));
   }
   EXPECT_THAT(Refusal(HugeHeaders()[0]), HasSubstr("65535 x 65535 pixels, the limit is 16384"));
   EXPECT_THAT(Refusal(Png({.width = 16384, .height = 16384, .rows = {0}})),
@@ -254,6 +272,26 @@ TEST(ImageFile, hostile_I06_OrientationIsApplied) {
   EXPECT_EQ(Read(Jpeg(picture, {.exif = Exif(6)})).width, 8);
 }
 
+TEST(ImageFile, hostile_I06_LargeExif) {
+  // 10 MiB behind the one tag that is read, or before it in a directory of other tags.
+  const Bytes behind = Join({Exif(6), Bytes(10u << 20, 0x55)});
+  Bytes many = Join({FromText("II*"), {0}, LittleEndian(8, 4), LittleEndian(65535, 2)});
+  many.resize(many.size() + 65534u * 12);
+  const Bytes one = Exif(6);
+  many.insert(many.end(), one.begin() + 10, one.end());
+  many.resize(10u << 20);
+  for (const Bytes& exif : {behind, many}) {
+    for (const bool before : {true, false}) {
+      PngParts parts{.width = 2, .height = 1, .rows = {0, 1, 1, 1, 2, 2, 2}};
+      std::vector<Bytes>& place = before ? parts.before_data : parts.after_data;
+      place.push_back(PngChunk("eXIf", exif));
+      const Image image = Read(Png(parts));
+      EXPECT_EQ(image.width, 1);
+      EXPECT_THAT(image.rgb, ElementsAre(1, 1, 1, 2, 2, 2));
+    }
+  }
+}
+
 TEST(ImageFile, hostile_I06_BrokenExifIsNoOrientation) {
   const Bytes good = Exif(6);
   EXPECT_EQ(ExifOrientation(good), 6u);
@@ -316,6 +354,31 @@ TEST(ImageFile, hostile_I08_OnlyTheFirstFrameIsRead) {
   EXPECT_THAT(Read(Gif(1, 1, frames)).rgb, ElementsAre(20, 21, 22));
 }
 
+TEST(ImageFile, hostile_I08_MovingPngShowsItsDefaultImage) {
+  const auto frame = [](uint32_t number) {
+    return PngChunk("fcTL", Join({BigEndian(number, 4),
+                                  BigEndian(1, 4),
+                                  BigEndian(1, 4),
+                                  Bytes(8),
+                                  {0, 1, 0, 1, 0, 0}}));
+  };
+  const Bytes pixel = Deflate({0, 90, 91, 92});
+  PngParts parts{.rows = {0, 7, 8, 9}};
+  constexpr uint32_t kFrames = 100000;
+  parts.before_data = {PngChunk("acTL", Join({BigEndian(kFrames, 4), BigEndian(0, 4)})), frame(0)};
+  for (uint32_t i = 1; i < kFrames; ++i) {
+    parts.after_data.push_back(frame(2 * i - 1));
+    parts.after_data.push_back(PngChunk("fdAT", Join({BigEndian(2 * i, 4), pixel})));
+  }
+  EXPECT_THAT(Read(Png(parts)).rgb, ElementsAre(7, 8, 9));
+}
+
+TEST(ImageFile, hostile_I08_MovingWebpShowsItsFirstFrame) {
+  Bytes greys(5000, 99);
+  greys[0] = 77;
+  EXPECT_THAT(Read(MovingWebp(2, 2, greys)).rgb, ElementsAreArray(Bytes(12, 77)));
+}
+
 TEST(ImageFile, hostile_I09_OtherFormatsAreNamed) {
   const std::vector<std::pair<std::string, const char*>> files = {
       {"<?xml version='1.0'?>\n<svg xmlns='x'/>", "SVG drawing"},
@@ -374,6 +437,7 @@ TEST(ImageFile, hostile_I13_ProfilesAreIgnored) {
 }
 
 TEST(ImageFile, hostile_I14_MessagesAreOurs) {
+  ::testing::internal::CaptureStderr();  // where libraries would write by themselves
   for (const Bytes& bytes : OneOfEach()) {
     Bytes broken = bytes;
     for (size_t at = 40; at < broken.size(); at += 3) broken[at] ^= 0x5a;
@@ -384,6 +448,10 @@ TEST(ImageFile, hostile_I14_MessagesAreOurs) {
       EXPECT_EQ(message.find(word), message.npos) << message;
     }
   }
+  // Warnings that are no errors: an empty profile, a palette where none belongs.
+  Read(Png({.before_data = {PngChunk("iCCP", {'x', 0, 0}), PngChunk("tRNS", {1})},
+            .rows = {0, 1, 2, 3}}));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 
 }  // namespace

@@ -112,15 +112,20 @@ class VideoTrack {
   bool any_ = false;
 };
 
+// A track that says it starts later than this after the last picture is not filled up with silence:
+// a lying start would make hours of it.
+constexpr double kLongestWait = 10;  // seconds
+
 class AudioTrack {
  public:
-  AudioTrack(const AVStream& stream, std::optional<double> origin_s, const Job& job,
-             RecordWriter& out)
+  // `origin_s`: when the pictures begin, if there are any; `length_s`: how long they go on.
+  AudioTrack(const AVStream& stream, std::optional<double> origin_s, double length_s,
+             const Job& job, RecordWriter& out)
       : stream_(stream),
         origin_s_(origin_s),
         job_(job),
         codec_(OpenDecoder(stream, job)),
-        writer_(job, out) {}
+        writer_(length_s + kLongestWait, job, out) {}
 
   bool done() const { return writer_.written_s() >= job_.seconds; }
   bool any() const { return writer_.started(); }
@@ -158,7 +163,7 @@ void DecodeFilm(int fd, int64_t size, const Job& job, RecordWriter& out) {
   if (film.video() != nullptr) video.emplace(*film.video(), timeline, job, out);
   if (film.audio() != nullptr) {
     const auto origin = video ? std::optional<double>(timeline.origin_s) : std::nullopt;
-    audio.emplace(*film.audio(), origin, job, out);
+    audio.emplace(*film.audio(), origin, timeline.duration_s, job, out);
   }
   out.Film(timeline.duration_s);
   const PacketPtr packet = NewPacket();

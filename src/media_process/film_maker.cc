@@ -30,8 +30,10 @@ void Check(int error, const char* what) {
 class Muxer {
  public:
   explicit Muxer(const std::string& format) : fd_(memfd_create("film", 0)) {
-    Check(avformat_alloc_output_context2(&context_, nullptr, format.c_str(), nullptr), "muxer");
+    // The path is also the muxer's, which may open it again to move what it wrote.
     const std::string path = "/proc/self/fd/" + std::to_string(fd_);
+    Check(avformat_alloc_output_context2(&context_, nullptr, format.c_str(), path.c_str()),
+          "muxer");
     Check(avio_open(&context_->pb, path.c_str(), AVIO_FLAG_WRITE), "buffer");
   }
   ~Muxer() {
@@ -45,7 +47,13 @@ class Muxer {
   AVFormatContext* get() const { return context_; }
   bool global_header() const { return (context_->oformat->flags & AVFMT_GLOBALHEADER) != 0; }
 
-  void Start() { Check(avformat_write_header(context_, nullptr), "header"); }
+  void Start(const std::string& muxer_options = "") {
+    AVDictionary* options = nullptr;
+    av_dict_parse_string(&options, muxer_options.c_str(), "=", ":", 0);
+    const int error = avformat_write_header(context_, &options);
+    av_dict_free(&options);
+    Check(error, "header");
+  }
   void Write(AVPacket& packet) { Check(av_interleaved_write_frame(context_, &packet), "packet"); }
   Bytes Finish() {
     Check(av_write_trailer(context_), "trailer");
@@ -110,6 +118,7 @@ Track VideoTrack(Muxer& muxer, const FilmSpec& spec) {
   c.framerate = {spec.fps, 1};
   c.sample_aspect_ratio = {spec.pixel_aspect, 1};
   c.gop_size = spec.group;
+  if (spec.interlaced) c.flags |= AV_CODEC_FLAG_INTERLACED_DCT | AV_CODEC_FLAG_INTERLACED_ME;
   c.bit_rate = 1000000;
   c.thread_count = 1;
   // Not every encoder knows these words.
@@ -241,7 +250,7 @@ Bytes MakeFilm(const FilmSpec& spec) {
   if (!spec.video_codec.empty()) video = VideoTrack(muxer, spec);
   for (int i = 0; i < spec.audio_tracks && !spec.audio_codec.empty(); ++i)
     audio.push_back(AudioTrack(muxer, spec));
-  muxer.Start();
+  muxer.Start(spec.muxer_options);
   for (int i = 0; i < spec.frames && video.codec; ++i) SendPicture(muxer, video, i);
   if (video.codec) Send(muxer, video, nullptr);
   const auto end = static_cast<int64_t>(spec.sound_s * spec.sample_rate_hz);

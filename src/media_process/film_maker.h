@@ -29,6 +29,8 @@ struct FilmSpec {
   double tone_hz = 440;
   std::vector<int32_t> display_matrix = {};  // nine numbers
   int pixel_aspect = 1;                      // width of a pixel by its height
+  bool interlaced = false;                   // coded by fields (mpeg2video)
+  std::string muxer_options = {};            // "movflags=faststart:..."
 };
 
 // Throws std::runtime_error when FFmpeg lacks something.

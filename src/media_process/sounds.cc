@@ -86,6 +86,7 @@ void SoundWriter::Write(const AVFrame& frame, double start_s) {
   constexpr int kMaxRateHz = 1 << 20;  // the parent has a closer limit
   if (frame.nb_samples <= 0 || channels < 1 || rate_hz < 1 || rate_hz > kMaxRateHz) return;
   if (channels > job_.channels) throw DecoderError{DecoderFailure::kNothingDecoded, ""};
+  if (!started_ && start_s > latest_start_s_) return;
   if (!started_) Align(start_s, rate_hz, channels);
   piece_.resize(static_cast<size_t>(frame.nb_samples) * static_cast<size_t>(channels));
   if (!Convert(frame, channels, piece_.data())) return;

@@ -14,7 +14,9 @@ namespace gemma3n {
 
 class SoundWriter {
  public:
-  SoundWriter(const Job& job, RecordWriter& out) : job_(job), out_(out) {}
+  // Sound that starts after `latest_start_s` is left out.
+  SoundWriter(double latest_start_s, const Job& job, RecordWriter& out)
+      : latest_start_s_(latest_start_s), job_(job), out_(out) {}
 
   // `start_s` counts for the first frame only: sound before 0 is dropped, and silence fills the
   // time up to a start after 0. NaN takes the frame as it comes.
@@ -25,6 +27,7 @@ class SoundWriter {
  private:
   void Align(double start_s, int rate_hz, int channels);
 
+  double latest_start_s_;
   const Job& job_;
   RecordWriter& out_;
   bool started_ = false;

@@ -15,6 +15,7 @@ constexpr int64_t kMostWidth = 1 << 20;
 constexpr int64_t kMostVocabulary = 1 << 24;
 constexpr int64_t kMostPositions = 1 << 24;
 constexpr int64_t kMostId = kMostVocabulary - 1;
+constexpr int64_t kMostSoftTokens = 1 << 16;  // of one picture or clip
 
 // A scalar for all layers, or one value per layer.
 template <class T, class Read>
@@ -185,9 +186,9 @@ ModelConfig ModelConfig::Parse(const JsonValue& root) {
   config.eoa_token_id = id("eoa_token_id", 262272);
   config.audio_token_id = id("audio_token_id", 262273);
   config.vision_soft_tokens_per_image =
-      root["vision_soft_tokens_per_image"].IntOr(256, 1, kMostPositions);
+      root["vision_soft_tokens_per_image"].IntOr(256, 1, kMostSoftTokens);
   config.audio_soft_tokens_per_image =
-      root["audio_soft_tokens_per_image"].IntOr(188, 1, kMostPositions);
+      root["audio_soft_tokens_per_image"].IntOr(188, 1, kMostSoftTokens);
   config.eos_token_ids = Ids(root["eos_token_id"]);
   if (config.eos_token_ids.empty()) config.eos_token_ids = Ids(text["eos_token_id"]);
   if (config.eos_token_ids.empty()) config.eos_token_ids = {1};
@@ -198,7 +199,10 @@ ModelConfig ModelConfig::Parse(const JsonValue& root) {
 }
 
 GenerationConfig GenerationConfig::Load(const Checkpoint& checkpoint, const ModelConfig& config) {
-  const JsonValue file = checkpoint.Json("generation_config.json");
+  return Parse(checkpoint.Json("generation_config.json"), config);
+}
+
+GenerationConfig GenerationConfig::Parse(const JsonValue& file, const ModelConfig& config) {
   GenerationConfig result;
   result.do_sample = file["do_sample"].BoolOr(false);
   result.temperature = file["temperature"].NumberOr(1.0, 0.0, 100.0);

@@ -84,6 +84,7 @@ struct GenerationConfig {
   // Fields that are missing, and a missing file, take the reference's defaults, and the ids of
   // `config`.
   static GenerationConfig Load(const Checkpoint& checkpoint, const ModelConfig& config);
+  static GenerationConfig Parse(const JsonValue& file, const ModelConfig& config);
 };
 
 }  // namespace gemma3n

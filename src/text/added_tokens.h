@@ -29,6 +29,8 @@ class AddedTokenMatcher {
   void Seal();
 
   bool empty() const { return tokens_.empty(); }
+  // The longest match that begins at `at`, a place in the text.
+  std::optional<Match> LongestAt(std::string_view text, size_t at) const;
   // The first match at or after `from`.
   std::optional<Match> Next(std::string_view text, size_t from) const;
 
@@ -42,7 +44,6 @@ class AddedTokenMatcher {
     uint32_t end = 0;
   };
   Range Narrow(Range range, size_t depth, uint8_t byte) const;
-  std::optional<Match> LongestAt(std::string_view text, size_t at) const;
 
   std::vector<Token> tokens_;          // sorted by content
   std::array<Range, 256> by_first_{};  // tokens that begin with a byte

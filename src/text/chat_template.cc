@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/chat_template.h"
 
+#include <algorithm>
+
 #include "gemma3n/error.h"
 #include "text/utf8.h"
 
@@ -44,37 +46,78 @@ void AppendPlain(std::string_view text, RenderedPrompt& prompt) {
   prompt.plain.push_back({begin, prompt.text.size()});
 }
 
+// Looks up the tokens that the template writes, by their roles in tokenizer_config.json.
+class TokenReader {
+ public:
+  TokenReader(const Checkpoint& checkpoint, const Tokenizer& tokenizer)
+      : path_((checkpoint.directory() / "tokenizer.json").string()),
+        config_(checkpoint.Json("tokenizer_config.json")),
+        tokenizer_(tokenizer) {}
+
+  const JsonValue& config() const { return config_; }
+  int32_t Id(const std::string& text) const { return *tokenizer_.Find(text); }
+
+  std::string Text(const char* role, const char* fallback) const {
+    const std::string text = TokenText(config_[role], fallback);
+    if (!tokenizer_.Find(text)) Fail("expected the token " + Quoted(text) + ", found nothing");
+    return text;
+  }
+
+  std::string Control(const char* role, const char* fallback) const {
+    const std::string text = Text(role, fallback);
+    if (!tokenizer_.IsControl(Id(text))) {
+      Fail("expected " + Quoted(text) + ", the " + role +
+           ", to be a control token (\"special\": true), found ordinary text");
+    }
+    return text;
+  }
+
+  // What a picture or a clip of `count` rows becomes: that many `soft`, and no token takes a part
+  // of them.
+  std::string Sequence(const std::string& begin, const std::string& soft, const std::string& end,
+                       int64_t count) const {
+    const std::string text = "\n\n" + begin + Repeat(soft, count) + end + "\n\n";
+    const std::vector<int32_t> ids = tokenizer_.Encode(text, Tokenizer::ControlTokens::kParse);
+    const auto found = std::count(ids.begin(), ids.end(), Id(soft));
+    if (found != count) {
+      Fail("expected that " + std::to_string(count) + " times " + Quoted(soft) + " is as many " +
+           "tokens, found " + std::to_string(found));
+    }
+    return text;
+  }
+
+ private:
+  [[noreturn]] void Fail(const std::string& what) const {
+    throw Error(ErrorKind::kModel, path_ + ": " + what);
+  }
+
+  std::string path_;
+  JsonValue config_;
+  const Tokenizer& tokenizer_;
+};
+
 }  // namespace
 
 ChatTemplate ChatTemplate::Load(const Checkpoint& checkpoint, const Tokenizer& tokenizer,
                                 int64_t image_tokens, int64_t audio_tokens) {
-  const JsonValue config = checkpoint.Json("tokenizer_config.json");
-  const auto token = [&](const char* role, const char* fallback) {
-    const std::string text = TokenText(config[role], fallback);
-    if (!tokenizer.Find(text)) {
-      throw Error(ErrorKind::kModel, checkpoint.directory().string() + ": expected the token '" +
-                                         text + "' in tokenizer.json, found nothing");
-    }
-    return text;
-  };
-  const auto sequence = [&](const char* begin, const char* begin_fallback, const char* soft,
-                            const char* soft_fallback, const char* end, const char* end_fallback,
-                            int64_t count) {
-    return "\n\n" + token(begin, begin_fallback) + Repeat(token(soft, soft_fallback), count) +
-           token(end, end_fallback) + "\n\n";
-  };
+  const TokenReader tokens(checkpoint, tokenizer);
   ChatTemplate result;
-  result.bos_ = token("bos_token", "<bos>");
-  for (const char* text : {kStartOfTurn, kEndOfTurn}) token(text, text);
+  result.bos_ = tokens.Control("bos_token", "<bos>");
+  result.bos_id_ = tokens.Id(result.bos_);
+  for (const char* mark : {kStartOfTurn, kEndOfTurn}) tokens.Control(mark, mark);
   if (image_tokens > 0) {
-    result.image_ = sequence("boi_token", "<start_of_image>", "image_token", "<image_soft_token>",
-                             "eoi_token", "<end_of_image>", image_tokens);
+    const std::string soft = tokens.Control("image_token", "<image_soft_token>");
+    result.image_id_ = tokens.Id(soft);
+    result.image_ = tokens.Sequence(tokens.Text("boi_token", "<start_of_image>"), soft,
+                                    tokens.Text("eoi_token", "<end_of_image>"), image_tokens);
   }
   if (audio_tokens > 0) {
-    result.audio_ = sequence("boa_token", "<start_of_audio>", "audio_token", "<audio_soft_token>",
-                             "eoa_token", "<end_of_audio>", audio_tokens);
+    const std::string soft = tokens.Control("audio_token", "<audio_soft_token>");
+    result.audio_id_ = tokens.Id(soft);
+    result.audio_ = tokens.Sequence(tokens.Text("boa_token", "<start_of_audio>"), soft,
+                                    tokens.Text("eoa_token", "<end_of_audio>"), audio_tokens);
   }
-  result.origin_ = OriginOf(checkpoint, config);
+  result.origin_ = OriginOf(checkpoint, tokens.config());
   return result;
 }
 

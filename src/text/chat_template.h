@@ -3,6 +3,7 @@
 // them. The template is code here; one that a checkpoint carries is never run, only compared.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ class ChatTemplate {
  public:
   ChatTemplate() = default;
   // The names of the control tokens come from tokenizer_config.json, with Gemma 3n's as defaults;
-  // all of them must be in the vocabulary. Throws Error (kModel).
+  // all of them must be in the vocabulary. Those that decide where a turn or a medium is must be
+  // control tokens, so that nobody can type them. Throws Error (kModel).
   static ChatTemplate Load(const Checkpoint& checkpoint, const Tokenizer& tokenizer,
                            int64_t image_tokens, int64_t audio_tokens);
 
@@ -47,10 +49,16 @@ class ChatTemplate {
   // What the checkpoint carries: Gemma's template, none (a base model), or something else.
   Origin origin() const { return origin_; }
 
+  int32_t bos_id() const { return bos_id_; }
+  // The id that stands for a row of a picture or a clip; -1 where there are none.
+  int32_t image_id() const { return image_id_; }
+  int32_t audio_id() const { return audio_id_; }
+
  private:
   void AppendParts(const std::vector<ChatPart>& parts, bool trim, RenderedPrompt& prompt) const;
 
   std::string bos_, image_, audio_;  // image_ and audio_: what a placeholder becomes
+  int32_t bos_id_ = -1, image_id_ = -1, audio_id_ = -1;
   Origin origin_ = Origin::kNone;
 };
 

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "text/hash.h"
+#include "base/hash.h"
 
 namespace gemma3n {
 

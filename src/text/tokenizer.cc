@@ -6,6 +6,7 @@
 #include <functional>
 #include <unordered_map>
 
+#include "base/hash.h"
 #include "gemma3n/error.h"
 #include "text/merge_queue.h"
 #include "text/utf8.h"
@@ -187,11 +188,6 @@ class Tokenizer::WordEncoder {
   }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-
   // The lowest rank first, the leftmost of equals, until no pair merges.
   void MergeShort() {
     while (word_.size() > 1) {
@@ -243,7 +239,7 @@ class Tokenizer::WordEncoder {
 
   const Tokenizer& tokenizer_;
   std::vector<int32_t> word_;
-  std::unordered_map<std::string, std::vector<int32_t>, Hash, std::equal_to<>> cache_;
+  std::unordered_map<std::string, std::vector<int32_t>, SeededHash, std::equal_to<>> cache_;
 };
 
 // Text between added tokens. It is cut wherever no merge can reach across two characters, which in
@@ -293,8 +289,8 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text,
         range < plain.size() && plain[range].begin < match->begin + match->bytes;
     if (touches_plain && IsControl(match->id)) {
       const size_t begin = match->begin;
-      match = plain_added_.Next(text, begin);
-      if (!match || match->begin != begin) {
+      match = plain_added_.LongestAt(text, begin);
+      if (!match) {
         from = begin + 1;
         continue;
       }

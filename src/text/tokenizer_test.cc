@@ -32,7 +32,8 @@ std::string SmallTokenizer(const std::string& extra_merge = "") {
     std::snprintf(name, sizeof(name), "<0x%02X>", byte);
     add(name);
   }
-  for (const char* piece : {"a", "b", "\u2581", "ab", "\u2581a", "abab", "<", "s", "t", ">"})
+  for (const char* piece :
+       {"a", "b", "\u2581", "ab", "\u2581a", "abab", "<", "s", "t", ">", "\u0301", "\u0301\u0301"})
     add(piece);
   return R"({"normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"},
     "added_tokens":[{"id":2,"content":"<bos>","special":true},
@@ -86,13 +87,18 @@ TEST(Tokenizer, hostile_P01_TypedControlTokensStayText) {
 }
 
 TEST(Tokenizer, hostile_P06_LongTextsTakeLinearTime) {
-  const auto tokenizer = Small();
+  // Also marks that merge with each other.
+  const auto tokenizer = Tokenizer::Parse(
+      JsonValue::Parse(SmallTokenizer(R"(,["\u0301","\u0301"])"), "tokenizer.json"));
   const auto seconds = [&](const std::string& text) {
     const auto begin = std::chrono::steady_clock::now();
     EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text, kAsText), true), text);
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   };
-  for (const char* unit : {"a", "ab", " ", "\u00e9", "\n"}) {
+  // Letters, spaces, bytes, combining marks alone, on letters and of different kinds; what looks
+  // like a control token, whole and begun.
+  for (const char* unit : {"a", "ab", " ", "\u00e9", "\n", "\u0301", "a\u0301", "\u0323\u0301",
+                           "<bos>", "<start_of_turn"}) {
     std::string small, large;
     for (int i = 0; i < 20000; ++i) small += unit;
     for (int i = 0; i < 16; ++i) large += small;

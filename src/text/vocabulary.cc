@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text/vocabulary.h"
 
-#include <random>
 #include <utility>
 
 #include "base/check.h"
-#include "text/hash.h"
+#include "base/hash.h"
 
 namespace gemma3n {
-
-uint64_t HashSeed() {
-  static const uint64_t seed = [] {
-    std::random_device device;
-    return static_cast<uint64_t>(device()) << 32 | device();
-  }();
-  return seed;
-}
 
 Vocabulary::Vocabulary() : slots_(1024), seed_(HashSeed()) {}
 

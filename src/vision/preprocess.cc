@@ -92,10 +92,15 @@ void Resample(const Taps& taps, const Pass& pass, const uint8_t* in, uint8_t* ou
 PreprocessConfig PreprocessConfig::Load(const Checkpoint& checkpoint) {
   JsonValue file = checkpoint.Json("processor_config.json")["image_processor"];
   if (!file.IsObject()) file = checkpoint.Json("preprocessor_config.json");
+  return Parse(file);
+}
+
+PreprocessConfig PreprocessConfig::Parse(const JsonValue& file) {
   PreprocessConfig config;
   if (!file.IsObject()) return config;
   const JsonValue size = file["size"];
-  config.size = size["height"].IntOr(kClassSize, 1, 16384);
+  config.size = size["height"].IntOr(kClassSize, 32, 4096);
+  if (config.size % 32 != 0) size["height"].Fail("a multiple of 32, the encoder's stride");
   if (size["width"].IntOr(kClassSize) != config.size) {
     size["width"].Fail("the same as height: a square");
   }
@@ -104,7 +109,7 @@ PreprocessConfig PreprocessConfig::Load(const Checkpoint& checkpoint) {
   }
   if (!file["do_resize"].BoolOr(true)) file["do_resize"].Fail("true");
   config.rescale = file["do_rescale"].BoolOr(true);
-  config.rescale_factor = file["rescale_factor"].NumberOr(1.0 / 255.0, -1e6, 1e6);
+  config.rescale_factor = file["rescale_factor"].NumberOr(1.0 / 255.0, 1e-9, 1e3);
   config.normalize = file["do_normalize"].BoolOr(true);
   const auto channels = [&](const char* name, std::array<double, 3>& out, double least) {
     if (!file.Has(name)) return;

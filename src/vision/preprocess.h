@@ -29,6 +29,8 @@ struct PreprocessConfig {
   // such a file leaves out take the defaults of the reference's SiglipImageProcessor. Throws Error
   // (kModel) naming the field.
   static PreprocessConfig Load(const Checkpoint& checkpoint);
+  // `file` is that object. Throws Error (kModel) naming the field.
+  static PreprocessConfig Parse(const JsonValue& file);
 };
 
 // Interleaved 8-bit channels, row after row.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hashes for the tokenizer's tables. Their keys come out of files and prompts that somebody may
-// have written to collide, so each process mixes in a number nobody outside knows. Nothing that
-// leaves the tables depends on it.
+// Hashes for tables whose keys come out of files and prompts. Somebody may have written them to
+// collide, so each process mixes in a number nobody outside knows. Nothing that leaves the tables
+// depends on it.
 #pragma once
 
 #include <cstdint>
@@ -38,5 +38,11 @@ inline uint64_t HashBytes(std::string_view bytes, uint64_t seed) {
   }
   return MixHash(hash, 0xE7037ED1A0B428DBu ^ seed);
 }
+
+// For the standard library's tables of strings, whose own hash is the same in every process.
+struct SeededHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return HashBytes(text, HashSeed()); }
+};
 
 }  // namespace gemma3n

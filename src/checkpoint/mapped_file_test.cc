@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/mapped_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+
+#include "gemma3n/error.h"
+
+namespace gemma3n {
+namespace {
+
+using testing::HasSubstr;
+
+class MappedFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ =
+        std::filesystem::path(testing::TempDir()) /
+        (std::string("mapped_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    Write(std::string(kBytes, 'a'));
+  }
+  void Write(const std::string& text) { std::ofstream(path_, std::ios::binary) << text; }
+
+  static std::string MessageOf(const MappedFile& file) {
+    try {
+      file.CheckUnchanged();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  static constexpr size_t kBytes = 1 << 16;
+  std::filesystem::path path_;
+};
+
+using MappedFileDeathTest = MappedFileTest;
+
+// Reads the last byte after the file was cut to nothing.
+void ReadBehindTheEnd(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  std::filesystem::resize_file(path, 0);
+  volatile std::byte last = file.bytes().back();
+  static_cast<void>(last);
+}
+
+TEST_F(MappedFileDeathTest, hostile_M10_CutWhileMapped) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(ReadBehindTheEnd(path_), testing::ExitedWithCode(3),
+              "^gemma3n: model file changed on disk while in use: .*hostile_M10_CutWhileMapped\n$");
+}
+
+TEST_F(MappedFileDeathTest, hostile_M10_OtherBusErrorsGoTheirWay) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto not_ours = [](int status) { return !(WIFEXITED(status) && WEXITSTATUS(status) == 3); };
+  EXPECT_EXIT(
+      {
+        const MappedFile file(path_);
+        raise(SIGBUS);
+      },
+      not_ours, "");
+}
+
+TEST_F(MappedFileTest, hostile_M10_WrittenOrCutIsFound) {
+  const MappedFile file(path_);
+  EXPECT_EQ(MessageOf(file), "no error");
+  std::filesystem::last_write_time(
+      path_, std::filesystem::last_write_time(path_) + std::chrono::milliseconds(5));
+  EXPECT_THAT(MessageOf(file), HasSubstr("changed on disk"));
+  EXPECT_THAT(MessageOf(file), HasSubstr("written to"));
+  std::filesystem::resize_file(path_, 10);
+  EXPECT_THAT(MessageOf(file), HasSubstr("expected 65536 bytes, found 10"));
+}
+
+TEST_F(MappedFileTest, hostile_M10_AnotherFileInItsPlaceDoesNoHarm) {
+  const MappedFile file(path_);
+  std::filesystem::remove(path_);
+  Write("b");
+  EXPECT_EQ(MessageOf(file), "no error");
+  EXPECT_EQ(file.bytes().back(), std::byte{'a'});
+}
+
+}  // namespace
+}  // namespace gemma3n
