@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
 
 namespace gemma3n::cli {

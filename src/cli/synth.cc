@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
 #include "gemma3n/convert.h"
 
