@@ -36,15 +36,12 @@ GenerateResult Answer(const Engine& engine, Session& session, const std::vector<
         const bool shown = output.json || Put(show_controls ? ShowControls(text) : text);
         return shown && !Interrupted();
       },
-      [&](const Progress& progress) {
-        bar.Show(progress);
-        return !Interrupted();
-      });
+      bar.Callback());
   bar.Clear();
   Put(output.json ? ResultAsJson(engine, result) + "\n" : "\n");
   CheckOutput();
   if (output.stats && !output.json) {
-    std::fprintf(stderr, "%s\n", Dim(StatsLine(result.timings), output.color).c_str());
+    std::fprintf(stderr, "%s\n", Dim(StatsLine(result.timings), output.Colors()).c_str());
   }
   return result;
 }

@@ -14,8 +14,8 @@ namespace gemma3n::cli {
 namespace {
 
 constexpr char kHelp[] =
-    R"(/image F  /audio F  /video F   attach a picture, a sound, a film to the next message; so does a
-                               line that is nothing but the path of one, such as a dropped file
+    R"(/image F  /audio F  /video F   attach a picture, a sound, a film to the next message; so does
+                               a line that is nothing but the path of one: drop a file here
 /file F                        attach a text file
 /set                           lists the settings; /set temp 0.7, top-k, top-p, min-p, seed,
                                repeat-penalty, max-tokens, stop TEXT, system TEXT, stats on|off,

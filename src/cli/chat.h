@@ -35,8 +35,8 @@ class Chat {
 
   // Answers the last message; false when Ctrl-C left nothing to keep.
   bool AnswerLast();
-  // Answers the conversation as `change` leaves it; without an answer, undoes the change and returns
-  // false.
+  // Answers the conversation as `change` leaves it; without an answer, undoes the change and
+  // returns false.
   bool AnswerAfter(const std::function<void()>& change);
   void Attach(Part part, const std::string& path);
   bool AttachIfMedia(const std::string& line);

@@ -119,7 +119,8 @@ std::vector<std::string> CommandFirst(const CLI::App& app, int argc, char** argv
       return command->get_name() == words[at];
     });
     if (!known) {
-      throw Error(ErrorKind::kUsage, "'" + words[at] + "' is no command; gemma3n --help lists them");
+      throw Error(ErrorKind::kUsage,
+                  "'" + words[at] + "' is no command; gemma3n --help lists them");
     }
     std::rotate(words.begin(), words.begin() + static_cast<ptrdiff_t>(at),
                 words.begin() + static_cast<ptrdiff_t>(at) + 1);

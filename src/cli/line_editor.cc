@@ -22,7 +22,7 @@ using Kind = LineEditor::Line::Kind;
 std::optional<LineEditor::Line> finished;
 
 void OnLine(char* text) {
-  finished = text == nullptr ? LineEditor::Line{Kind::kEnd, ""} : LineEditor::Line{Kind::kText, text};
+  finished = {text == nullptr ? Kind::kEnd : Kind::kText, text == nullptr ? "" : text};
   std::free(text);
   rl_callback_handler_remove();
 }
@@ -34,12 +34,12 @@ LineEditor::Line ReadKeys(const std::string& prompt) {
     pollfd events[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
     if (poll(events, 2, -1) < 0) continue;
     if (events[1].revents != 0) {
-      finished = LineEditor::Line{Kind::kInterrupted, rl_line_buffer == nullptr ? "" : rl_line_buffer};
+      finished = {Kind::kInterrupted, rl_line_buffer == nullptr ? "" : rl_line_buffer};
     } else if ((events[0].revents & POLLIN) != 0) {
       rl_callback_read_char();
       continue;
     } else {
-      finished = LineEditor::Line{Kind::kEnd, ""};
+      finished = {Kind::kEnd, ""};
     }
     rl_callback_handler_remove();
     Put("\n");

@@ -27,8 +27,7 @@ Error TooLong(const std::string& name) {
 CLI::Validator NumberIn(double least, double most, bool above_least = false) {
   return {[=](std::string& text) -> std::string {
             const std::optional<double> number = ParseNumber(text);
-            const bool high_enough =
-                number && (above_least ? *number > least : *number >= least);
+            const bool high_enough = number && (above_least ? *number > least : *number >= least);
             if (high_enough && *number <= most) return "";
             std::ostringstream message;
             message << "expected a number " << (above_least ? "above " : "from ") << least << " to "
@@ -103,13 +102,14 @@ void OutputArgs::Add(CLI::App& command, bool with_stats) {
   command.add_flag("--json", json, "Print one JSON object instead of text");
   command.add_flag("--quiet", quiet, "No notes and no progress");
   if (with_stats) command.add_flag("--stats", stats, "Times and speeds after the answer");
-  const std::map<std::string, Color> colors = {
-      {"auto", Color::kAuto}, {"always", Color::kAlways}, {"never", Color::kNever}};
-  command.add_option("--color", color, "auto, always or never")
-      ->transform(CLI::CheckedTransformer(colors).description(""))
-      ->type_name("WHEN");
+  command.add_option("--color", color_, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
   command.add_flag("--offline", offline, "Accepted for scripts: this program never uses a network");
   command.add_flag("--raw-output", raw_output, "Do not make control characters visible");
+}
+
+Color OutputArgs::Colors() const {
+  return color_ == "always" ? Color::kAlways : color_ == "never" ? Color::kNever : Color::kAuto;
 }
 
 void GenerateArgs::Add(CLI::App& command) {
@@ -120,7 +120,8 @@ void GenerateArgs::Add(CLI::App& command) {
   command.add_option("--top-k", sampling.top_k, "Choose among the K likeliest; 0: all")
       ->check(CLI::NonNegativeNumber);
   command
-      .add_option("--top-p", sampling.top_p, "Choose among the likeliest that hold this probability")
+      .add_option("--top-p", sampling.top_p,
+                  "Choose among the likeliest that hold this probability")
       ->check(NumberIn(0, 1, /*above_least=*/true));
   command
       .add_option("--min-p", sampling.min_p,

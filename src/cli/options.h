@@ -25,10 +25,13 @@ struct ModelArgs {
 struct OutputArgs {
   bool json = false, quiet = false, stats = false, raw_output = false;
   bool offline = true;  // always: there is no network code
-  Color color = Color::kAuto;
+  Color Colors() const;
 
   // `with_stats`: whether the command knows times to show.
   void Add(CLI::App& command, bool with_stats = true);
+
+ private:
+  std::string color_ = "auto";
 };
 
 struct GenerateArgs {

@@ -43,6 +43,13 @@ void ProgressBar::Show(const Progress& progress) {
   progress_ = progress;
 }
 
+ProgressCallback ProgressBar::Callback() {
+  return [this](const Progress& progress) {
+    Show(progress);
+    return !Interrupted();
+  };
+}
+
 void ProgressBar::Clear() {
   if (!enabled_) return;
   const std::lock_guard lock(mutex_);

@@ -20,6 +20,8 @@ class ProgressBar {
   // What is under way. A thread of the bar's own draws it, so that it moves also while the work
   // does not report.
   void Show(const Progress& progress);
+  // Shows what it is told; false, which cancels, from Ctrl-C on.
+  ProgressCallback Callback();
   // Takes the bar away until the next Show.
   void Clear();
 

@@ -24,15 +24,12 @@ void AddSynth(CLI::App& app, int& exit_code) {
   command->add_option("--shard-bytes", options->shard_bytes, "Split larger models")
       ->capture_default_str();
   command->add_option("--out", options->out, "Directory to write")->required();
+  command->add_flag("--force", options->force,
+                    "Replace also a model that synth did not write");
   command->footer("Example:\n  gemma3n synth --like e2b --seed 1 --dtype bf16 --out e2b-random/\n");
   command->callback([options, &exit_code] {
     ProgressBar bar(true);
-    const bool done = Synthesize(*options, [&](const Progress& progress) {
-      bar.Show(progress);
-      return !Interrupted();
-    });
-    bar.Clear();
-    exit_code = done ? 0 : 130;
+    exit_code = Synthesize(*options, bar.Callback()) ? 0 : 130;
   });
 }
 
