@@ -29,14 +29,16 @@ void OnLine(char* text) {
 
 LineEditor::Line ReadKeys(const std::string& prompt) {
   finished.reset();
+  bool typed = false;  // before that, libedit's buffer holds the line before this one
   rl_callback_handler_install(prompt.c_str(), OnLine);
   while (!finished) {
     pollfd events[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
     if (poll(events, 2, -1) < 0) continue;
     if (events[1].revents != 0) {
-      finished = {Kind::kInterrupted, rl_line_buffer == nullptr ? "" : rl_line_buffer};
+      finished = {Kind::kInterrupted, typed ? rl_line_buffer : ""};
     } else if ((events[0].revents & POLLIN) != 0) {
       rl_callback_read_char();
+      typed = true;
       continue;
     } else {
       finished = {Kind::kEnd, ""};

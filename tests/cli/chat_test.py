@@ -157,8 +157,8 @@ class Attachments(Program):
 class Keys(Program):
     """On a terminal."""
 
-    def open(self, *arguments, **options):
-        terminal = Terminal("chat", "-m", self.long_model(), "--ctx", 50000, "--max-tokens", 40000,
+    def open(self, *arguments, most=40000, **options):
+        terminal = Terminal("chat", "-m", self.long_model(), "--ctx", 50000, "--max-tokens", most,
                             *WITHOUT_END, *arguments, **options)
         terminal.until(">>> ")
         return terminal
@@ -205,7 +205,7 @@ class Keys(Program):
         self.assertEqual(terminal.wait(), 0)
 
     def test_copy(self):
-        terminal = self.open("--max-tokens", 2)
+        terminal = self.open(most=2)
         terminal.send("Hello\r")
         terminal.until(">>> ")
         terminal.send("/copy\r")
@@ -218,7 +218,7 @@ class Keys(Program):
         narrow = self.open(columns=1)
         narrow.send("/bye\r")
         self.assertEqual(narrow.wait(), 0)
-        dumb = self.open("--max-tokens", 2, "--stats", term="dumb")
+        dumb = self.open("--stats", most=2, term="dumb")
         dumb.send("Hello\r")
         dumb.until("prompt ")
         dumb.until(">>> ")

@@ -90,10 +90,13 @@ class Terminal:
 
     def wait(self, seconds=60):
         """The exit code; what was written until then is in `seen`."""
+        end = time.monotonic() + seconds
         while self._read(0.2) or self.process.poll() is None:
-            pass
+            if time.monotonic() > end:
+                self.process.kill()
+                raise AssertionError(f"never left; found {self.seen[self.at:]!r}")
         os.close(self.master)
-        return self.process.wait(seconds)
+        return self.process.wait()
 
 
 class Program(unittest.TestCase):
