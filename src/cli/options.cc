@@ -55,6 +55,14 @@ std::optional<uint64_t> ParseSeed(const std::string& text) {
   return number;
 }
 
+CLI::Validator SeedNumber() {
+  return {[](std::string& text) {
+            return ParseSeed(text) ? std::string()
+                                   : "expected a number from 0 to 2^64 - 1, found " + OneLine(text);
+          },
+          "", "seed"};
+}
+
 std::string TextOrFile(const std::string& text) {
   if (text.empty() || text[0] != '@') return text;
   const std::string path = text.substr(1);
@@ -136,7 +144,7 @@ void GenerateArgs::Add(CLI::App& command) {
                   "ID=BIAS, added to that token's logit; several with commas between")
       ->allow_extra_args(false)
       ->delimiter(',');
-  command.add_option("--seed", sampling.seed, "Seed of the random choices");
+  command.add_option("--seed", sampling.seed, "Seed of the random choices")->check(SeedNumber());
   command.add_option("--max-tokens", options.max_tokens, "Longest answer, in tokens")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

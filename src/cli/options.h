@@ -67,6 +67,8 @@ void CheckPictures(size_t count);
 // The whole text as a number: nullopt for anything else, NaN included.
 std::optional<double> ParseNumber(const std::string& text);
 std::optional<uint64_t> ParseSeed(const std::string& text);
+// For options that take a seed: CLI11 reads "-1" as a large number.
+CLI::Validator SeedNumber();
 
 // The text itself, or the content of FILE for "@FILE". Throws Error (kUsage).
 std::string TextOrFile(const std::string& text);

@@ -5,8 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -56,6 +57,25 @@ class TemporaryFile {
   std::string path_;
 };
 
+// Runs a program to its end: true when it succeeded. It hears the signals that we do not.
+bool RunProgram(char* const* arguments) {
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t ours;
+  sigemptyset(&ours);
+  sigaddset(&ours, SIGPIPE);
+  posix_spawnattr_setsigdefault(&attributes, &ours);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  pid_t child = 0;
+  int status = 1;
+  const int failed = posix_spawnp(&child, arguments[0], nullptr, &attributes, arguments, environ);
+  posix_spawnattr_destroy(&attributes);
+  if (failed != 0) return false;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status == 0;
+}
+
 }  // namespace
 
 std::string PlainPath(const std::string& typed) {
@@ -96,14 +116,9 @@ std::string EditText(const std::string& text) {
   std::string script = editor + " \"$1\"", path = file.path();
   char shell[] = "sh", option[] = "-c";
   char* arguments[] = {shell, option, script.data(), shell, path.data(), nullptr};
-  pid_t child = 0;
-  int status = 1;
-  if (posix_spawnp(&child, "sh", nullptr, nullptr, arguments, environ) == 0) {
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-  }
+  const bool edited = RunProgram(arguments);
   ClearInterrupt();  // Ctrl-C in the editor was the editor's
-  if (status != 0) throw Error(ErrorKind::kUsage, editor + ": the editor failed; nothing changed");
+  if (!edited) throw Error(ErrorKind::kUsage, editor + ": the editor failed; nothing changed");
   return TextOrFile("@" + file.path());
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
 #include "gemma3n/convert.h"
@@ -18,6 +19,7 @@ void AddSynth(CLI::App& app, int& exit_code) {
   command->add_option("--like", options->like, "e2b, e4b, tiny, or a config.json")
       ->capture_default_str();
   command->add_option("--seed", options->seed, "The same seed gives the same bytes")
+      ->check(SeedNumber())
       ->capture_default_str();
   command->add_option("--dtype", options->dtype, "bf16, f16 or f32")->capture_default_str();
   command->add_option("--tokenizer", options->tokenizer, "A tokenizer.json to copy");

@@ -86,6 +86,8 @@ TEST(Inspect, TinyIsComplete) {
   EXPECT_THAT(report.surplus, IsEmpty());
   EXPECT_THAT(report.misshapen, IsEmpty());
   EXPECT_THAT(report.not_finite, IsEmpty());
+  EXPECT_TRUE(report.read_all);
+  EXPECT_FALSE(Inspect(Directory("inspected"), true, [](const Progress&) { return false; }).read_all);
   EXPECT_TRUE(report.sees && report.hears);
   EXPECT_EQ(report.layers.size(), 10u);
   EXPECT_EQ(report.layers[7].kv_source, 3);
