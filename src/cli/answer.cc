@@ -38,7 +38,11 @@ GenerateResult Answer(const Engine& engine, Session& session, const std::vector<
       },
       bar.Callback());
   bar.Clear();
-  Put(output.json ? ResultAsJson(engine, result) + "\n" : "\n");
+  if (output.json) {
+    const std::string json = ResultAsJson(engine, result);
+    Put(show_controls ? ShowControls(json) : json);
+  }
+  Put("\n");
   CheckOutput();
   if (output.stats && !output.json) {
     std::fprintf(stderr, "%s\n", Dim(StatsLine(result.timings), output.Colors()).c_str());

@@ -52,7 +52,8 @@ int Main(int argc, char** argv) {
   try {
     app.parse(CommandFirst(app, argc, argv));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    throw Error(ErrorKind::kUsage, std::string(error.what()) + "; --help lists the options");
   }
   return exit_code;
 }

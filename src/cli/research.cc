@@ -70,7 +70,7 @@ int Tokenize(const TokenizeArgs& args) {
   const auto engine = args.model.Load(/*quiet=*/true);
   if (args.lines) {
     TokenizeLines(*engine, args);
-    return 0;
+    return Interrupted() ? 130 : 0;
   }
   if (!args.decode.empty()) {
     std::cout << Decode(*engine, args.decode) << "\n";

@@ -192,6 +192,31 @@ class Keys(Program):
         terminal.send("\x03")
         self.assertEqual(terminal.wait(), 0)
 
+    def test_ctrl_c_before_the_answer_takes_the_message_back(self):
+        system = self.place / "system"
+        system.write_text("x" * 20000)  # takes long to read
+        terminal = self.open("--system", f"@{system}", most=1)
+        terminal.send(f"{self.place}/p.png\r")
+        terminal.until("picture attached")
+        terminal.until(">>> ")
+        terminal.send("Hello\r")
+        terminal.until("Hello\r\n")
+        terminal.send("\x03")
+        terminal.until("the message is taken back")
+        terminal.until(">>> ")
+        terminal.send("/show context\r")
+        terminal.until("0 of 50000")
+        terminal.until(">>> ")
+        terminal.send("/set system\r")
+        terminal.until(">>> ")
+        terminal.send("Hello\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("image_soft_token")  # the picture waited
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
     def test_ctrl_c_drops_a_block(self):
         terminal = self.open()
         terminal.send('"""one\r')

@@ -78,6 +78,8 @@ class CommandLine(Program):
         self.refused(2, "'foo' is no command", "-m", self.model, "foo", "run")
 
     def test_numbers_that_are_none(self):
+        self.refused(2, "\\x1b[2J", "run", "-m", self.model, "--temp", "\x1b[2J", "x")
+        self.refused(2, "--no\\x0asuch", "run", "-m", self.model, "--no\nsuch", "x")
         for name, value in (("--temp", "nan"), ("--temp", "-1"), ("--top-p", "nan"), ("--top-p", "0"),
                             ("--min-p", "nan"), ("--repeat-penalty", "nan"), ("--seed", "-1"),
                             ("--color", "red")):
