@@ -74,7 +74,9 @@ struct TokenLogprob {
 
 struct Timings {
   double load_ms = 0, image_ms = 0, audio_ms = 0, prefill_ms = 0, decode_ms = 0;
+  double first_text_ms = 0;       // from the request to the first text of the answer; 0: no text
   int64_t images = 0, clips = 0;  // encoded for this answer
+  int64_t image_tokens = 0, audio_tokens = 0;  // of those
   int64_t prefill_tokens = 0;     // computed for this answer; what the cache held is not counted
   int64_t cached_tokens = 0;
   int64_t decode_tokens = 0;
@@ -89,8 +91,8 @@ struct GenerateResult {
   Timings timings;
 };
 
-// Whole characters of the answer as they come; may be empty at first, as prompts are read.
-// Returning false ends the answer with what it has.
+// Whole characters of the answer as they come, once for each token: empty where the token gives no
+// text yet. Returning false ends the answer with what it has.
 using TextCallback = std::function<bool(const std::string& text)>;
 
 // What long work tells while it runs: `done` of `total`, in the unit that `what` says. Returning

@@ -16,13 +16,14 @@ struct SynthOptions {
   uint64_t seed = 0;
   std::string dtype = "bf16";            // "bf16", "f16", "f32"
   std::filesystem::path tokenizer;       // a tokenizer.json to copy; empty: a small one is written
-  std::filesystem::path out;             // directory; files that are there are replaced
+  std::filesystem::path out;             // directory; a model of ours that is there is replaced
+  bool force = false;                    // also one that is not ours
   uint64_t shard_bytes = 5'000'000'000;  // a larger model is split
 };
 
 // Writes the checkpoint in Hugging Face form: the same bytes for the same options on every machine.
 // Returns false when the callback cancelled; nothing that looks complete is then left behind.
-// Throws Error (kUsage, kModel, kResources).
+// Throws Error (kUsage, kModel, kResources), for wrong options before a file is touched.
 bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress = nullptr);
 
 }  // namespace gemma3n

@@ -61,11 +61,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // The prompt as text, with one placeholder for each run of soft tokens.
   virtual std::string PromptText(const std::vector<Turn>& turns,
                                  const GenerateOptions& options) = 0;
-  // Logits of every position of `ids`, [ids, vocab_size] float32, written as .npy.
-  virtual void WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy) = 0;
+  // Logits of every position of `ids`, [ids, vocab_size] float32, written as .npy. Returns false,
+  // and writes nothing, when the callback cancelled. Throws Error (kRequest, kResources).
+  virtual bool WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy,
+                           const ProgressCallback& on_progress = nullptr) = 0;
   // Every intermediate of one pass over a conversation's prompt, as .npy files in `directory`.
-  virtual void Dump(const std::vector<Turn>& turns, const GenerateOptions& options,
-                    const std::filesystem::path& directory) = 0;
+  // Returns false when the callback cancelled. Throws Error (kUsage, kRequest, kResources).
+  virtual bool Dump(const std::vector<Turn>& turns, const GenerateOptions& options,
+                    const std::filesystem::path& directory,
+                    const ProgressCallback& on_progress = nullptr) = 0;
 };
 
 // One conversation: what has been computed of it stays, so that the next turn costs only what is

@@ -39,6 +39,9 @@ struct ModelReport {
   int64_t resident_bytes = 0;      // weights that a text answer touches
   int64_t cache_bytes_per_1k = 0;  // keys and values of 1024 positions
 
+  int64_t tensors = 0;    // that the files hold
+  bool read_all = false;  // every value was read: not when the callback cancelled
+
   // Empty where all is as it should be.
   std::vector<std::string> missing, surplus, misshapen, not_finite;
 };

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
 
 namespace gemma3n::cli {
@@ -15,15 +16,16 @@ double PerSecond(int64_t count, double ms) {
   return ms > 0 ? 1000.0 * static_cast<double>(count) / ms : 0;
 }
 
-void Print(const std::string& text, bool show_controls) {
-  const std::string shown = show_controls ? ShowControls(text) : text;
-  std::fwrite(shown.data(), 1, shown.size(), stdout);
-  std::fflush(stdout);
+nlohmann::ordered_json TokenAsJson(const Engine& engine, int32_t id, double logprob) {
+  const int32_t ids[] = {id};
+  return {{"id", id},
+          {"text", engine.Detokenize(ids, /*skip_control_tokens=*/false)},
+          {"logprob", logprob}};
 }
 
 }  // namespace
 
-GenerateResult Answer(Session& session, const std::vector<Turn>& turns,
+GenerateResult Answer(const Engine& engine, Session& session, const std::vector<Turn>& turns,
                       const GenerateOptions& options, const OutputArgs& output) {
   const bool show_controls = IsTerminal(STDOUT_FILENO) && !output.raw_output;
   ProgressBar bar(!output.quiet);
@@ -31,25 +33,24 @@ GenerateResult Answer(Session& session, const std::vector<Turn>& turns,
       turns, options,
       [&](const std::string& text) {
         bar.Clear();
-        if (!output.json) Print(text, show_controls);
-        return !Interrupted();
+        const bool shown = output.json || Put(show_controls ? ShowControls(text) : text);
+        return shown && !Interrupted();
       },
-      [&](const Progress& progress) {
-        bar.Show(progress);
-        return !Interrupted();
-      });
+      bar.Callback());
   bar.Clear();
   if (output.json) {
-    std::printf("%s\n", ResultAsJson(result).c_str());
-  } else {
-    std::printf("\n");
+    const std::string json = ResultAsJson(engine, result);
+    Put(show_controls ? ShowControls(json) : json);
   }
-  std::fflush(stdout);
-  if (output.stats && !output.json) std::fprintf(stderr, "%s\n", StatsLine(result.timings).c_str());
+  Put("\n");
+  CheckOutput();
+  if (output.stats && !output.json) {
+    std::fprintf(stderr, "%s\n", Dim(StatsLine(result.timings), output.Colors()).c_str());
+  }
   return result;
 }
 
-std::string ResultAsJson(const GenerateResult& result) {
+std::string ResultAsJson(const Engine& engine, const GenerateResult& result) {
   nlohmann::ordered_json json;
   json["text"] = result.text;
   json["token_ids"] = result.token_ids;
@@ -59,18 +60,21 @@ std::string ResultAsJson(const GenerateResult& result) {
   json["timings"] = {{"load_ms", t.load_ms},
                      {"image_ms", t.image_ms},
                      {"images", t.images},
+                     {"image_tokens", t.image_tokens},
                      {"audio_ms", t.audio_ms},
                      {"clips", t.clips},
+                     {"audio_tokens", t.audio_tokens},
                      {"prefill_ms", t.prefill_ms},
                      {"prefill_tokens", t.prefill_tokens},
                      {"cached_tokens", t.cached_tokens},
+                     {"first_text_ms", t.first_text_ms},
                      {"decode_ms", t.decode_ms},
                      {"decode_tokens", t.decode_tokens}};
   for (const TokenLogprob& token : result.logprobs) {
-    nlohmann::ordered_json entry = {{"id", token.id}, {"logprob", token.logprob}};
+    nlohmann::ordered_json entry = TokenAsJson(engine, token.id, token.logprob);
     entry["likeliest"] = nlohmann::ordered_json::array();
     for (const auto& [id, logprob] : token.likeliest) {
-      entry["likeliest"].push_back({{"id", id}, {"logprob", logprob}});
+      entry["likeliest"].push_back(TokenAsJson(engine, id, logprob));
     }
     json["logprobs"].push_back(entry);
   }
@@ -79,25 +83,28 @@ std::string ResultAsJson(const GenerateResult& result) {
 
 std::string StatsLine(const Timings& t) {
   std::string line;
-  char text[160];
+  const auto add = [&line](const char* format, auto... values) {
+    char text[160];
+    std::snprintf(text, sizeof(text), format, values...);
+    line += (line.empty() ? "" : " · ") + std::string(text);
+  };
+  const auto whole = [](int64_t number) { return static_cast<long long>(number); };
   if (t.images > 0) {
-    std::snprintf(text, sizeof(text), "%lld pictures in %.0f ms · ",
-                  static_cast<long long>(t.images), t.image_ms);
-    line += text;
+    add("%lld %s, %lld tokens in %.0f ms", whole(t.images), t.images == 1 ? "picture" : "pictures",
+        whole(t.image_tokens), t.image_ms);
   }
   if (t.clips > 0) {
-    std::snprintf(text, sizeof(text), "%lld clips in %.0f ms · ", static_cast<long long>(t.clips),
-                  t.audio_ms);
-    line += text;
+    add("%lld %s, %lld tokens in %.0f ms", whole(t.clips), t.clips == 1 ? "clip" : "clips",
+        whole(t.audio_tokens), t.audio_ms);
   }
-  std::snprintf(text, sizeof(text), "prompt %lld tokens, %.1f tok/s · ",
-                static_cast<long long>(t.prefill_tokens),
-                PerSecond(t.prefill_tokens, t.prefill_ms));
-  line += text;
-  std::snprintf(text, sizeof(text), "answer %lld tokens, %.1f tok/s · loaded in %.0f ms",
-                static_cast<long long>(t.decode_tokens), PerSecond(t.decode_tokens, t.decode_ms),
-                t.load_ms);
-  return line + text;
+  add("prompt %lld tokens, %.1f tok/s", whole(t.prefill_tokens),
+      PerSecond(t.prefill_tokens, t.prefill_ms));
+  if (t.cached_tokens > 0) add("%lld tokens known already", whole(t.cached_tokens));
+  add("answer %lld tokens, %.1f tok/s", whole(t.decode_tokens),
+      PerSecond(t.decode_tokens, t.decode_ms));
+  if (t.first_text_ms > 0) add("first word after %.2f s", t.first_text_ms / 1000);
+  add("loaded in %.0f ms", t.load_ms);
+  return line;
 }
 
 }  // namespace gemma3n::cli

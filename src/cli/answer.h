@@ -9,14 +9,15 @@
 
 namespace gemma3n::cli {
 
-// Generates and prints. Ctrl-C ends the answer, not the process.
-GenerateResult Answer(Session& session, const std::vector<Turn>& turns,
+// Generates and prints. Ctrl-C ends the answer, not the process; so does a failing standard output,
+// with OutputError.
+GenerateResult Answer(const Engine& engine, Session& session, const std::vector<Turn>& turns,
                       const GenerateOptions& options, const OutputArgs& output);
 
 // "text", "token_ids", "prompt_token_ids", "finish_reason", "timings", and "logprobs" where there
 // are any.
-std::string ResultAsJson(const GenerateResult& result);
-// One line: pictures, prompt and answer with their speeds.
+std::string ResultAsJson(const Engine& engine, const GenerateResult& result);
+// One line: media, prompt and answer with their speeds.
 std::string StatsLine(const Timings& timings);
 
 }  // namespace gemma3n::cli

@@ -8,11 +8,14 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <new>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 
@@ -22,9 +25,10 @@ namespace {
 constexpr char kHelp[] = R"(Each line of FILE is an object:
   {"id": "s1", "task": "speech", "prompt": "Transcribe ...", "audio": ["s1.wav"],
    "answer": "turn on the light", "match": "exact"}
-with lists "images", "audio", "videos" of paths beside FILE, an optional "system", and "match" one of
-exact (the default; white space around it does not count), contains, or wer (word error rate: the
-table shows its mean, and an item counts as right when it is 0).
+with lists "images", "audio", "videos" of paths beside FILE, an optional "system" (else --system),
+and "match" one of exact (the default; white space around it does not count), contains, or wer (word
+error rate: the table shows its mean, and an item counts as right when it is 0). An item that cannot
+be answered counts as wrong; the table says how many there were.
 
 Example:
   gemma3n eval -m models/nano models/nano/eval/eval.jsonl --out answers.jsonl
@@ -47,6 +51,7 @@ struct Item {
 
 struct Score {
   int64_t items = 0, right = 0;
+  int64_t errors = 0;      // items that could not be answered; they count as wrong
   double word_errors = 0;  // sum of the items' rates, where match is wer
   bool has_word_errors = false;
 };
@@ -89,6 +94,13 @@ double WordErrorRate(const std::string& expected, const std::string& found) {
   return static_cast<double>(row.back()) / static_cast<double>(std::max<size_t>(a.size(), 1));
 }
 
+// An id as text; files also number their items.
+std::string IdOf(const nlohmann::json& json, int64_t line) {
+  if (!json.contains("id")) return std::to_string(line);
+  const nlohmann::json& id = json["id"];
+  return id.is_number_integer() ? id.dump() : id.get<std::string>();
+}
+
 std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
   std::ifstream file(path);
   if (!file) throw Error(ErrorKind::kUsage, path + ": cannot be read");
@@ -102,7 +114,7 @@ std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
       Item item;
       item.prompt = json.at("prompt").get<std::string>();
       item.answer = json.at("answer").get<std::string>();
-      item.id = json.value("id", std::to_string(number));
+      item.id = IdOf(json, number);
       item.task = json.value("task", std::string("all"));
       item.system = json.value("system", std::string());
       item.match = json.value("match", std::string("exact"));
@@ -122,6 +134,7 @@ std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
     }
     if (limit > 0 && static_cast<int64_t>(items.size()) >= limit) break;
   }
+  if (items.empty()) throw Error(ErrorKind::kUsage, path + ": expected items, found none");
   return items;
 }
 
@@ -134,7 +147,8 @@ std::vector<Turn> TurnsOf(const Item& item, const EvalArgs& args) {
     for (const std::string& name : item.videos) media.videos.push_back(base / name);
   }
   std::vector<Turn> turns;
-  if (!item.system.empty()) turns.push_back({Role::kSystem, {Part(item.system)}});
+  const std::string& system = item.system.empty() ? args.generate.system : item.system;
+  if (!system.empty()) turns.push_back({Role::kSystem, {Part(system)}});
   turns.push_back({Role::kUser, media.Load()});
   turns.back().parts.push_back(Part(item.prompt));
   return turns;
@@ -158,27 +172,112 @@ bool Count(const Item& item, const std::string& text, Score& score) {
   return right;
 }
 
-void PrintTable(const std::map<std::string, Score>& scores, bool json) {
-  if (json) {
-    nlohmann::ordered_json object;
-    for (const auto& [task, score] : scores) {
-      object[task] = {{"items", score.items}, {"right", score.right}};
-      if (score.has_word_errors) {
-        object[task]["wer"] = score.word_errors / static_cast<double>(score.items);
-      }
-    }
-    std::printf("%s\n", object.dump().c_str());
-    return;
-  }
-  for (const auto& [task, score] : scores) {
-    std::printf("%-20s %5lld / %5lld  %5.1f %%", task.c_str(), static_cast<long long>(score.right),
-                static_cast<long long>(score.items),
-                100.0 * static_cast<double>(score.right) / static_cast<double>(score.items));
+void Add(const Score& score, Score& total) {
+  total.items += score.items;
+  total.right += score.right;
+  total.errors += score.errors;
+}
+
+void PrintJson(const std::map<std::string, Score>& scores, bool whole) {
+  nlohmann::ordered_json object;
+  Score total;
+  const auto describe = [](const Score& score) {
+    nlohmann::ordered_json json = {{"items", score.items}, {"right", score.right}};
+    if (score.errors > 0) json["errors"] = score.errors;
     if (score.has_word_errors) {
-      std::printf("  word errors %5.1f %%",
-                  100.0 * score.word_errors / static_cast<double>(score.items));
+      json["wer"] = score.word_errors / static_cast<double>(score.items);
     }
-    std::printf("\n");
+    return json;
+  };
+  for (const auto& [task, score] : scores) {
+    object[task] = describe(score);
+    Add(score, total);
+  }
+  object["total"] = describe(total);
+  if (!whole) object["interrupted"] = true;
+  std::printf("%s\n",
+              object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+void PrintRow(const std::string& name, const Score& score) {
+  const double items = static_cast<double>(std::max<int64_t>(score.items, 1));
+  std::printf("%-20s %5lld / %5lld  %5.1f %%", OneLine(name).c_str(),
+              static_cast<long long>(score.right), static_cast<long long>(score.items),
+              100.0 * static_cast<double>(score.right) / items);
+  if (score.has_word_errors) std::printf("  word errors %5.1f %%", 100 * score.word_errors / items);
+  if (score.errors > 0) std::printf("  %lld not answered", static_cast<long long>(score.errors));
+  std::printf("\n");
+}
+
+void PrintTable(const std::map<std::string, Score>& scores, bool whole) {
+  Score total;
+  for (const auto& [task, score] : scores) {
+    PrintRow(task, score);
+    Add(score, total);
+  }
+  PrintRow("total", total);
+  if (!whole) std::printf("interrupted: this is a part of the items\n");
+}
+
+// Every answer as a line of JSON, written as it comes: FILE.part until all are there.
+class AnswerFile {
+ public:
+  // No file where `path` is empty. Throws Error (kUsage) when it cannot be written.
+  explicit AnswerFile(const std::string& path) : path_(path) {
+    if (path_.empty()) return;
+    std::error_code ignored;
+    file_.open(Temporary(), std::ios::binary);
+    if (!file_ || std::filesystem::is_directory(path_, ignored)) {
+      throw Error(ErrorKind::kUsage, path_ + ": cannot be written");
+    }
+  }
+
+  void Add(const nlohmann::ordered_json& line) {
+    if (path_.empty()) return;
+    file_ << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n"
+          << std::flush;
+    Check(!file_);
+  }
+
+  void Finish() {
+    if (path_.empty()) return;
+    file_.close();
+    std::error_code error;
+    std::filesystem::rename(Temporary(), path_, error);
+    Check(static_cast<bool>(error));
+  }
+
+ private:
+  std::string Temporary() const { return path_ + ".part"; }
+  void Check(bool failed) const {
+    if (failed) throw Error(ErrorKind::kResources, path_ + ": cannot be written");
+  }
+
+  std::string path_;
+  std::ofstream file_;
+};
+
+// Answers one item, counts it and says what came of it; nullopt when Ctrl-C cut it short. What goes
+// wrong with one item is its own affair.
+std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& args,
+                                             Session& session, Score& score) {
+  const auto failed = [&](const std::string& message) {
+    ++score.items;
+    ++score.errors;
+    return nlohmann::ordered_json{{"id", item.id}, {"error", message}, {"right", false}};
+  };
+  try {
+    const GenerateResult result =
+        session.Generate(TurnsOf(item, args), args.generate.options,
+                         [](const std::string&) { return !Interrupted(); },
+                         [](const Progress&) { return !Interrupted(); });
+    if (result.finish_reason == FinishReason::kCancelled) return std::nullopt;
+    const bool right = Count(item, result.text, score);
+    return nlohmann::ordered_json{{"id", item.id}, {"text", result.text}, {"right", right}};
+  } catch (const std::bad_alloc&) {
+    return failed("not enough memory");
+  } catch (const Error& error) {
+    return failed(error.what());
   }
 }
 
@@ -186,32 +285,27 @@ int Eval(EvalArgs& args) {
   args.generate.Finish();
   if (!args.generate.options.sampling.temperature) args.generate.options.sampling.temperature = 0;
   const std::vector<Item> items = ReadItems(args.file, args.limit);
+  AnswerFile file(args.out);
   const auto engine = args.model.Load(args.output.quiet);
   const auto session = engine->NewSession(args.model.context);
   std::map<std::string, Score> scores;
-  std::string answers;
+  bool whole = true;
   ProgressBar bar(!args.output.quiet);
-  for (size_t i = 0; i < items.size() && !Interrupted(); ++i) {
+  for (size_t i = 0; i < items.size() && whole; ++i) {
     bar.Show({"answering", static_cast<int64_t>(i), static_cast<int64_t>(items.size())});
-    const GenerateResult result =
-        session->Generate(TurnsOf(items[i], args), args.generate.options,
-                          [](const std::string&) { return !Interrupted(); });
-    if (Interrupted()) break;
-    const bool right = Count(items[i], result.text, scores[items[i].task]);
-    const nlohmann::ordered_json line = {
-        {"id", items[i].id}, {"text", result.text}, {"right", right}};
-    answers += line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    const auto line = Answer(items[i], args, *session, scores[items[i].task]);
+    whole = line.has_value();
+    if (line) file.Add(*line);
   }
   bar.Clear();
-  PrintTable(scores, args.output.json);
-  if (!args.out.empty()) {
-    std::ofstream file(args.out + ".part", std::ios::binary);
-    file << answers;
-    file.close();
-    if (!file) throw Error(ErrorKind::kResources, args.out + ": cannot be written");
-    std::filesystem::rename(args.out + ".part", args.out);
+  if (args.output.json) {
+    PrintJson(scores, whole);
+  } else {
+    PrintTable(scores, whole);
   }
-  return Interrupted() ? 130 : 0;
+  if (whole) file.Finish();
+  if (!whole && !args.out.empty()) Tell("the answers so far are in " + args.out + ".part");
+  return whole ? 0 : 130;
 }
 
 }  // namespace
@@ -222,10 +316,11 @@ void AddEval(CLI::App& app, int& exit_code) {
   args->model.Add(*command);
   args->generate.Add(*command);
   args->media.Add(*command);
-  args->output.Add(*command);
+  args->output.Add(*command, /*with_stats=*/false);
   command->add_option("file", args->file, "JSONL of prompts, media and answers")->required();
   command->add_option("--out", args->out, "Write every answer here, as JSONL");
-  command->add_option("--limit", args->limit, "Only the first N items");
+  command->add_option("--limit", args->limit, "Only the first N items; 0: all")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--without-media", args->without_media,
                     "Leave media out: what chance looks like");
   command->footer(kHelp);

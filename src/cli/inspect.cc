@@ -2,13 +2,17 @@
 // `gemma3n inspect`: what a model is.
 #include "gemma3n/inspect.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
+#include "gemma3n/engine.h"
 
 namespace gemma3n::cli {
 namespace {
@@ -24,7 +28,7 @@ void PrintList(const char* what, const std::vector<std::string>& names) {
   if (names.empty()) return;
   std::printf("%zu tensors %s:\n", names.size(), what);
   for (size_t i = 0; i < std::min(kShown, names.size()); ++i) {
-    std::printf("  %s\n", names[i].c_str());
+    std::printf("  %s\n", OneLine(names[i]).c_str());
   }
   if (names.size() > kShown) std::printf("  and %zu more\n", names.size() - kShown);
 }
@@ -64,11 +68,60 @@ void PrintReport(const ModelReport& report) {
   }
 }
 
-void PrintJson(const ModelReport& report) {
+// Which of "text", "vision" and "audio" a tensor belongs to.
+std::string PartOf(const std::string& tensor) {
+  for (const char* part : {"vision", "audio"}) {
+    const std::string name(part);
+    if (tensor.find("." + name + "_tower.") != std::string::npos) return name;
+    if (tensor.find(".embed_" + name + ".") != std::string::npos) return name;
+  }
+  return "text";
+}
+
+// What --check found besides the tensors: whether the model loads, and why not.
+struct LoadCheck {
+  bool done = false;
+  std::string error;  // empty: it loads, with its tokenizer, template and settings
+};
+
+LoadCheck TryLoading(const std::string& model) {
+  try {
+    Engine::Load({.model = model});
+    return {true, ""};
+  } catch (const Error& error) {
+    return {true, error.what()};
+  }
+}
+
+// "text ok · vision ok · audio ok · tokenizer ok · 1951 tensors, no NaN"
+std::string CheckLine(const ModelReport& report, const LoadCheck& load) {
+  std::set<std::string> bad;
+  for (const auto* names : {&report.missing, &report.misshapen, &report.not_finite}) {
+    for (const std::string& name : *names) bad.insert(PartOf(name));
+  }
+  std::string line;
+  for (const std::string part : {"text", "vision", "audio"}) {
+    const bool there = part == "text" || (part == "vision" ? report.sees : report.hears);
+    line += part + (bad.count(part) ? " bad" : there ? " ok" : " none") + " · ";
+  }
+  line += !load.done            ? "tokenizer not tried"
+          : load.error.empty() ? "tokenizer ok"
+                                : "does not load";
+  line += " · " + std::to_string(report.tensors) + " tensors, ";
+  return line + (report.not_finite.empty()
+                     ? "no NaN"
+                     : std::to_string(report.not_finite.size()) + " with NaN or infinities");
+}
+
+nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
   nlohmann::ordered_json json = {{"kind", report.kind},
                                  {"dtypes", report.dtypes},
                                  {"hidden_size", report.hidden_size},
                                  {"vocab_size", report.vocab_size},
+                                 {"num_attention_heads", report.num_attention_heads},
+                                 {"num_key_value_heads", report.num_key_value_heads},
+                                 {"head_dim", report.head_dim},
+                                 {"sliding_window", report.sliding_window},
                                  {"max_context", report.max_context},
                                  {"sees", report.sees},
                                  {"hears", report.hears},
@@ -81,6 +134,11 @@ void PrintJson(const ModelReport& report) {
                                    {"embedders", report.embedders},
                                    {"unused", report.dead},
                                    {"total", report.total}}},
+                                 {"memory",
+                                  {{"resident_bytes", report.resident_bytes},
+                                   {"cache_bytes_per_1k", report.cache_bytes_per_1k},
+                                   {"file_bytes", report.file_bytes}}},
+                                 {"tensors", report.tensors},
                                  {"missing", report.missing},
                                  {"surplus", report.surplus},
                                  {"misshapen", report.misshapen},
@@ -91,43 +149,53 @@ void PrintJson(const ModelReport& report) {
                               {"sparsity", layer.sparsity},
                               {"kv_source", layer.kv_source}});
   }
-  std::printf("%s\n", json.dump(2).c_str());
+  return json;
+}
+
+struct InspectArgs {
+  std::string model;
+  bool check = false, json = false;
+};
+
+int RunInspect(const InspectArgs& args) {
+  ModelReport report;
+  {
+    ProgressBar bar(!args.json);
+    report = Inspect(args.model, args.check, bar.Callback());
+  }
+  if (args.check && !report.read_all) return 130;
+  bool good = report.missing.empty() && report.misshapen.empty() && report.not_finite.empty();
+  LoadCheck load;
+  if (args.check && good) load = TryLoading(args.model);
+  good = good && load.error.empty();
+  if (args.json) {
+    nlohmann::ordered_json json = ReportAsJson(report);
+    if (args.check) json["check"] = {{"ok", good}, {"error", load.error}};
+    std::printf("%s\n",
+                json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  } else {
+    PrintReport(report);
+    PrintList("missing", report.missing);
+    PrintList("of another shape", report.misshapen);
+    PrintList("that nothing reads", report.surplus);
+    PrintList("with NaN or infinite values", report.not_finite);
+    if (args.check) std::printf("%s\n", CheckLine(report, load).c_str());
+  }
+  if (!load.error.empty()) Tell("gemma3n: " + load.error);
+  return good ? 0 : 3;
 }
 
 }  // namespace
 
 void AddInspect(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("inspect", "What a model directory holds");
-  struct Args {
-    std::string model;
-    bool check = false, json = false;
-  };
-  auto args = std::make_shared<Args>();
+  auto args = std::make_shared<InspectArgs>();
   command->add_option("model,-m,--model", args->model, "Model directory")->required();
-  command->add_flag("--check", args->check, "Read every weight; look for NaN and infinities");
+  command->add_flag("--check", args->check,
+                    "Read every weight for NaN and infinities; load the model with its tokenizer");
   command->add_flag("--json", args->json, "Print JSON");
   command->footer("Example:\n  gemma3n inspect models/nano --check\n");
-  command->callback([args, &exit_code] {
-    ProgressBar bar(!args->json);
-    const ModelReport report = Inspect(args->model, args->check, [&](const Progress& progress) {
-      bar.Show(progress);
-      return !Interrupted();
-    });
-    bar.Clear();
-    if (args->json) {
-      PrintJson(report);
-    } else {
-      PrintReport(report);
-      PrintList("missing", report.missing);
-      PrintList("of another shape", report.misshapen);
-      PrintList("that nothing reads", report.surplus);
-      PrintList("with NaN or infinite values", report.not_finite);
-      if (args->check && report.not_finite.empty()) std::printf("every weight is finite\n");
-    }
-    const bool bad =
-        !report.missing.empty() || !report.misshapen.empty() || !report.not_finite.empty();
-    exit_code = Interrupted() ? 130 : bad ? 3 : 0;
-  });
+  command->callback([args, &exit_code] { exit_code = RunInspect(*args); });
 }
 
 }  // namespace gemma3n::cli

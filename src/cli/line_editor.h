@@ -2,7 +2,6 @@
 // Lines from a person: edited and with a history on a terminal (libedit), plain otherwise.
 #pragma once
 
-#include <optional>
 #include <string>
 
 namespace gemma3n::cli {
@@ -12,12 +11,20 @@ class LineEditor {
   // History is kept in `history_file`, readable by its owner alone; empty: none.
   explicit LineEditor(std::string history_file);
 
-  // The next line without its newline; nullopt at the end of input.
-  std::optional<std::string> Read(const std::string& prompt);
+  struct Line {
+    enum class Kind { kText, kInterrupted, kEnd };
+    Kind kind;
+    std::string text;  // without its newline; when interrupted, what Ctrl-C threw away
+  };
+  Line Read(const std::string& prompt);
+
+  void KeepHistory(bool keep) { keep_history_ = keep; }
+  bool interactive() const { return interactive_; }
 
  private:
   std::string history_file_;
   bool interactive_;
+  bool keep_history_ = true;
 };
 
 }  // namespace gemma3n::cli

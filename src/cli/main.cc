@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program: reads the command line, runs one command, turns errors into exit codes.
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <cstdlib>
 #include <new>
+#include <string>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/options.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 
@@ -15,7 +14,8 @@ namespace {
 
 constexpr char kFooter[] = R"(
 Every option is also an environment variable (--top-k: GEMMA3N_TOP_K) and a key in the configuration
-file (a section a command, such as [run]).
+file, for all commands or in a section for one, such as [run]. The command line counts before the
+environment, the environment before the file. No command uses a network.
 Exit codes: 0 good, 1 failed while working, 2 wrong usage, 3 model missing or bad, 4 media bad,
 5 not enough memory or disk, 130 interrupted.
 )";
@@ -37,32 +37,23 @@ int ExitCode(ErrorKind kind) {
   return 1;
 }
 
-std::string ConfigFile() {
-  const char* base = std::getenv("XDG_CONFIG_HOME");
-  if (base != nullptr && *base) return std::string(base) + "/gemma3n/config.toml";
-  const char* home = std::getenv("HOME");
-  return home == nullptr ? "" : std::string(home) + "/.config/gemma3n/config.toml";
-}
-
 int Main(int argc, char** argv) {
-  CLI::App app("gemma3n: Gemma 3n on this machine. Text, pictures, sound and film in, text out.");
-  app.set_config("--config", ConfigFile(), "Configuration file (TOML)");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  CLI::App app("Gemma 3n on this machine. Text, pictures, sound and film in, text out.", "gemma3n");
   app.set_version_flag("--version", GEMMA3N_VERSION);
   app.require_subcommand(1);
   app.footer(kFooter);
+  app.fallthrough();  // --config may stand behind the command
   int exit_code = 0;
   for (auto add :
        {AddRun, AddChat, AddEval, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth}) {
     add(app, exit_code);
   }
-  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-    NameEnvironment(*command);
-  }
+  NameSources(app);
   try {
-    app.parse(argc, argv);
+    app.parse(CommandFirst(app, argc, argv));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    throw Error(ErrorKind::kUsage, std::string(error.what()) + "; --help lists the options");
   }
   return exit_code;
 }
@@ -71,17 +62,23 @@ int Main(int argc, char** argv) {
 }  // namespace gemma3n::cli
 
 int main(int argc, char** argv) {
-  gemma3n::cli::CatchInterrupts();
+  using namespace gemma3n::cli;
+  CatchInterrupts();
   try {
-    return gemma3n::cli::Main(argc, argv);
+    const int exit_code = Main(argc, argv);
+    CheckOutput();
+    return exit_code;
+  } catch (const OutputError& error) {
+    if (!error.reader_left()) Tell(std::string("gemma3n: ") + error.what());
+    return ExitCode(error.kind());
   } catch (const gemma3n::Error& error) {
-    std::fprintf(stderr, "gemma3n: %s\n", error.what());
-    return gemma3n::cli::ExitCode(error.kind());
+    Tell(std::string("gemma3n: ") + error.what());
+    return ExitCode(error.kind());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "gemma3n: not enough memory\n");
+    Tell("gemma3n: not enough memory");
     return 5;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "gemma3n: %s\n", error.what());
+    Tell(std::string("gemma3n: ") + error.what());
     return 1;
   }
 }

@@ -1,36 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/options.h"
 
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
+#include <sstream>
 
+#include "cli/progress_bar.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n::cli {
 
-std::string EnvironmentName(const std::string& option) {
-  std::string name = "GEMMA3N_";
-  for (char c : option.substr(option.find_first_not_of('-'))) {
-    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return name;
+namespace {
+
+constexpr uintmax_t kMostTextBytes = 64u << 20;
+
+Error TooLong(const std::string& name) {
+  return Error(ErrorKind::kUsage, name + ": expected at most 64 MiB of text");
 }
 
-void NameEnvironment(CLI::App& command) {
-  for (CLI::Option* option : command.get_options()) {
-    if (option->get_lnames().empty() || option->get_lnames()[0] == "help") continue;
-    option->envname(EnvironmentName(option->get_lnames()[0]));
-  }
+// CLI11's own Range takes NaN for a number in range.
+CLI::Validator NumberIn(double least, double most, bool above_least = false) {
+  return {[=](std::string& text) -> std::string {
+            const std::optional<double> number = ParseNumber(text);
+            const bool high_enough = number && (above_least ? *number > least : *number >= least);
+            if (high_enough && *number <= most) return "";
+            std::ostringstream message;
+            message << "expected a number " << (above_least ? "above " : "from ") << least << " to "
+                    << most << ", found " << OneLine(text);
+            return message.str();
+          },
+          "", "number"};
+}
+
+}  // namespace
+
+std::optional<double> ParseNumber(const std::string& text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [next, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || next != end || std::isnan(number)) return std::nullopt;
+  return number;
+}
+
+std::optional<uint64_t> ParseSeed(const std::string& text) {
+  uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [next, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || next != end) return std::nullopt;
+  return number;
+}
+
+CLI::Validator SeedNumber() {
+  return {[](std::string& text) {
+            return ParseSeed(text) ? std::string()
+                                   : "expected a number from 0 to 2^64 - 1, found " + OneLine(text);
+          },
+          "", "seed"};
 }
 
 std::string TextOrFile(const std::string& text) {
   if (text.empty() || text[0] != '@') return text;
   const std::string path = text.substr(1);
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {
+    throw Error(ErrorKind::kUsage, "'" + path + "': expected a file, found none of this name");
+  }
+  if (std::filesystem::file_size(path, error) > kMostTextBytes) throw TooLong(path);
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ErrorKind::kUsage, path + ": cannot be read");
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string StandardInput() {
+  std::string text;
+  std::vector<char> piece(1 << 16);
+  while (std::cin.read(piece.data(), static_cast<std::streamsize>(piece.size())),
+         std::cin.gcount() > 0) {
+    text.append(piece.data(), static_cast<size_t>(std::cin.gcount()));
+    if (text.size() > kMostTextBytes) throw TooLong("standard input");
+  }
+  return text;
 }
 
 void ModelArgs::Add(CLI::App& command) {
@@ -42,39 +96,55 @@ void ModelArgs::Add(CLI::App& command) {
 }
 
 std::shared_ptr<Engine> ModelArgs::Load(bool quiet) const {
+  ProgressBar bar(!quiet);
+  bar.Show({"loading the model", 0, 1});
   std::shared_ptr<Engine> engine = Engine::Load({.model = model, .threads = threads});
+  bar.Clear();
   if (!quiet && !engine->facts().template_note.empty()) {
-    std::fprintf(stderr, "note: %s\n", engine->facts().template_note.c_str());
+    Tell("note: " + engine->facts().template_note);
   }
   return engine;
 }
 
-void OutputArgs::Add(CLI::App& command) {
+void OutputArgs::Add(CLI::App& command, bool with_stats) {
   command.add_flag("--json", json, "Print one JSON object instead of text");
   command.add_flag("--quiet", quiet, "No notes and no progress");
-  command.add_flag("--stats", stats, "Times and speeds after the answer");
+  if (with_stats) command.add_flag("--stats", stats, "Times and speeds after the answer");
+  command.add_option("--color", color_, "auto, always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+  command.add_flag("--offline", offline, "Accepted for scripts: this program never uses a network");
   command.add_flag("--raw-output", raw_output, "Do not make control characters visible");
+}
+
+Color OutputArgs::Colors() const {
+  return color_ == "always" ? Color::kAlways : color_ == "never" ? Color::kNever : Color::kAuto;
 }
 
 void GenerateArgs::Add(CLI::App& command) {
   command.add_option("--system", system, "System text, or @FILE");
-  command.add_option("--temp", temperature_, "Temperature; 0: always the likeliest token")
-      ->check(CLI::Range(0.0, 100.0));
-  command.add_option("--top-k", top_k_, "Choose among the K likeliest; 0: all")
+  SamplingOptions& sampling = options.sampling;
+  command.add_option("--temp", sampling.temperature, "Temperature; 0: always the likeliest token")
+      ->check(NumberIn(0, 100));
+  command.add_option("--top-k", sampling.top_k, "Choose among the K likeliest; 0: all")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--top-p", top_p_, "Choose among the likeliest that hold this probability")
-      ->check(CLI::Range(0.0, 1.0));
   command
-      .add_option("--min-p", options.sampling.min_p,
+      .add_option("--top-p", sampling.top_p,
+                  "Choose among the likeliest that hold this probability")
+      ->check(NumberIn(0, 1, /*above_least=*/true));
+  command
+      .add_option("--min-p", sampling.min_p,
                   "Leave out tokens below this share of the likeliest's probability")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(NumberIn(0, 1));
   command
-      .add_option("--repeat-penalty", options.sampling.repetition_penalty,
+      .add_option("--repeat-penalty", sampling.repetition_penalty,
                   "Divide the logits of tokens that were seen; 1: off")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--logit-bias", logit_bias_, "ID=BIAS, added to that token's logit")
-      ->allow_extra_args(false);
-  command.add_option("--seed", seed_, "Seed of the random choices")->check(CLI::NonNegativeNumber);
+      ->check(NumberIn(0.001, 1000));
+  command
+      .add_option("--logit-bias", logit_bias_,
+                  "ID=BIAS, added to that token's logit; several with commas between")
+      ->allow_extra_args(false)
+      ->delimiter(',');
+  command.add_option("--seed", sampling.seed, "Seed of the random choices")->check(SeedNumber());
   command.add_option("--max-tokens", options.max_tokens, "Longest answer, in tokens")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -92,17 +162,15 @@ void GenerateArgs::Add(CLI::App& command) {
 
 void GenerateArgs::Finish() {
   system = TextOrFile(system);
-  if (temperature_ >= 0) options.sampling.temperature = temperature_;
-  if (top_k_ >= 0) options.sampling.top_k = top_k_;
-  if (top_p_ >= 0) options.sampling.top_p = top_p_;
-  if (seed_ >= 0) options.sampling.seed = static_cast<uint64_t>(seed_);
   for (const std::string& entry : logit_bias_) {
-    int id = 0;
-    double bias = 0;
-    if (std::sscanf(entry.c_str(), "%d=%lf", &id, &bias) != 2) {
+    const size_t equals = std::min(entry.find('='), entry.size());
+    const std::optional<uint64_t> id = ParseSeed(entry.substr(0, equals));
+    const std::optional<double> bias =
+        equals < entry.size() ? ParseNumber(entry.substr(equals + 1)) : std::nullopt;
+    if (!id || *id > INT32_MAX || !bias) {
       throw Error(ErrorKind::kUsage, "--logit-bias: expected ID=BIAS, found " + entry);
     }
-    options.sampling.logit_bias[id] = bias;
+    options.sampling.logit_bias[static_cast<int32_t>(*id)] = *bias;
   }
 }
 
@@ -124,7 +192,14 @@ void MediaArgs::Add(CLI::App& command) {
                    "Decode films even where the kernel gives no sandbox");
 }
 
+void CheckPictures(size_t count) {
+  if (count <= MediaArgs::kMostPictures) return;
+  throw Error(ErrorKind::kUsage, "expected at most " + std::to_string(MediaArgs::kMostPictures) +
+                                     " pictures in one message, found " + std::to_string(count));
+}
+
 std::vector<Part> MediaArgs::Load() const {
+  CheckPictures(images.size());
   std::vector<Part> parts;
   for (const std::string& path : images) parts.push_back(Part(LoadImage(path, media)));
   for (const std::string& path : audio) parts.push_back(Part(LoadAudio(path, media)));
@@ -139,7 +214,8 @@ std::optional<Part> MediaArgs::LoadAny(const std::string& path) const {
   file.read(head.data(), static_cast<std::streamsize>(head.size()));
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(head.data()),
                                        static_cast<size_t>(file.gcount()));
-  switch (DetectMediaKind(bytes).kind) {
+  const MediaType type = DetectMediaKind(bytes);
+  switch (type.kind) {
     case MediaKind::kImage:
       return Part(LoadImage(path, media));
     case MediaKind::kAudio:
@@ -147,7 +223,12 @@ std::optional<Part> MediaArgs::LoadAny(const std::string& path) const {
     case MediaKind::kVideo:
       return Part(LoadVideo(path, video, media));
     case MediaKind::kUnknown:
-      return std::nullopt;
+      break;
+  }
+  if (!type.format.empty()) {
+    throw Error(ErrorKind::kMedia, path + ": expected a picture (PNG, JPEG, WebP, GIF), a sound or "
+                                          "a film, found a file of the kind " +
+                                       type.format + "; convert it first");
   }
   return std::nullopt;
 }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/terminal.h"
 #include "gemma3n/engine.h"
 
 namespace gemma3n::cli {
@@ -22,8 +24,14 @@ struct ModelArgs {
 
 struct OutputArgs {
   bool json = false, quiet = false, stats = false, raw_output = false;
+  bool offline = true;  // always: there is no network code
+  Color Colors() const;
 
-  void Add(CLI::App& command);
+  // `with_stats`: whether the command knows times to show.
+  void Add(CLI::App& command, bool with_stats = true);
+
+ private:
+  std::string color_ = "auto";
 };
 
 struct GenerateArgs {
@@ -35,12 +43,12 @@ struct GenerateArgs {
   void Finish();
 
  private:
-  double temperature_ = -1, top_p_ = -1;
-  int64_t top_k_ = -1, seed_ = -1;
   std::vector<std::string> logit_bias_;
 };
 
 struct MediaArgs {
+  static constexpr size_t kMostPictures = 64;  // in one message
+
   std::vector<std::string> images, audio, videos;
   VideoOptions video;
   MediaOptions media;
@@ -48,15 +56,23 @@ struct MediaArgs {
   void Add(CLI::App& command);
   // Loads what the options name, in the order pictures, sounds, films.
   std::vector<Part> Load() const;
-  // Loads one file as what its content says it is; nullopt when it is neither.
+  // Loads one file as what its content says it is; nullopt when it is nothing we know. Throws Error
+  // (kMedia) also for formats that we know and do not read.
   std::optional<Part> LoadAny(const std::string& path) const;
 };
 
-// The text itself, or the content of FILE for "@FILE".
+// Throws Error (kUsage) when there are more pictures than one message takes.
+void CheckPictures(size_t count);
+
+// The whole text as a number: nullopt for anything else, NaN included.
+std::optional<double> ParseNumber(const std::string& text);
+std::optional<uint64_t> ParseSeed(const std::string& text);
+// For options that take a seed: CLI11 reads "-1" as a large number.
+CLI::Validator SeedNumber();
+
+// The text itself, or the content of FILE for "@FILE". Throws Error (kUsage).
 std::string TextOrFile(const std::string& text);
-// "GEMMA3N_TOP_K" for "--top-k".
-std::string EnvironmentName(const std::string& option);
-// Gives every option of `command` its environment variable.
-void NameEnvironment(CLI::App& command);
+// All of standard input. Throws Error (kUsage) when it does not end.
+std::string StandardInput();
 
 }  // namespace gemma3n::cli

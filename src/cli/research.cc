@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands for looking inside: `tokenize`, `logits`, `dump`.
+#include <unistd.h>
+
 #include <charconv>
-#include <cstdio>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/progress_bar.h"
+#include "cli/terminal.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n::cli {
@@ -18,12 +20,12 @@ namespace {
 std::vector<int32_t> ParseIds(const std::string& text) {
   std::vector<int32_t> ids;
   const char* at = text.data();
-  const char* end = at + text.size();
+  const char* end = at + text.find_last_not_of(" \n\r") + 1;
   while (at < end) {
     int32_t id = 0;
     const auto [next, error] = std::from_chars(at, end, id);
     if (error != std::errc() || (next < end && *next != ',')) {
-      throw Error(ErrorKind::kUsage, "--ids: expected numbers separated by commas, found '" +
+      throw Error(ErrorKind::kUsage, "expected ids separated by commas, found '" +
                                          text.substr(0, 60) + "'");
     }
     ids.push_back(id);
@@ -41,7 +43,7 @@ struct TokenizeArgs {
 
 // One JSON string a line in, one JSON list of ids a line out.
 void TokenizeLines(const Engine& engine, const TokenizeArgs& args) {
-  for (std::string line; std::getline(std::cin, line);) {
+  for (std::string line; std::cout && std::getline(std::cin, line);) {
     const auto text = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!text.is_string()) {
       throw Error(ErrorKind::kUsage, "--lines: expected a JSON string on each line");
@@ -52,20 +54,32 @@ void TokenizeLines(const Engine& engine, const TokenizeArgs& args) {
   }
 }
 
+std::string Decode(const Engine& engine, const std::string& list) {
+  const std::vector<int32_t> ids = ParseIds(list);
+  for (int32_t id : ids) {
+    if (id >= 0 && id < engine.facts().vocab_size) continue;
+    throw Error(ErrorKind::kUsage, "--decode: expected ids in [0, " +
+                                       std::to_string(engine.facts().vocab_size - 1) +
+                                       "], found " + std::to_string(id));
+  }
+  const std::string text = engine.Detokenize(ids, /*skip_control_tokens=*/false);
+  return IsTerminal(STDOUT_FILENO) ? ShowControls(text) : text;
+}
+
 int Tokenize(const TokenizeArgs& args) {
   const auto engine = args.model.Load(/*quiet=*/true);
   if (args.lines) {
     TokenizeLines(*engine, args);
-    return 0;
+    return Interrupted() ? 130 : 0;
   }
   if (!args.decode.empty()) {
-    std::cout << engine->Detokenize(ParseIds(args.decode), /*skip_control_tokens=*/false) << "\n";
+    std::cout << Decode(*engine, args.decode) << "\n";
     return 0;
   }
   std::string text;
   for (const std::string& word : args.words) text += (text.empty() ? "" : " ") + word;
   if (args.words.empty() || text == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+    text = StandardInput();
   }
   const std::vector<int32_t> ids = engine->Tokenize(text, args.control, args.bos);
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -112,8 +126,9 @@ void AddLogits(CLI::App& app, int& exit_code) {
   command->footer("Example:\n  gemma3n logits -m DIR --ids 2,105,2364,107 --out logits.npy\n");
   command->callback([args, &exit_code] {
     const std::vector<int32_t> ids = ParseIds(TextOrFile(args->ids));
-    args->model.Load(/*quiet=*/true)->WriteLogits(ids, args->out);
-    exit_code = 0;
+    const auto engine = args->model.Load(/*quiet=*/false);
+    ProgressBar bar(true);
+    exit_code = engine->WriteLogits(ids, args->out, bar.Callback()) ? 0 : 130;
   });
 }
 
@@ -143,8 +158,10 @@ void AddDump(CLI::App& app, int& exit_code) {
       turns.push_back({Role::kSystem, {Part(args->generate.system)}});
     }
     turns.push_back(turn);
-    args->model.Load(/*quiet=*/true)->Dump(turns, args->generate.options, args->out);
-    exit_code = 0;
+    const auto engine = args->model.Load(/*quiet=*/false);
+    ProgressBar bar(true);
+    const bool done = engine->Dump(turns, args->generate.options, args->out, bar.Callback());
+    exit_code = done ? 0 : 130;
   });
 }
 

@@ -2,15 +2,18 @@
 // `gemma3n run`: one prompt, one answer. Without a prompt, on a terminal, it becomes a chat.
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
-#include <iostream>
-#include <iterator>
 #include <memory>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "cli/answer.h"
 #include "cli/chat_loop.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
+#include "gemma3n/error.h"
 
 namespace gemma3n::cli {
 namespace {
@@ -31,23 +34,40 @@ struct RunArgs {
   std::vector<std::string> words;
 };
 
+// A word that can only be the name of a media file: no spaces, and an ending of one.
+bool LooksLikeMedia(const std::string& word) {
+  static const std::set<std::string> kEndings = {
+      ".png", ".jpg",  ".jpeg", ".webp", ".gif", ".heic", ".bmp", ".tiff", ".wav",  ".flac",
+      ".mp3", ".opus", ".ogg",  ".m4a",  ".aac", ".mp4",  ".mkv", ".mov",  ".webm", ".avi"};
+  if (word.find_first_of(" \t\n") != std::string::npos) return false;
+  std::string ending = std::filesystem::path(word).extension();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return kEndings.count(ending) > 0;
+}
+
 // Positional arguments: files that hold media are media, "-" is standard input, all else is text.
 Turn UserTurn(const RunArgs& args) {
   Turn turn{Role::kUser, args.media.Load()};
   std::string text;
+  size_t pictures = args.media.images.size();
   for (const std::string& word : args.words) {
-    std::string piece = word;
-    if (word == "-") {
-      piece.assign(std::istreambuf_iterator<char>(std::cin), {});
-    } else if (std::error_code ignored; std::filesystem::is_regular_file(word, ignored)) {
+    std::error_code ignored;
+    if (word != "-" && std::filesystem::is_regular_file(word, ignored)) {
       if (std::optional<Part> part = args.media.LoadAny(word)) {
+        pictures += std::holds_alternative<std::shared_ptr<const Image>>(part->content);
+        CheckPictures(pictures);
         turn.parts.push_back(std::move(*part));
         continue;
       }
+    } else if (LooksLikeMedia(word)) {
+      throw Error(ErrorKind::kMedia, word + ": no such file");
     }
-    text += (text.empty() ? "" : " ") + piece;
+    text += (text.empty() ? "" : " ") + (word == "-" ? StandardInput() : word);
   }
   if (!text.empty()) turn.parts.push_back(Part(text));
+  if (turn.parts.empty()) {
+    throw Error(ErrorKind::kUsage, "expected a prompt, found an empty one");
+  }
   return turn;
 }
 
@@ -62,9 +82,11 @@ int Run(RunArgs& args) {
   std::vector<Turn> turns;
   if (!args.generate.system.empty()) turns.push_back({Role::kSystem, {Part(args.generate.system)}});
   turns.push_back(UserTurn(args));
+  if (Interrupted()) return 130;  // while standard input was read
   const auto engine = args.model.Load(args.output.quiet);
   const auto session = engine->NewSession(args.model.context);
-  const GenerateResult result = Answer(*session, turns, args.generate.options, args.output);
+  const GenerateResult result =
+      Answer(*engine, *session, turns, args.generate.options, args.output);
   return result.finish_reason == FinishReason::kCancelled ? 130 : 0;
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress_bar.h"
 #include "cli/terminal.h"
 #include "gemma3n/convert.h"
 
@@ -17,21 +19,19 @@ void AddSynth(CLI::App& app, int& exit_code) {
   command->add_option("--like", options->like, "e2b, e4b, tiny, or a config.json")
       ->capture_default_str();
   command->add_option("--seed", options->seed, "The same seed gives the same bytes")
+      ->check(SeedNumber())
       ->capture_default_str();
   command->add_option("--dtype", options->dtype, "bf16, f16 or f32")->capture_default_str();
   command->add_option("--tokenizer", options->tokenizer, "A tokenizer.json to copy");
   command->add_option("--shard-bytes", options->shard_bytes, "Split larger models")
       ->capture_default_str();
   command->add_option("--out", options->out, "Directory to write")->required();
+  command->add_flag("--force", options->force,
+                    "Replace also a model that synth did not write");
   command->footer("Example:\n  gemma3n synth --like e2b --seed 1 --dtype bf16 --out e2b-random/\n");
   command->callback([options, &exit_code] {
     ProgressBar bar(true);
-    const bool done = Synthesize(*options, [&](const Progress& progress) {
-      bar.Show(progress);
-      return !Interrupted();
-    });
-    bar.Clear();
-    exit_code = done ? 0 : 130;
+    exit_code = Synthesize(*options, bar.Callback()) ? 0 : 130;
   });
 }
 

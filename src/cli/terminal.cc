@@ -1,35 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/terminal.h"
 
-#include <sys/ioctl.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 namespace gemma3n::cli {
 namespace {
 
 constexpr int kInterruptedExit = 130;
-constexpr double kQuietSeconds = 1.0;  // shorter work shows no bar
 
 volatile std::sig_atomic_t interrupts = 0;
+int interrupt_pipe[2] = {-1, -1};
 
 void OnInterrupt(int) {
+  const int kept = errno;
   interrupts = interrupts + 1;
   if (interrupts > 1) _exit(kInterruptedExit);
+  [[maybe_unused]] const ssize_t written = write(interrupt_pipe[1], "", 1);
+  errno = kept;
 }
 
-int TerminalColumns() {
-  winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
+std::string Escape(const std::string& text, bool lines_too) {
+  std::string shown;
+  char code[8];
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char byte = static_cast<unsigned char>(text[i]);
+    const unsigned char next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    const bool space = text[i] == '\n' || text[i] == '\t';
+    if ((byte < 0x20 && (lines_too || !space)) || byte == 0x7f) {
+      std::snprintf(code, sizeof(code), "\\x%02x", byte);
+      shown += code;
+    } else if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+      std::snprintf(code, sizeof(code), "\\u%04x", next);
+      shown += code;
+      ++i;
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
+// A pipe or socket whose other end is closed.
+bool ReaderLeft() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
 }
 
 }  // namespace
 
 void CatchInterrupts() {
+  [[maybe_unused]] const int failed = pipe2(interrupt_pipe, O_CLOEXEC | O_NONBLOCK);
   struct sigaction action {};
   action.sa_handler = OnInterrupt;
   sigaction(SIGINT, &action, nullptr);
@@ -39,57 +67,53 @@ bool Interrupted() {
   return interrupts > 0;
 }
 void ClearInterrupt() {
+  for (char byte; read(interrupt_pipe[0], &byte, 1) > 0;) {
+  }
   interrupts = 0;
+}
+int InterruptDescriptor() {
+  return interrupt_pipe[0];
 }
 
 std::string ShowControls(const std::string& text) {
-  std::string shown;
-  for (char c : text) {
-    const unsigned char byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f) {
-      char code[8];
-      std::snprintf(code, sizeof(code), "\\x%02x", byte);
-      shown += code;
-    } else {
-      shown += c;
-    }
-  }
-  return shown;
+  return Escape(text, /*lines_too=*/false);
+}
+std::string OneLine(const std::string& text) {
+  return Escape(text, /*lines_too=*/true);
 }
 
 bool IsTerminal(int descriptor) {
   return isatty(descriptor) == 1;
 }
 
-ProgressBar::ProgressBar(bool enabled)
-    : enabled_(enabled && IsTerminal(STDERR_FILENO)), begin_(std::chrono::steady_clock::now()) {}
-
-void ProgressBar::Show(const Progress& progress) {
-  if (!enabled_ || progress.total <= 0) return;
-  if (progress.what != what_) {
-    Clear();
-    what_ = progress.what;
-    begin_ = std::chrono::steady_clock::now();
-  }
-  const double elapsed =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  if (elapsed < kQuietSeconds) return;
-  const double share = std::clamp(
-      static_cast<double>(progress.done) / static_cast<double>(progress.total), 0.0, 1.0);
-  const int columns = TerminalColumns();
-  const int cells = std::clamp(columns - static_cast<int>(what_.size()) - 34, 5, 30);
-  std::string bar;
-  for (int i = 0; i < cells; ++i) bar += i < share * cells ? "#" : "-";
-  const double left = share > 0 ? elapsed * (1 - share) / share : 0;
-  std::fprintf(stderr, "\r%s [%s] %3.0f %%  %.0f s left \x1b[K", what_.c_str(), bar.c_str(),
-               share * 100, left);
-  std::fflush(stderr);
-  shown_ = true;
+bool TakesEscapeCodes(int descriptor) {
+  const char* term = std::getenv("TERM");
+  return IsTerminal(descriptor) && term != nullptr && *term != '\0' &&
+         std::strcmp(term, "dumb") != 0;
 }
 
-void ProgressBar::Clear() {
-  if (shown_) std::fprintf(stderr, "\r\x1b[K");
-  shown_ = false;
+std::string Dim(const std::string& text, Color color) {
+  const bool automatic = TakesEscapeCodes(STDERR_FILENO) && std::getenv("NO_COLOR") == nullptr;
+  const bool dim = color == Color::kAlways || (color == Color::kAuto && automatic);
+  return dim ? "\x1b[2m" + text + "\x1b[0m" : text;
+}
+
+bool Put(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
+
+void CheckOutput() {
+  const bool flushed = std::fflush(stdout) == 0;
+  const int reason = flushed ? 0 : errno;
+  if (flushed && std::ferror(stdout) == 0) return;
+  throw OutputError("standard output cannot be written" +
+                        (reason == 0 ? std::string() : std::string(": ") + std::strerror(reason)),
+                    reason == EPIPE || ReaderLeft());
+}
+
+void Tell(const std::string& message) {
+  std::fprintf(stderr, "%s\n", OneLine(message).c_str());
 }
 
 }  // namespace gemma3n::cli

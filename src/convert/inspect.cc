@@ -81,6 +81,7 @@ void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
     }
     if (!finite) report.not_finite.push_back(name);
   }
+  report.read_all = true;
 }
 
 std::string KindOf(const std::vector<TensorEntry>& entries) {
@@ -119,6 +120,7 @@ void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
     count(entry, view);
   }
   for (const std::string& name : checkpoint.Names()) {
+    ++report.tensors;
     if (!listed.count(name)) report.surplus.push_back(name);
   }
   for (const std::string& dtype : dtypes) {

@@ -18,6 +18,8 @@ namespace {
 
 constexpr uint64_t kPieceElements = 1 << 20;
 constexpr uint64_t kPiecesAtOnce = 8;
+// Stands in every directory we wrote, and says what it holds.
+constexpr char kMark[] = "synth.json";
 
 DType ParseDType(const std::string& name) {
   if (name == "bf16") return DType::kBF16;
@@ -144,6 +146,57 @@ std::string ShardName(size_t index, size_t count) {
   return name;
 }
 
+// The configuration's text: a preset's, or that of the file it names.
+std::string ConfigText(const std::string& like) {
+  if (std::string preset = PresetConfig(like); !preset.empty()) return preset;
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(like, ignored)) {
+    throw Error(ErrorKind::kUsage,
+                "like: expected e2b, e4b, tiny or the path of a config.json, found " + like);
+  }
+  return JsonValue::Load(like).Dump() + "\n";
+}
+
+// Whether writing here would destroy a model that somebody else made.
+bool HoldsForeignModel(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  if (std::filesystem::exists(directory / kMark, ignored)) return false;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name == "config.json" || name == "tokenizer.json") return true;
+    if (name.find(".safetensors") != std::string::npos) return true;
+  }
+  return false;
+}
+
+// Everything that can be wrong before the first byte is written.
+void CheckBeforehand(const SynthOptions& options, uint64_t bytes) {
+  if (!options.tokenizer.empty()) JsonValue::Load(options.tokenizer);
+  if (!options.force && HoldsForeignModel(options.out)) {
+    throw Error(ErrorKind::kUsage, options.out.string() +
+                                       ": holds a model that synth did not write; name another "
+                                       "directory, or replace it with --force");
+  }
+  std::error_code error;
+  std::filesystem::create_directories(options.out, error);
+  if (error) throw Error(ErrorKind::kResources, options.out.string() + ": " + error.message());
+  const std::filesystem::space_info space = std::filesystem::space(options.out, error);
+  if (!error && space.available < bytes) {
+    throw Error(ErrorKind::kResources, options.out.string() + ": needs " +
+                                           std::to_string(bytes / 1'000'000) + " MB, " +
+                                           std::to_string(space.available / 1'000'000) +
+                                           " MB are free");
+  }
+}
+
+// Goes first, so that what a cancelled run left behind may be written again.
+void WriteMark(const SynthOptions& options) {
+  const nlohmann::ordered_json mark = {
+      {"like", options.like}, {"seed", options.seed}, {"dtype", options.dtype}};
+  WriteText(options.out / kMark,
+            mark.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
 void RemoveOldWeights(const std::filesystem::path& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string name = entry.path().filename();
@@ -157,8 +210,7 @@ void RemoveOldWeights(const std::filesystem::path& directory) {
 
 bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress) {
   const DType dtype = ParseDType(options.dtype);
-  std::string config_text = PresetConfig(options.like);
-  if (config_text.empty()) config_text = JsonValue::Load(options.like).Dump() + "\n";
+  const std::string config_text = ConfigText(options.like);
   const JsonValue config = JsonValue::Parse(config_text, options.like);
   std::vector<PlannedTensor> tensors;
   uint64_t total = 0;
@@ -169,9 +221,8 @@ bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress
   }
   std::sort(tensors.begin(), tensors.end(),
             [](const PlannedTensor& a, const PlannedTensor& b) { return a.name < b.name; });
-  std::error_code error;
-  std::filesystem::create_directories(options.out, error);
-  if (error) throw Error(ErrorKind::kResources, options.out.string() + ": " + error.message());
+  CheckBeforehand(options, total);
+  WriteMark(options);
   // The config comes last: a directory without it is no model.
   std::filesystem::remove(options.out / "config.json");
   RemoveOldWeights(options.out);

@@ -19,7 +19,7 @@ namespace {
 using testing::IsEmpty;
 
 std::filesystem::path Directory(const char* name) {
-  return std::filesystem::path(testing::TempDir()) / name;
+  return std::filesystem::path(testing::TempDir()) / "gemma3n_synth_test" / name;
 }
 
 std::string Bytes(const std::filesystem::path& path) {
@@ -86,6 +86,8 @@ TEST(Inspect, TinyIsComplete) {
   EXPECT_THAT(report.surplus, IsEmpty());
   EXPECT_THAT(report.misshapen, IsEmpty());
   EXPECT_THAT(report.not_finite, IsEmpty());
+  EXPECT_TRUE(report.read_all);
+  EXPECT_FALSE(Inspect(Directory("inspected"), true, [](const Progress&) { return false; }).read_all);
   EXPECT_TRUE(report.sees && report.hears);
   EXPECT_EQ(report.layers.size(), 10u);
   EXPECT_EQ(report.layers[7].kv_source, 3);
@@ -118,6 +120,20 @@ TEST(Inspect, hostile_M07_FindsWhatIsNotANumber) {
   std::ofstream(directory / "model.safetensors", std::ios::binary) << bytes;
   EXPECT_EQ(Inspect(directory, /*read_all=*/true).not_finite.size(), 1u);
   EXPECT_THAT(Inspect(directory, /*read_all=*/false).not_finite, IsEmpty());
+}
+
+TEST(Synth, KeepsWhatItDidNotWrite) {
+  const auto directory = Directory("foreign");
+  std::filesystem::remove_all(directory);
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory / "model.safetensors") << "weights of somebody";
+  EXPECT_THROW(Synthesize({.like = "tiny", .out = directory}), Error);
+  EXPECT_THROW(Synthesize(
+                   {.like = "tiny", .tokenizer = "/nonexistent", .out = directory, .force = true}),
+               Error);
+  EXPECT_EQ(Bytes(directory / "model.safetensors"), "weights of somebody");
+  EXPECT_TRUE(Synthesize({.like = "tiny", .out = directory, .force = true}));
+  EXPECT_TRUE(Synthesize({.like = "tiny", .seed = 1, .out = directory}));  // ours by now
 }
 
 TEST(Synth, BadOptionsAreErrors) {

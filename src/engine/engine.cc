@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gemma3n/engine.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
 #include "engine/loaded_model.h"
 #include "engine/session.h"
 #include "kernels/isa.h"
@@ -10,6 +14,18 @@
 
 namespace gemma3n {
 namespace {
+
+constexpr size_t kPiece = 256;  // prompt positions between two reports of progress
+
+// What the system can give without swapping, in bytes; -1 where it does not say.
+int64_t AvailableMemory() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    long long kibibytes = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %lld", &kibibytes) == 1) return kibibytes * 1024;
+  }
+  return -1;
+}
 
 class EngineOfModel : public Engine {
  public:
@@ -24,6 +40,7 @@ class EngineOfModel : public Engine {
                                            std::to_string(model_.facts.max_context) + "], found " +
                                            std::to_string(context));
     }
+    CheckCacheFits(context);
     return std::make_unique<SessionOfModel>(shared_from_this(), model_, context);
   }
 
@@ -53,22 +70,26 @@ class EngineOfModel : public Engine {
     return model_.tokenizer->Decode(ids, /*skip_control_tokens=*/false);
   }
 
-  void WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy) override {
+  bool WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy,
+                   const ProgressCallback& on_progress) override {
     std::vector<DecoderInput> inputs;
     for (int32_t id : ids) inputs.push_back({.id = id});
-    const int64_t count = static_cast<int64_t>(ids.size());
-    if (count == 0) throw Error(ErrorKind::kRequest, "expected token ids, found none");
+    if (inputs.empty()) throw Error(ErrorKind::kRequest, "expected token ids, found none");
+    CheckLength(inputs.size());
     Decoder decoder(model_.weights, model_.pool);
-    DecoderState state(model_.config.text, {.context_length = count});
-    Tensor logits({count, decoder.vocab_size()});
-    decoder.Prefill(state, inputs, LogitsWanted::kAll, logits.span());
+    Tensor logits({static_cast<int64_t>(ids.size()), decoder.vocab_size()});
+    if (!AllLogits(decoder, inputs, logits, on_progress)) return false;
     WriteNpy(npy, logits.shape(), logits.span());
+    return true;
   }
 
-  void Dump(const std::vector<Turn>& turns, const GenerateOptions& options,
-            const std::filesystem::path& directory) override {
-    std::filesystem::create_directories(directory);
+  bool Dump(const std::vector<Turn>& turns, const GenerateOptions& options,
+            const std::filesystem::path& directory, const ProgressCallback& on_progress) override {
     const Prompt prompt = LayOut(model_, turns, options, true);
+    CheckLength(prompt.items.size());
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error) throw Error(ErrorKind::kUsage, directory.string() + ": " + error.message());
     MediaEncoder media(model_);
     int images = 0, clips = 0;
     // Files of the n-th picture or clip: "image_0.stage.1.npy", "audio_0.mel.npy".
@@ -83,7 +104,7 @@ class EngineOfModel : public Engine {
                values.shape(), values.span());
     };
     Timings timings;
-    media.Encode(prompt, nullptr, timings);
+    if (!media.Encode(prompt, on_progress, timings)) return false;
     const std::vector<int32_t> ids = prompt.ids();
     WriteNpy(directory / "ids.npy", Shape({static_cast<int64_t>(ids.size())}), ids);
     std::vector<DecoderInput> inputs;
@@ -93,13 +114,54 @@ class EngineOfModel : public Engine {
     }
     NpyObserver observer;
     Decoder decoder(model_.weights, model_.pool, {.observer = &observer});
-    DecoderState state(model_.config.text, {.context_length = static_cast<int64_t>(ids.size())});
     Tensor logits({static_cast<int64_t>(ids.size()), decoder.vocab_size()});
-    decoder.Prefill(state, inputs, LogitsWanted::kAll, logits.span());
+    if (!AllLogits(decoder, inputs, logits, on_progress)) return false;
     observer.Write(directory);
+    return true;
   }
 
  private:
+  void CheckLength(size_t count) const {
+    if (static_cast<int64_t>(count) <= model_.facts.max_context) return;
+    throw Error(ErrorKind::kRequest, "expected at most " +
+                                         std::to_string(model_.facts.max_context) +
+                                         " tokens, the model's context, found " +
+                                         std::to_string(count));
+  }
+
+  // A cache that outgrows memory would end the process in the middle of an answer.
+  void CheckCacheFits(int64_t context) const {
+    const int64_t needed = KvCache(model_.config.text, context, DecoderState::Options{}.max_chunk,
+                                   SlidingCache::kRing)
+                               .bytes();
+    const int64_t available = AvailableMemory();
+    if (available < 0 || needed <= available) return;
+    const double share = 0.9 * static_cast<double>(available) / static_cast<double>(needed);
+    const int64_t shorter = static_cast<int64_t>(static_cast<double>(context) * share);
+    throw Error(ErrorKind::kResources,
+                "not enough memory: a context of " + std::to_string(context) + " tokens needs " +
+                    std::to_string(needed / 1'000'000) + " MB for its cache, " +
+                    std::to_string(available / 1'000'000) +
+                    " MB are free; use a shorter one, such as --ctx " + std::to_string(shorter));
+  }
+
+  // Piece by piece, which changes no bit, so that the work can be watched and cancelled.
+  bool AllLogits(Decoder& decoder, std::span<const DecoderInput> inputs, Tensor& logits,
+                 const ProgressCallback& on_progress) {
+    const size_t total = inputs.size(), vocab = static_cast<size_t>(decoder.vocab_size());
+    DecoderState state(model_.config.text, {.context_length = static_cast<int64_t>(total)});
+    for (size_t from = 0; from < total; from += kPiece) {
+      if (on_progress && !on_progress({"reading the prompt", static_cast<int64_t>(from),
+                                       static_cast<int64_t>(total)})) {
+        return false;
+      }
+      const size_t count = std::min(kPiece, total - from);
+      decoder.Prefill(state, inputs.subspan(from, count), LogitsWanted::kAll,
+                      logits.span().subspan(from * vocab, count * vocab));
+    }
+    return true;
+  }
+
   LoadedModel model_;
 };
 

@@ -72,10 +72,12 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
     if (medium.image != nullptr) {
       encoded_.push_back({medium, EncodeImage(medium)});
       timings.image_ms += MillisecondsSince(begin);
+      timings.image_tokens += encoded_.back().soft_tokens.shape()[0];
       ++timings.images;
     } else {
       encoded_.push_back({medium, EncodeClip(medium)});
       timings.audio_ms += MillisecondsSince(begin);
+      timings.audio_tokens += encoded_.back().soft_tokens.shape()[0];
       ++timings.clips;
     }
   }

@@ -34,6 +34,12 @@ Sampler::Sampler(const SamplerSettings& settings, int64_t vocab_size,
                                            std::to_string(vocab_size - 1) + "], found " +
                                            std::to_string(id));
     }
+    // Minus infinity bans a token; plus infinity leaves no probabilities to draw from.
+    const float narrowed = static_cast<float>(bias);
+    if (std::isnan(narrowed) || narrowed == -kNever) {
+      throw Error(ErrorKind::kRequest, "logit bias: expected a number for token " +
+                                           std::to_string(id) + ", found " + std::to_string(bias));
+    }
   }
 }
 

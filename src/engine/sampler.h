@@ -24,7 +24,8 @@ struct SamplerSettings {
 
 class Sampler {
  public:
-  // `banned` ids are never chosen. Throws Error (kRequest) when ids are outside of the vocabulary.
+  // `banned` ids are never chosen. Throws Error (kRequest) when ids are outside of the vocabulary
+  // or a bias is no number.
   Sampler(const SamplerSettings& settings, int64_t vocab_size, std::span<const int32_t> banned);
 
   // `seen` are the ids of the prompt and the answer so far, for the repetition penalty. Throws

@@ -70,6 +70,8 @@ TEST(Sampler, hostile_J11_NothingToChooseFrom) {
   EXPECT_THROW(sampler.Sample(broken, {}), Error);
   EXPECT_THROW(Sampler({.logit_bias = {{4, 1.0}}}, 4, {}), Error);
   EXPECT_THROW(Sampler({.logit_bias = {{-1, 1.0}}}, 4, {}), Error);
+  EXPECT_THROW(Sampler({.logit_bias = {{1, std::nan("")}}}, 4, {}), Error);
+  EXPECT_THROW(Sampler({.logit_bias = {{1, 1e300}}}, 4, {}), Error);
 }
 
 TEST(Sampler, LogprobsAreThoseOfSoftmax) {

@@ -130,8 +130,8 @@ bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
                                       static_cast<int64_t>(total)});
 }
 
-void SessionOfModel::Decode(const GenerateOptions& options, const TextCallback& on_text,
-                            GenerateResult& result) {
+void SessionOfModel::Decode(const GenerateOptions& options, Clock::time_point request,
+                            const TextCallback& on_text, GenerateResult& result) {
   const std::vector<int32_t>& stops = model_.generation.eos_token_ids;
   Sampler sampler(DecideSampling(options.sampling, model_.generation),
                   model_.config.text.vocab_size, BannedIds(model_.config));
@@ -139,8 +139,11 @@ void SessionOfModel::Decode(const GenerateOptions& options, const TextCallback& 
   Detokenizer detokenizer(*model_.tokenizer, /*skip_control_tokens=*/true);
   std::vector<int32_t> seen = result.prompt_token_ids;
   const auto give = [&](const std::string& text) {
+    if (result.text.empty() && !text.empty()) {
+      result.timings.first_text_ms = MillisecondsSince(request);
+    }
     result.text += text;
-    return text.empty() || !on_text || on_text(text);
+    return !on_text || on_text(text);
   };
   result.finish_reason = FinishReason::kLength;
   bool goes_on = true;
@@ -174,7 +177,9 @@ void SessionOfModel::Decode(const GenerateOptions& options, const TextCallback& 
 GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
                                         const GenerateOptions& options, const TextCallback& on_text,
                                         const ProgressCallback& on_progress) {
-  DecideSampling(options.sampling, model_.generation);  // refuse bad options before any work
+  const Clock::time_point request = Clock::now();
+  // Refuses bad options before any work.
+  Sampler(DecideSampling(options.sampling, model_.generation), model_.config.text.vocab_size, {});
   StopMatcher{options.stop};
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
@@ -191,7 +196,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   if (!PrefillRest(prompt, cached, on_progress)) return result;
   result.timings.prefill_ms = MillisecondsSince(begin);
   begin = Clock::now();
-  Decode(options, on_text, result);
+  Decode(options, request, on_text, result);
   result.timings.decode_ms = MillisecondsSince(begin);
   return result;
 }

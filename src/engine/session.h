@@ -3,6 +3,7 @@
 // text.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -34,7 +35,9 @@ class SessionOfModel : public Session {
   void CheckRoom(const Prompt& prompt) const;
   size_t ReuseWhatMatches(const Prompt& prompt);
   bool PrefillRest(const Prompt& prompt, size_t from, const ProgressCallback& on_progress);
-  void Decode(const GenerateOptions& options, const TextCallback& on_text, GenerateResult& result);
+  // `request` is when the answer was asked for.
+  void Decode(const GenerateOptions& options, std::chrono::steady_clock::time_point request,
+              const TextCallback& on_text, GenerateResult& result);
 
   std::shared_ptr<Engine> engine_;
   LoadedModel& model_;

@@ -1,58 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program from outside: exit codes, errors, settings, chat, interruption, evaluation.
+"""The program from outside: options and where they come from, prompts, exit codes, errors.
 
     command_line_test.py GEMMA3N
 """
 import json
-import os
-import pathlib
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "reference"))
-import sample_media  # noqa: E402
-
-GEMMA3N = sys.argv.pop(1)
+from program import Program, call, sample_media
 
 
-def call(*arguments, **options):
-    options.setdefault("input", b"")
-    environment = {**os.environ, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent",
-                   **options.pop("env", {})}
-    done = subprocess.run([GEMMA3N, *map(str, arguments)], capture_output=True, env=environment,
-                          **options)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-
-class CommandLine(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.place = pathlib.Path(tempfile.mkdtemp())
-        cls.model = cls.place / "model"
-        assert call("synth", "--like", "tiny", "--seed", 2, "--out", cls.model)[0] == 0
-        sample_media.write_picture(cls.place / "p.png")
-        sample_media.write_sound(cls.place / "s.wav")
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.place)
-
-    def answer(self, *arguments, **options):
-        code, out, err = call("run", "-m", self.model, "--json", *arguments, **options)
-        self.assertEqual(code, 0, err)
-        return json.loads(out)
-
-    def refused(self, code, part, *arguments, **options):
-        found, _, err = call(*arguments, **options)
-        self.assertEqual(found, code, err)
-        self.assertIn(part, err)
-        self.assertEqual(err.count("\n"), 1, err)  # one clear line
-
+class CommandLine(Program):
     def test_help_and_usage(self):
         for command in ("run", "chat", "eval", "inspect", "tokenize", "logits", "dump", "synth"):
             code, out, _ = call(command, "--help")
@@ -66,6 +24,7 @@ class CommandLine(unittest.TestCase):
         answer = self.answer("--temp", 0, "--max-tokens", 5, "--logprobs", 2, "Hello")
         self.assertEqual({"text", "token_ids", "prompt_token_ids", "finish_reason", "timings",
                           "logprobs"}, set(answer))
+        self.assertTrue(all("text" in token for token in answer["logprobs"]))
         self.assertEqual(len(answer["logprobs"]), len(answer["token_ids"]))
         best = answer["logprobs"][0]["likeliest"]
         self.assertEqual(len(best), 2)
@@ -87,6 +46,54 @@ class CommandLine(unittest.TestCase):
         code, out, err = call("--config", config, "run", "-m", self.model, "--json", "x")
         self.assertEqual(code, 0, err)
         self.assertEqual(json.loads(out)["token_ids"], plain["token_ids"])
+
+    def count(self, *arguments, env=None):
+        """How many tokens an answer has under these settings."""
+        code, out, err = call(*arguments, "--json", "--logit-bias", "1=-inf,5=-inf", "x",
+                              env={"GEMMA3N_MODEL": str(self.model), **(env or {})})
+        self.assertEqual(code, 0, err)
+        return len(json.loads(out)["token_ids"])
+
+    def test_the_order_of_sources(self):
+        config = self.place / "order.toml"
+        config.write_text("max-tokens=4\nthreads=1\n[run]\nmax-tokens=5\n[chat]\nmax-tokens=6\n")
+        named = {"GEMMA3N_CONFIG": str(config)}
+        self.assertEqual(self.count("run", "--config", config), 5)
+        self.assertEqual(self.count("run", env=named), 5)
+        self.assertEqual(self.count("run", env={**named, "GEMMA3N_MAX_TOKENS": "3"}), 3)
+        self.assertEqual(self.count("run", "--max-tokens", 2,
+                                    env={**named, "GEMMA3N_MAX_TOKENS": "3"}), 2)
+        self.assertEqual(self.count("--max-tokens", 1, "run", env=named), 1)
+        config.write_text("max-tokens=4\n")
+        self.assertEqual(self.count("run", env=named), 4)
+        config.write_text("no-such-option=4\n")
+        self.assertEqual(call("run", "x", env=named)[0], 2)
+        self.assertEqual(call("run", "x", env={"GEMMA3N_CONFIG": "/nonexistent"})[0], 2)
+
+    def test_options_may_stand_before_the_command(self):
+        code, out, err = call("-m", self.model, "--max-tokens", 1, "--offline", "run", "--json", "x")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(len(json.loads(out)["token_ids"]), 1)
+        self.refused(2, "'foo' is no command", "foo")
+        self.refused(2, "'foo' is no command", "-m", self.model, "foo", "run")
+
+    def test_numbers_that_are_none(self):
+        self.refused(2, "\\x1b[2J", "run", "-m", self.model, "--temp", "\x1b[2J", "x")
+        self.refused(2, "--no\\x0asuch", "run", "-m", self.model, "--no\nsuch", "x")
+        for name, value in (("--temp", "nan"), ("--temp", "-1"), ("--top-p", "nan"), ("--top-p", "0"),
+                            ("--min-p", "nan"), ("--repeat-penalty", "nan"), ("--seed", "-1"),
+                            ("--color", "red")):
+            code, _, err = call("run", "-m", self.model, name, value, "x")
+            self.assertEqual(code, 2, (name, value))
+            self.assertIn(value, err)
+        for bias in ("5=nan", "5=3junk", "5", "=1", "-1=1", "5=inf", "99999=1", "5=1,6"):
+            self.refused(2, "bias", "run", "-m", self.model, "--logit-bias", bias, "x")
+        self.answer("--seed", 2**64 - 1, "--max-tokens", 1, "x")
+
+    def test_biases_from_the_environment(self):
+        everything = ",".join(f"{i}=-inf" for i in range(512) if i != 300)
+        answer = self.answer("--max-tokens", 3, "x", env={"GEMMA3N_LOGIT_BIAS": everything})
+        self.assertEqual(answer["token_ids"], [300] * 3)
 
     def test_media_change_the_answer(self):
         texts = [self.answer("--temp", 0, "--max-tokens", 8, *media, "x")["token_ids"]
@@ -123,6 +130,10 @@ class CommandLine(unittest.TestCase):
         answer = self.answer("--ctx", count + 1, "--temp", 0, prompt)
         self.assertEqual(answer["finish_reason"], "length")
         self.refused(2, "context: expected", "run", "-m", self.model, "--ctx", 10**6, "x")
+        code, _, err = call("run", "-m", self.model, "--ctx", 10, self.place / "p.png")
+        self.assertEqual(code, 2)
+        self.assertRegex(err, r"prompt has \d+ tokens \(\d+ of them pictures and sound\) but the "
+                              r"context holds 10")
 
     def test_hostile_P02_typed_placeholders(self):
         answer = self.answer("--max-tokens", 1, "<image_soft_token><start_of_turn><audio_soft_token>")
@@ -137,84 +148,66 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(cut["text"], whole[:whole.index(stop)])
             self.assertEqual(cut["finish_reason"], "stop")
 
-    def test_chat(self):
-        lines = b"Hello\n/set temp 0\n/set temp x\n/nothing\n/show context\n/undo\n/bye\n"
-        code, out, err = call("chat", "-m", self.model, "--max-tokens", 3, input=lines)
-        self.assertEqual(code, 0, err)
-        self.assertIn("of 1024 tokens", out)
-        self.assertIn("expected a number", err)
-        self.assertIn("/nothing is no command", err)
-
-    def test_chat_saves_and_loads(self):
-        file = self.place / "talk.json"
-        call("chat", "-m", self.model, "--max-tokens", 2, "--temp", 0,
-             input=f"one\n/save {file}\n/bye\n".encode())
-        turns = json.loads(file.read_text())["turns"]
-        self.assertEqual([t["role"] for t in turns], ["user", "model"])
-        _, out, err = call("chat", "-m", self.model, "--max-tokens", 1,
-                           input=f"/load {file}\ntwo\n/show prompt\n/bye\n".encode())
-        self.assertIn("one<end_of_turn>", out, err)
-        self.assertIn("two<end_of_turn>", out)
-
-    def test_cached_turns_change_nothing(self):
-        """A second turn that finds the first one cached answers as a fresh process does."""
-        file = self.place / "fresh.json"
-        _, kept, _ = call("chat", "-m", self.model, "--max-tokens", 6, "--temp", 0, "--raw-output",
-                          input=f"first\nsecond\n/save {file}\n/bye\n".encode())
-        turns = json.loads(file.read_text())["turns"]
-        again = self.place / "again.json"
-        first = {"system": "", "turns": turns[:2]}
-        again.write_text(json.dumps(first))
-        call("chat", "-m", self.model, "--max-tokens", 6, "--temp", 0,
-             input=f"/load {again}\nsecond\n/save {again}\n/bye\n".encode())
-        self.assertEqual(json.loads(again.read_text())["turns"], turns)
-
-    def test_interrupt_ends_an_answer_cleanly(self):
-        process = subprocess.Popen(
-            [GEMMA3N, "run", "-m", str(self.model), "--max-tokens", "100000", "--json", "--seed", "1",
-             "--temp", "3", "--logit-bias", "1=-100", "--logit-bias", "5=-100", "--ctx", "1024", "x"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
-        if process.returncode == 130:  # it may have finished before
-            if out:
-                self.assertEqual(json.loads(out)["finish_reason"], "cancelled")
-        else:
-            self.assertIn(process.returncode, (0, -2))
-
-    def test_eval(self):
-        items = [{"id": "1", "task": "a", "prompt": "x", "answer": "no such answer"},
-                 {"id": "2", "task": "b", "prompt": "x", "answer": "", "match": "contains",
-                  "images": ["p.png"]},
-                 {"id": "3", "task": "c", "prompt": "x", "answer": "one two", "match": "wer"}]
-        file = self.place / "items.jsonl"
-        file.write_text("".join(json.dumps(i) + "\n" for i in items))
-        out = self.place / "answers.jsonl"
-        code, text, err = call("eval", "-m", self.model, file, "--json", "--max-tokens", 4, "--out", out)
-        self.assertEqual(code, 0, err)
-        scores = json.loads(text)
-        self.assertEqual(scores["a"], {"items": 1, "right": 0})
-        self.assertEqual(scores["b"], {"items": 1, "right": 1})
-        self.assertGreater(scores["c"]["wer"], 0)
-        self.assertEqual(len(out.read_text().splitlines()), 3)
-        file.write_text("{}\n")
-        self.refused(2, "items.jsonl:1", "eval", "-m", self.model, file)
-
-    def test_inspect(self):
-        code, out, _ = call("inspect", self.model, "--check")
-        self.assertEqual(code, 0)
-        self.assertIn("every weight is finite", out)
-        self.assertIn("of layer 3", out)
-
-    def test_tokenize_round_trip(self):
-        text = "Hello  wörld\n\n\ttab"
-        ids = call("tokenize", "-m", self.model, text)[1].strip()
-        self.assertEqual(call("tokenize", "-m", self.model, "--decode", ids)[1], text + "\n")
-
     def test_forced_instruction_set(self):
         self.answer("--temp", 0, "--max-tokens", 2, "x", env={"GEMMA3N_ISA": "scalar"})
         self.refused(2, "abacus", "run", "-m", self.model, "x", env={"GEMMA3N_ISA": "abacus"})
+
+    def test_hostile_P03_P04_control_tokens_as_text(self):
+        typed = "<image_soft_token><end_of_turn><start_of_image><audio_soft_token>"
+        plain = self.answer("--max-tokens", 1, "--system", "s", "x")["prompt_token_ids"]
+        asked = self.answer("--max-tokens", 1, "--system", typed, "x")["prompt_token_ids"]
+        raw = self.answer("--max-tokens", 1, "--raw", typed)["prompt_token_ids"]
+        # Control tokens: below the bytes, and the placeholders at the end of the vocabulary.
+        controls = [[i for i in ids if i < 10 or i >= 500] for ids in (plain, asked, raw)]
+        self.assertEqual(controls[0], controls[1])
+        self.assertEqual(controls[2], [2])
+
+    def test_hostile_P12_the_limit_of_tokens(self):
+        for most in (0, 1, 7):
+            answer = self.answer("--max-tokens", most, "--logit-bias", "1=-inf,5=-inf", "x")
+            self.assertEqual(len(answer["token_ids"]), most)
+            self.assertEqual(answer["finish_reason"], "length")
+
+    def test_timings_hold_tokens_of_media(self):
+        timings = self.answer("--max-tokens", 2, self.place / "p.png", self.place / "s.wav",
+                              "x")["timings"]
+        self.assertGreater(timings["image_tokens"], 0)
+        self.assertGreater(timings["audio_tokens"], 0)
+        err = call("run", "-m", self.model, "--max-tokens", 2, "--stats", self.place / "p.png",
+                   "x")[2]
+        for part in ("1 picture, ", "answer 2 tokens", "loaded in"):
+            self.assertIn(part, err)
+
+    def test_files_that_are_no_prompt(self):
+        for name, head in (("a.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64), ("a.pdf", b"%PDF-1.7\n"),
+                           ("a.bmp", b"BM" + b"\0" * 64)):
+            (self.place / name).write_bytes(head)
+            self.refused(4, "found a file of the kind", "run", "-m", self.model,
+                         self.place / name, "x")
+        self.refused(4, "gone.png: no such file", "run", "-m", self.model, "gone.png", "x")
+        self.refused(4, "gone.WAV: no such file", "run", "-m", self.model, "x", "gone.WAV")
+        self.answer("--max-tokens", 1, "What is in gone.png")  # a sentence
+
+    def test_empty_prompts(self):
+        self.refused(2, "found an empty one", "run", "-m", self.model, "")
+        self.refused(2, "found an empty one", "run", "-m", self.model, "-")
+        self.refused(2, "found an empty one", "run", "-m", self.model)
+
+    def test_too_many_pictures(self):
+        picture = self.place / "p.png"
+        self.refused(2, "at most 64 pictures", "run", "-m", self.model, *[picture] * 65, "x")
+        self.refused(2, "at most 64 pictures", "run", "-m", self.model,
+                     *["--image", picture] * 65, "x")
+
+    def test_text_from_files(self):
+        self.refused(2, "expected a file", "run", "-m", self.model, "--system", "@/dev/zero", "x")
+        self.refused(2, "expected a file", "run", "-m", self.model, "--system", "@", "x")
+        large = self.place / "large"
+        with open(large, "wb") as file:
+            file.truncate((64 << 20) + 1)
+        self.refused(2, "at most 64 MiB", "run", "-m", self.model, "--system", f"@{large}", "x")
+        with open(large, "rb") as file:
+            self.refused(2, "at most 64 MiB", "run", "-m", self.model, "-", input=None, stdin=file)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/chat.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "cli/answer.h"
+#include "cli/paste.h"
+#include "cli/terminal.h"
+#include "gemma3n/error.h"
+
+namespace gemma3n::cli {
+namespace {
+
+constexpr char kHelp[] =
+    R"(/image F  /audio F  /video F   attach a picture, a sound, a film to the next message; so does
+                               a line that is nothing but the path of one: drop a file here
+/file F                        attach a text file
+/set                           lists the settings; /set temp 0.7, top-k, top-p, min-p, seed,
+                               repeat-penalty, max-tokens, stop TEXT, system TEXT, stats on|off,
+                               history on|off
+/show model|context|prompt     what the model is, how full the context is, the exact prompt
+/retry [TEMP]  /undo           answer again; take the last message and answer back
+/edit  /copy                   change the last message in $EDITOR; the last answer to the clipboard
+/save F  /load F               the conversation's text as JSON
+/export [md|json] F            the same for reading
+/clear  /bye                   start anew; leave (also Ctrl-D)
+"""                            begins and ends a message of several lines
+Ctrl-C                         stops the answer; clears the line; twice at an empty prompt, leaves
+)";
+
+const char* WhatItIs(const Part& part) {
+  if (std::holds_alternative<std::shared_ptr<const Image>>(part.content)) return "picture";
+  if (std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content)) return "sound";
+  if (std::holds_alternative<std::shared_ptr<const VideoClip>>(part.content)) return "film";
+  return "text";
+}
+
+std::string FileIn(const std::string& typed) {
+  const std::string path = PlainPath(typed);
+  if (path.empty()) throw Error(ErrorKind::kUsage, "expected the name of a file, found none");
+  return path;
+}
+
+std::string Trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+// "name the rest" -> {"name", "the rest"}.
+std::pair<std::string, std::string> SplitWord(const std::string& text) {
+  const size_t end = std::min(text.find_first_of(" \t"), text.size());
+  return {text.substr(0, end), Trimmed(text.substr(end))};
+}
+
+}  // namespace
+
+Chat::Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
+           const MediaArgs& media)
+    : model_name_(model.model),
+      engine_(model.Load(output.quiet)),
+      session_(engine_->NewSession(model.context)),
+      settings_{generate.options, output},
+      conversation_{generate.system, {}},
+      media_(media),
+      attached_(media.Load()),
+      commands_(Commands()) {}
+
+std::map<std::string, Chat::Command> Chat::Commands() {
+  const Command help = [](const std::string&) { Put(kHelp); };
+  return {
+      {"/?", help},
+      {"/help", help},
+      {"/image",
+       [this](const std::string& rest) {
+         const std::string file = FileIn(rest);
+         Attach(Part(LoadImage(file, media_.media)), file);
+       }},
+      {"/audio",
+       [this](const std::string& rest) {
+         const std::string file = FileIn(rest);
+         Attach(Part(LoadAudio(file, media_.media)), file);
+       }},
+      {"/video",
+       [this](const std::string& rest) {
+         const std::string file = FileIn(rest);
+         Attach(Part(LoadVideo(file, media_.video, media_.media)), file);
+       }},
+      {"/file",
+       [this](const std::string& rest) {
+         const std::string file = FileIn(rest);
+         Attach(Part(TextOrFile("@" + file)), file);
+       }},
+      {"/set", [this](const std::string& rest) { Set(rest); }},
+      {"/show", [this](const std::string& rest) { Show(rest); }},
+      {"/retry", [this](const std::string& rest) { Retry(rest); }},
+      {"/edit", [this](const std::string&) { Edit(); }},
+      {"/copy", [this](const std::string&) { Copy(); }},
+      {"/undo", [this](const std::string&) { Undo(); }},
+      {"/save", [this](const std::string& rest) { Save(FileIn(rest)); }},
+      {"/load",
+       [this](const std::string& rest) { conversation_ = LoadConversation(FileIn(rest)); }},
+      {"/export", [this](const std::string& rest) { Export(rest); }},
+      {"/clear",
+       [this](const std::string&) {
+         conversation_.turns.clear();
+         attached_.clear();
+       }},
+  };
+}
+
+bool Chat::Take(const std::string& line) {
+  const std::string text = Trimmed(line);
+  if (text.empty() || AttachIfMedia(text)) return true;
+  if (text[0] != '/') {
+    Say(line);
+    return true;
+  }
+  const auto [name, rest] = SplitWord(text);
+  if (name == "/bye") return false;
+  const auto found = commands_.find(name);
+  if (found == commands_.end()) {
+    throw Error(ErrorKind::kUsage, name + " is no command; /? lists them");
+  }
+  found->second(rest);
+  return true;
+}
+
+void Chat::Say(const std::string& text) {
+  const bool answered = AnswerAfter([&] {
+    Turn turn{Role::kUser, attached_};
+    turn.parts.push_back(Part(text));
+    conversation_.turns.push_back(std::move(turn));
+  });
+  if (answered) attached_.clear();
+}
+
+bool Chat::AnswerAfter(const std::function<void()>& change) {
+  const Conversation kept = conversation_;
+  try {
+    change();
+    if (AnswerLast()) return true;
+  } catch (...) {
+    conversation_ = kept;
+    throw;
+  }
+  conversation_ = kept;
+  return false;
+}
+
+bool Chat::AnswerLast() {
+  ClearInterrupt();
+  const GenerateResult result = Answer(*engine_, *session_, conversation_.WithSystem(),
+                                       settings_.options, settings_.output);
+  ClearInterrupt();
+  if (result.finish_reason == FinishReason::kCancelled && result.text.empty()) {
+    Tell("stopped before the answer began; the message is taken back");
+    return false;
+  }
+  conversation_.turns.push_back({Role::kModel, {Part(result.text)}});
+  return true;
+}
+
+int64_t Chat::CountTokens(const std::vector<Part>& next) const {
+  Conversation asked = conversation_;
+  asked.turns.push_back({Role::kUser, next});
+  return static_cast<int64_t>(
+      engine_->PromptIds(asked.WithSystem(), settings_.options).size());
+}
+
+void Chat::Attach(Part part, const std::string& path) {
+  std::vector<Part> more = attached_;
+  more.push_back(std::move(part));
+  CheckPictures(static_cast<size_t>(std::count_if(more.begin(), more.end(), [](const Part& one) {
+    return std::holds_alternative<std::shared_ptr<const Image>>(one.content);
+  })));
+  const int64_t with = CountTokens(more), tokens = with - CountTokens(attached_);
+  const int64_t room = context() - with;
+  if (room <= 0) {
+    throw Error(ErrorKind::kRequest, path + ": needs " + std::to_string(tokens) + " tokens, " +
+                                         std::to_string(std::max<int64_t>(0, room + tokens)) +
+                                         " are left; /clear begins anew");
+  }
+  attached_ = std::move(more);
+  Tell(std::string(WhatItIs(attached_.back())) + " attached to the next message: " + path + ", " +
+       std::to_string(tokens) + " tokens, " + std::to_string(room) + " left");
+}
+
+bool Chat::AttachIfMedia(const std::string& line) {
+  const std::string path = PlainPath(line);
+  std::error_code ignored;
+  if (path.empty() || !std::filesystem::is_regular_file(path, ignored)) return false;
+  std::optional<Part> part = media_.LoadAny(path);
+  if (part) Attach(std::move(*part), path);
+  return part.has_value();
+}
+
+void Chat::Undo() {
+  if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/undo: nothing was said yet");
+  conversation_.turns.resize(conversation_.turns.size() - 2);
+}
+
+void Chat::Retry(const std::string& temperature) {
+  if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/retry: nothing was said yet");
+  const struct Restore {
+    GenerateOptions& options;
+    const GenerateOptions kept;
+    ~Restore() { options = kept; }
+  } restore{settings_.options, settings_.options};
+  if (!temperature.empty()) settings_.Set("temp", temperature);
+  AnswerAfter([&] { conversation_.turns.pop_back(); });
+}
+
+void Chat::Edit() {
+  if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/edit: nothing was said yet");
+  Turn message = conversation_.turns[conversation_.turns.size() - 2];
+  std::string text = EditText(TextOf(message));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.empty()) throw Error(ErrorKind::kUsage, "/edit: the text is empty; nothing changed");
+  std::erase_if(message.parts, [](const Part& part) {
+    return std::holds_alternative<std::string>(part.content);
+  });
+  message.parts.push_back(Part(text));
+  AnswerAfter([&] {
+    conversation_.turns.pop_back();
+    conversation_.turns.back() = std::move(message);
+  });
+}
+
+void Chat::Copy() const {
+  if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/copy: nothing was said yet");
+  CopyToClipboard(TextOf(conversation_.turns.back()));
+}
+
+void Chat::Set(const std::string& text) {
+  const auto [name, value] = SplitWord(text);
+  if (name.empty()) {
+    std::fprintf(stderr, "%s\n", settings_.List().c_str());
+    Tell("system " + (conversation_.system.empty() ? "(none)" : conversation_.system));
+  } else if (name == "system") {
+    conversation_.system = value;
+  } else {
+    settings_.Set(name, value);
+  }
+}
+
+void Chat::Show(const std::string& what) const {
+  const ModelFacts& facts = engine_->facts();
+  std::vector<Turn> asked = conversation_.WithSystem();
+  if (what == "prompt") {
+    if (conversation_.turns.empty()) {
+      throw Error(ErrorKind::kUsage, "/show prompt: nothing was said yet");
+    }
+    asked.pop_back();
+    Put(ShowControls(engine_->PromptText(asked, settings_.options)) + "\n" +
+        std::to_string(engine_->PromptIds(asked, settings_.options).size()) + " tokens\n");
+  } else if (what == "context") {
+    const size_t used = conversation_.turns.empty()
+                            ? 0
+                            : engine_->PromptIds(asked, settings_.options).size();
+    Put(std::to_string(used) + " of " + std::to_string(context()) + " tokens\n");
+  } else if (what == "model" || what.empty()) {
+    Put(OneLine(model_name_) + ": vocabulary " + std::to_string(facts.vocab_size) + ", context " +
+        std::to_string(facts.max_context) + ", pictures " + (facts.sees ? "yes" : "no") +
+        ", sound " + (facts.hears ? "yes" : "no") + "\n");
+  } else {
+    throw Error(ErrorKind::kUsage, "/show: expected model, context or prompt, found " + what);
+  }
+}
+
+void Chat::Save(const std::string& path) const {
+  WriteFile(path, AsJson(conversation_));
+  if (conversation_.HoldsMedia()) Tell(path + ": text alone; pictures and sound are not saved");
+}
+
+void Chat::Export(const std::string& text) const {
+  const auto [word, rest] = SplitWord(text);
+  const bool named = (word == "md" || word == "json") && !rest.empty();
+  const std::string path = FileIn(named ? rest : text);
+  const bool json = named ? word == "json" : std::filesystem::path(path).extension() == ".json";
+  WriteFile(path, json ? AsJson(conversation_) : AsMarkdown(conversation_));
+}
+
+}  // namespace gemma3n::cli

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// A conversation under way: messages, what is attached to the next one, and the commands that
+// change either.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/chat_settings.h"
+#include "cli/conversation.h"
+#include "cli/options.h"
+
+namespace gemma3n::cli {
+
+class Chat {
+ public:
+  Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
+       const MediaArgs& media);
+
+  // One line: a command, the path of a file to attach, or a message. False when the chat is over.
+  // Throws Error, and leaves the conversation as it was, for what cannot be done.
+  bool Take(const std::string& line);
+  // A message, whatever it looks like.
+  void Say(const std::string& text);
+
+  const ChatSettings& settings() const { return settings_; }
+  int64_t context() const { return session_->context(); }
+
+ private:
+  using Command = std::function<void(const std::string&)>;
+  std::map<std::string, Command> Commands();
+
+  // Answers the last message; false when Ctrl-C left nothing to keep.
+  bool AnswerLast();
+  // Answers the conversation as `change` leaves it; without an answer, undoes the change and
+  // returns false.
+  bool AnswerAfter(const std::function<void()>& change);
+  void Attach(Part part, const std::string& path);
+  bool AttachIfMedia(const std::string& line);
+  // Of the prompt, were the next message made of these.
+  int64_t CountTokens(const std::vector<Part>& next) const;
+
+  void Retry(const std::string& temperature);
+  void Edit();
+  void Undo();
+  void Copy() const;
+  void Set(const std::string& text);
+  void Show(const std::string& what) const;
+  void Save(const std::string& path) const;
+  void Export(const std::string& text) const;
+
+  std::string model_name_;
+  std::shared_ptr<Engine> engine_;
+  std::unique_ptr<Session> session_;
+  ChatSettings settings_;
+  Conversation conversation_;
+  MediaArgs media_;
+  std::vector<Part> attached_;
+  std::map<std::string, Command> commands_;
+};
+
+}  // namespace gemma3n::cli

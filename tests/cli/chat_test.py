@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chat: its commands, and what it survives.
+
+    chat_test.py GEMMA3N
+"""
+import json
+import re
+import unittest
+
+from program import Program, Terminal, WITHOUT_END, call, sample_media, start
+
+
+class Conversation(Program):
+    def test_commands(self):
+        code, out, err = self.chat("Hello", "/set temp 0", "/set temp x", "/nothing",
+                                   "/show context", "/show model", "/undo", "/bye")
+        self.assertEqual(code, 0, err)
+        self.assertIn("of 1024 tokens", out)
+        self.assertIn(f"{self.model}: vocabulary", out)
+        self.assertIn("expected a number", err)
+        self.assertIn("/nothing is no command", err)
+        self.assertIn("context 1024 tokens", err)
+
+    def test_saves_and_loads(self):
+        file = self.place / "talk.json"
+        self.chat("one", f"/save {file}", "/bye")
+        turns = json.loads(file.read_text())["turns"]
+        self.assertEqual([t["role"] for t in turns], ["user", "model"])
+        _, out, err = self.chat(f"/load {file}", "two", "/show prompt", "/bye")
+        self.assertIn("one<end_of_turn>", out, err)
+        self.assertIn("two<end_of_turn>", out)
+
+    def test_cached_turns_change_nothing(self):
+        """A second turn that finds the first one cached answers as a fresh process does."""
+        file, again = self.place / "fresh.json", self.place / "again.json"
+        self.chat("first", "second", f"/save {file}", "/bye", arguments=("--raw-output",))
+        turns = json.loads(file.read_text())["turns"]
+        again.write_text(json.dumps({"system": "", "turns": turns[:2]}))
+        self.chat(f"/load {again}", "second", f"/save {again}", "/bye")
+        self.assertEqual(json.loads(again.read_text())["turns"], turns)
+
+    def test_survives_bad_names(self):
+        code, out, err = self.chat(
+            "Hello", "/save", "/export", "/load", '/save ""', f"/save {self.place}",
+            f"/export {self.place}", f"/load {self.place}", "/load /dev/zero", "/file",
+            "/save /nonexistent/x", "/image", "/image /nonexistent", "/show context")
+        self.assertEqual(code, 0, err)
+        self.assertIn("tokens\n", out)
+        self.assertEqual(err.count("expected the name of a file"), 6, err)
+        self.assertIn("found a directory", err)
+        self.assertIn("/nonexistent/x: cannot be written", err)
+        self.assertEqual(list(self.place.glob("*.part")), [])
+
+    def test_loads_only_conversations_in_turn(self):
+        file = self.place / "odd.json"
+        for roles, found in ((("model",), "turn 1: expected the role user"),
+                             (("user", "user"), "turn 2: expected the role model"),
+                             (("user",), "expected an answer to the last message")):
+            turns = [{"role": role, "text": "x"} for role in roles]
+            file.write_text(json.dumps({"system": "", "turns": turns}))
+            code, out, err = self.chat(f"/load {file}", "/retry", "/undo", "/show context")
+            self.assertEqual(code, 0, err)
+            self.assertIn(found, err)
+            self.assertIn("/retry: nothing was said yet", err)
+            self.assertIn("0 of 1024", out)
+
+    def test_failing_retry_changes_nothing(self):
+        file = self.place / "kept.json"
+        _, _, err = self.chat("Hello", "/retry hot", "/set top-k 7", "/retry 0.5", "/set",
+                              f"/save {file}")
+        self.assertIn("temp 0  top-k 7", err)
+        self.assertEqual(len(json.loads(file.read_text())["turns"]), 2)
+        long = "x" * 2000  # does not fit
+        _, out, err = self.chat("Hello", long, "/show context", f"/save {file}")
+        self.assertIn("context holds 1024", err)
+        self.assertEqual(len(json.loads(file.read_text())["turns"]), 2)
+
+    def test_undo_and_clear_empty_the_context(self):
+        _, out, _ = self.chat("Hello", "/show context", "more", "/undo", "/show context", "/clear",
+                              "/show context")
+        used = re.findall(r"(\d+) of 1024", out)
+        self.assertEqual(used[0], used[1])
+        self.assertEqual(used[2], "0")
+
+    def test_settings(self):
+        _, out, err = self.chat("/set min-p 0.1", "/set repeat-penalty 1.5", "/set stop END",
+                                "/set history off", "/set seed 18446744073709551615", "/set",
+                                "/set min-p nan", "/set stats maybe", "/set seed -1")
+        for part in ("min-p 0.1", "repeat-penalty 1.5", "stop 'END'", "history off",
+                     "seed 18446744073709551615", "/set min-p: expected", "expected on or off",
+                     "/set seed: expected"):
+            self.assertIn(part, err)
+
+    def test_blocks(self):
+        _, out, err = self.chat('"""/bye"""', '"""one', 'two""" three', "/show prompt")
+        self.assertIn("/bye<end_of_turn>", out, err)
+        self.assertIn("one\ntwo three<end_of_turn>", out)
+
+    def test_export(self):
+        markdown, plain = self.place / "talk.md", self.place / "talk2.json"
+        self.chat("Hello", f"/export md {markdown}", f"/export json {plain}")
+        self.assertTrue(markdown.read_text().startswith("**You**\n\nHello"))
+        self.assertEqual(json.loads(plain.read_text())["turns"][0]["text"], "Hello")
+
+    def test_edit(self):
+        _, out, err = self.chat("Hello", "/edit", "/show prompt",
+                                env={"EDITOR": "sed -i s/Hello/Goodbye/"})
+        self.assertIn("Goodbye<end_of_turn>", out, err)
+        _, out, err = self.chat("Hello", "/edit", "/show prompt", env={"EDITOR": "false"})
+        self.assertIn("the editor failed", err)
+        self.assertIn("Hello<end_of_turn>", out)
+
+    def test_copy_needs_a_terminal(self):
+        self.assertIn("expected a terminal", self.chat("Hello", "/copy")[2])
+
+
+class Attachments(Program):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        sample_media.write_picture(cls.place / "a b.png")
+
+    def test_paths_attach(self):
+        spaced = f"{self.place}/a b.png"
+        for line in (f"{self.place}/p.png", spaced, f'"{spaced}"', f"'{spaced}'",
+                     spaced.replace(" ", "\\ "), f"\x1b[200~{spaced}\x1b[201~",
+                     f'/image "{spaced}"', f"/image {spaced}"):
+            _, out, err = self.chat(line, "/show context")
+            self.assertRegex(err, r"picture attached to the next message: .*, \d+ tokens, \d+ left")
+        self.assertIn("sound attached", self.chat(f"{self.place}/s.wav")[2])
+
+    def test_unreadable_files_are_refused(self):
+        for name, head in (("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64), ("x.pdf", b"%PDF-1.7\n")):
+            (self.place / name).write_bytes(head)
+            code, _, err = self.chat(f"{self.place}/{name}")
+            self.assertEqual(code, 0)
+            self.assertIn("found a file of the kind", err)
+
+    def test_what_does_not_fit_is_not_attached(self):
+        _, _, err = self.chat(f"/image {self.place}/p.png", "Hello", arguments=("--ctx", 24))
+        self.assertIn("/clear begins anew", err)
+
+    def test_retry_leaves_attachments_to_the_next_message(self):
+        _, out, err = self.chat("Hello", f"/image {self.place}/p.png", "/retry", "/show prompt",
+                                "look", "/show prompt")
+        prompts = [line for line in out.splitlines() if "<start_of_turn>user" in line]
+        self.assertNotIn("image", prompts[0] if prompts else "", err)
+        self.assertIn("image_soft_token", out)
+
+    def test_save_says_that_media_are_left_out(self):
+        file = self.place / "media.json"
+        self.assertIn("are not saved", self.chat(f"/image {self.place}/p.png", "look",
+                                                 f"/save {file}")[2])
+        self.assertNotIn("are not saved", self.chat("look", f"/save {file}")[2])
+
+
+class Keys(Program):
+    """On a terminal."""
+
+    def open(self, *arguments, most=40000, **options):
+        terminal = Terminal("chat", "-m", self.long_model(), "--ctx", 50000, "--max-tokens", most,
+                            *WITHOUT_END, *arguments, **options)
+        terminal.until(">>> ")
+        return terminal
+
+    def test_ctrl_c_stops_the_answer_alone(self):
+        terminal = self.open()
+        terminal.send("Hello\r")
+        terminal.until("Hello\r\n")
+        while len(terminal.seen) < terminal.at + 20:  # the answer has begun
+            terminal._read(60)
+        terminal.send("\x03")
+        terminal.until(">>> ")
+        terminal.send("/show model\r")
+        terminal.until("vocabulary")
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_ctrl_c_at_the_prompt(self):
+        terminal = self.open()
+        terminal.send("half a li")
+        terminal.until("half a li")
+        terminal.send("\x03")
+        terminal.until("Ctrl-C again")
+        terminal.until(">>> ")
+        terminal.send("/show context\r")
+        terminal.until("0 of 50000")  # the half line is gone
+        terminal.until(">>> ")
+        terminal.send("\x03")
+        terminal.until(">>> ")
+        terminal.send("\x03")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_ctrl_c_before_the_answer_takes_the_message_back(self):
+        system = self.place / "system"
+        system.write_text("x" * 20000)  # takes long to read
+        terminal = self.open("--system", f"@{system}", most=1)
+        terminal.send(f"{self.place}/p.png\r")
+        terminal.until("picture attached")
+        terminal.until(">>> ")
+        terminal.send("Hello\r")
+        terminal.until("Hello\r\n")
+        terminal.send("\x03")
+        terminal.until("the message is taken back")
+        terminal.until(">>> ")
+        terminal.send("/show context\r")
+        terminal.until("0 of 50000")
+        terminal.until(">>> ")
+        terminal.send("/set system\r")
+        terminal.until(">>> ")
+        terminal.send("Hello\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("image_soft_token")  # the picture waited
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_ctrl_c_drops_a_block(self):
+        terminal = self.open()
+        terminal.send('"""one\r')
+        terminal.until("... ")
+        terminal.send("\x03")
+        terminal.until(">>> ")
+        terminal.send("/show context\r")
+        terminal.until("0 of 50000")
+        terminal.until(">>> ")
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_copy(self):
+        terminal = self.open(most=2)
+        terminal.send("Hello\r")
+        terminal.until(">>> ")
+        terminal.send("/copy\r")
+        terminal.until("\x1b]52;c;")
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_narrow_and_dumb_terminals(self):
+        narrow = self.open(columns=1)
+        narrow.send("/bye\r")
+        self.assertEqual(narrow.wait(), 0)
+        dumb = self.open("--stats", most=2, term="dumb")
+        dumb.send("Hello\r")
+        dumb.until("prompt ")
+        dumb.until(">>> ")
+        dumb.send("/bye\r")
+        self.assertEqual(dumb.wait(), 0)
+        self.assertNotIn("\x1b", dumb.seen)
+
+    def test_closed_standard_input(self):
+        process = start("chat", "-m", self.model)
+        process.stdin.close()
+        self.assertEqual(process.wait(60), 0)
+        process.stdout.close()
+        process.stderr.close()
+        self.assertEqual(call("chat", "-m", self.model, input=None, stdin=None,
+                              preexec_fn=lambda: __import__("os").close(0))[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

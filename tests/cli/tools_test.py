@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tools beside the conversation: eval, inspect, synth, tokenize, logits, dump.
+
+    tools_test.py GEMMA3N
+"""
+import json
+import shutil
+import signal
+import unittest
+
+from program import Program, WITHOUT_END, call, start
+
+
+class Eval(Program):
+    def setUp(self):
+        self.items = self.place / "items.jsonl"
+        self.out = self.place / "answers.jsonl"
+
+    def write(self, *items):
+        self.items.write_text("".join(json.dumps(i) + "\n" for i in items))
+
+    def run_eval(self, *arguments):
+        return call("eval", "-m", self.model, self.items, "--max-tokens", 4, *arguments)
+
+    def test_scores(self):
+        self.write({"id": "1", "task": "a", "prompt": "x", "answer": "no such answer"},
+                   {"id": 2, "task": "b", "prompt": "x", "answer": "", "match": "contains",
+                    "images": ["p.png"]},
+                   {"id": "3", "task": "c", "prompt": "x", "answer": "one two", "match": "wer"})
+        code, text, err = self.run_eval("--json", "--out", self.out)
+        self.assertEqual(code, 0, err)
+        scores = json.loads(text)
+        self.assertEqual(scores["a"], {"items": 1, "right": 0})
+        self.assertEqual(scores["b"], {"items": 1, "right": 1})
+        self.assertEqual(scores["total"], {"items": 3, "right": 1})
+        self.assertGreater(scores["c"]["wer"], 0)
+        self.assertEqual([json.loads(line)["id"] for line in self.out.read_text().splitlines()],
+                         ["1", "2", "3"])
+        self.assertIn("total                    1 /     3", self.run_eval()[1])
+
+    def test_one_bad_item_is_one_error(self):
+        self.write({"prompt": "x", "answer": "", "match": "contains"},
+                   {"prompt": "x", "answer": "", "match": "contains", "images": ["gone.png"]},
+                   {"prompt": "x" * 3000, "answer": "", "match": "contains"},
+                   {"prompt": "x", "answer": "", "match": "contains"})
+        code, text, err = self.run_eval("--json", "--out", self.out)
+        self.assertEqual(code, 0, err)
+        self.assertEqual(json.loads(text)["total"], {"items": 4, "right": 2, "errors": 2})
+        lines = [json.loads(line) for line in self.out.read_text().splitlines()]
+        self.assertIn("gone.png", lines[1]["error"])
+        self.assertIn("2 not answered", self.run_eval()[1])
+
+    def test_refusals(self):
+        self.items.write_text("{}\n")
+        self.refused(2, "items.jsonl:1", "eval", "-m", self.model, self.items)
+        self.items.write_text("\n")
+        self.refused(2, "expected items, found none", "eval", "-m", self.model, self.items)
+        self.write({"prompt": "x", "answer": ""})
+        self.assertEqual(self.run_eval("--limit", -1)[0], 2)
+        self.assertEqual(self.run_eval("--stats")[0], 2)
+        self.refused(2, "cannot be written", "eval", "-m", self.model, self.items,
+                     "--out", "/nonexistent/answers")
+        self.refused(2, "cannot be written", "eval", "-m", self.model, self.items,
+                     "--out", self.place)
+
+    def test_system_is_heard(self):
+        self.write({"prompt": "x", "answer": ""})
+        def text(*arguments):
+            self.assertEqual(self.run_eval("--out", self.out, *arguments)[0], 0)
+            return json.loads(self.out.read_text())["text"]
+        self.assertNotEqual(text(), text("--system", "Answer as a pirate would, at length"))
+
+    def test_interrupted(self):
+        self.write(*[{"prompt": "x", "answer": "", "task": "t"}] * 5000)
+        process = start("eval", "-m", self.model, self.items, "--out", self.out, "--max-tokens", 50,
+                        *WITHOUT_END)
+        part = self.place / "answers.jsonl.part"
+        while not part.exists() or not part.read_text():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn(b"interrupted", out)
+        self.assertIn(b"answers.jsonl.part", err)
+        self.assertTrue(all(json.loads(line) for line in part.read_text().splitlines()))
+
+
+class Inspect(Program):
+    def test_check(self):
+        code, out, _ = call("inspect", self.model, "--check")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"text ok · vision ok · audio ok · tokenizer ok · \d+ tensors, no NaN")
+        self.assertIn("of layer 3", out)
+
+    def test_json(self):
+        report = json.loads(call("inspect", self.model, "--json", "--check")[1])
+        self.assertEqual(report["check"], {"ok": True, "error": ""})
+        self.assertGreater(report["memory"]["cache_bytes_per_1k"], 0)
+        for name in ("num_attention_heads", "num_key_value_heads", "head_dim", "sliding_window"):
+            self.assertGreater(report[name], 0)
+
+    def broken(self, name, text):
+        directory = self.place / ("broken_" + name)
+        shutil.copytree(self.model, directory)
+        (directory / name).write_text(text)
+        return directory
+
+    def test_what_does_not_load_is_bad(self):
+        for name in ("tokenizer.json", "generation_config.json"):
+            code, out, err = call("inspect", self.broken(name, "[]"), "--check")
+            self.assertEqual(code, 3, out)
+            self.assertIn("does not load", out)
+            self.assertIn(name, err)
+
+    def test_names_of_tensors_are_harmless(self):
+        directory = self.place / "escape"
+        shutil.copytree(self.model, directory)
+        weights = (directory / "model.safetensors").read_bytes()
+        name = b"model.language_model.norm.weight"
+        evil = b"\\u001b[2J" + b"x" * (len(name) - 9)
+        (directory / "model.safetensors").write_bytes(weights.replace(name, evil))
+        code, out, _ = call("inspect", directory)
+        self.assertEqual(code, 3)
+        self.assertNotIn("\x1b", out)
+        self.assertIn("\\x1b[2J", out)
+
+
+class Synth(Program):
+    def test_keeps_foreign_models(self):
+        foreign = self.place / "foreign"
+        foreign.mkdir()
+        weights = foreign / "model-00001-of-00001.safetensors"
+        weights.write_text("precious")
+        self.refused(2, "--force", "synth", "--out", foreign)
+        self.assertEqual(call("synth", "--out", foreign, "--force", "--tokenizer", "/gone")[0], 3)
+        self.assertEqual(weights.read_text(), "precious")
+        self.assertEqual(call("synth", "--out", foreign, "--force")[0], 0)
+        self.assertEqual(call("synth", "--out", foreign, "--seed", 3)[0], 0)  # ours by now
+
+    def test_wrong_options(self):
+        self.refused(2, "expected e2b, e4b, tiny", "synth", "--like", "foo", "--out",
+                     self.place / "x")
+        self.assertEqual(call("synth", "--seed", -1, "--out", self.place / "x")[0], 2)
+        self.assertFalse((self.place / "x").exists())
+
+
+class Ids(Program):
+    def test_tokenize_round_trip(self):
+        text = "Hello  wörld\n\n\ttab"
+        ids = call("tokenize", "-m", self.model, text)[1].strip()
+        self.assertEqual(call("tokenize", "-m", self.model, "--decode", ids)[1], text + "\n")
+
+    def test_ids_outside_of_the_vocabulary(self):
+        for ids in ("2,999999", "-1", "1,x"):
+            self.refused(2, "expected ids", "tokenize", "-m", self.model, f"--decode={ids}")
+
+    def test_more_ids_than_context(self):
+        many = self.place / "many"
+        many.write_text(",".join(["300"] * 1025) + "\n")
+        self.refused(2, "expected at most 1024 tokens", "logits", "-m", self.model, "--ids",
+                     f"@{many}", "--out", self.place / "many.npy")
+        self.refused(2, "expected at most 1024 tokens", "dump", "-m", self.model, "x" * 3000,
+                     "--out", self.place / "many")
+
+    def test_dump_into_a_file(self):
+        file = self.place / "c1.toml"
+        file.write_text("")
+        self.refused(2, "c1.toml", "dump", "-m", self.model, "x", "--out", file)
+
+
+if __name__ == "__main__":
+    unittest.main()
