@@ -8,7 +8,6 @@ import shutil
 import torch
 from safetensors.torch import save_file
 
-from training import tokenizer
 from training.model import AUDIO_TOKENS, HALF, IMAGE_SIZE, IMAGE_TOKENS, SKIPPABLE, config
 
 
@@ -16,9 +15,10 @@ def _write_json(path, value):
     path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-def write_side_files(out):
-    """Tokenizer, chat template, generation defaults and the processors' settings."""
-    tokenizer.save(out)
+def write_side_files(out, trained_with):
+    """The tokenizer of the training, chat template, generation defaults and the processors' settings."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(trained_with / name, out)
     shutil.copy(pathlib.Path(__file__).parent / "chat_template.jinja", out)
     _write_json(out / "generation_config.json",
                 {"bos_token_id": 2, "do_sample": True, "eos_token_id": [1, 7], "pad_token_id": 0,
@@ -85,10 +85,10 @@ def slice_state(state, settings, width, skip):
     return result, {**settings, "text_config": text}
 
 
-def export(checkpoint, out, width=None, skip=False, averaged=True):
-    """Writes the directory `out`. `width` and `skip` cut a submodel."""
+def export(checkpoint, out, trained_with, width=None, skip=False):
+    """Writes the directory `out`. `trained_with` holds the tokenizer; `width` and `skip` cut a submodel."""
     saved = torch.load(checkpoint, map_location="cpu")
-    state = saved["average"] if averaged and saved["average"] else saved["model"]
+    state = saved["model"]
     settings = config()
     settings.architectures = ["Gemma3nForConditionalGeneration"]
     settings.dtype = "bfloat16"
@@ -99,7 +99,7 @@ def export(checkpoint, out, width=None, skip=False, averaged=True):
     out.mkdir(parents=True, exist_ok=True)
     save_file(state, out / "model.safetensors", metadata={"format": "pt"})
     _write_json(out / "config.json", settings)
-    write_side_files(out)
+    write_side_files(out, trained_with)
     return saved["step"]
 
 
@@ -109,5 +109,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--width", type=int, choices=(512, HALF, 128))
     parser.add_argument("--skip", action="store_true", help="leave the skippable layers out")
+    parser.add_argument("--tokenizer", type=pathlib.Path, required=True, help="directory it is in")
     options = parser.parse_args()
-    print("step", export(options.checkpoint, options.out, options.width, options.skip))
+    print("step", export(options.checkpoint, options.out, options.tokenizer, options.width, options.skip))

@@ -99,13 +99,6 @@ def prefetch(source, sizes, depth=3):
         yield ready.get()
 
 
-@torch.no_grad()
-def update_average(average, trainee, decay=0.995):
-    for name, value in trainee.model.state_dict().items():
-        if value.is_floating_point():
-            average[name] = average[name].lerp(value, 1 - decay) if name in average else value.clone()
-
-
 def load_parts(trainee, options):
     """Puts in what was trained before: the decoder by text, the towers by themselves."""
     core = trainee.model.model
@@ -152,7 +145,7 @@ def main():
     fuse()
     optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio else 1.0)
     print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
-    average, smooth, began = {}, {}, time.time()
+    smooth, began = {}, time.time()
     sizes = {kind: SIZES[kind] for kind in options.kinds.split(",")}
     for step, batches in enumerate(prefetch(source, sizes)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
@@ -161,15 +154,13 @@ def main():
         optimizer.zero_grad()
         losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
         optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))
-        if done > 0.7:
-            update_average(average, trainee)
         for kind, loss in losses.items():
             smooth[kind] = 0.95 * smooth.get(kind, loss) + 0.05 * loss
         if step % 10 == 0:
             text = "  ".join(f"{kind} {loss:.3f}" for kind, loss in smooth.items())
             print(f"{step:5d}  {time.time() - began:6.0f} s  {text}", flush=True)
         if step % 100 == 99 or done >= 1.0:
-            save(options.out, average=average, model=trainee.model.state_dict(), step=step,
+            save(options.out, model=trainee.model.state_dict(), step=step,
                  heads={name: getattr(trainee, name).state_dict() for name in HEADS})
         if done >= 1.0:
             break
