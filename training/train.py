@@ -131,10 +131,11 @@ def main():
     parser.add_argument("--minutes", type=float, default=1e9, help="end the schedule by then")
     parser.add_argument("--rate", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kinds", default=",".join(SIZES), help="such as text, to begin with")
+    parser.add_argument("--kinds", default=",".join(SIZES), help="which, each with a count if other than usual: pictures=16,text")
     parser.add_argument("--vision", type=pathlib.Path, help="a tower from pretrain_vision.py")
     parser.add_argument("--audio", type=pathlib.Path, help="a tower from pretrain_audio.py")
     parser.add_argument("--init", type=pathlib.Path, help="go on from this checkpoint's weights")
+    parser.add_argument("--finish", action="store_true", help="no lessons, all of the sparsity at once")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
@@ -143,14 +144,17 @@ def main():
     load_parts(trainee, options)
     trainee.teach_vision = options.vision is None
     fuse()
-    optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio else 1.0)
+    optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio or options.init else 1.0)
     print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
     smooth, began = {}, time.time()
-    sizes = {kind: SIZES[kind] for kind in options.kinds.split(",")}
+    sizes = {}
+    for part in options.kinds.split(","):
+        kind, _, count = part.partition("=")
+        sizes[kind] = int(count or SIZES[kind])
     for step, batches in enumerate(prefetch(source, sizes)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
-        source.lessons = max(0.0, 0.5 - done)
-        trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.3))
+        source.lessons = 0.0 if options.finish else max(0.0, 0.5 - done)
+        trainee.set_sparsity(0.95 if options.finish else 0.5 + 0.45 * min(1.0, done / 0.3))
         optimizer.zero_grad()
         losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
         optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))

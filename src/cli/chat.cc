@@ -151,7 +151,6 @@ bool Chat::AnswerAfter(const std::function<void()>& change) {
 }
 
 bool Chat::AnswerLast() {
-  ClearInterrupt();
   const GenerateResult result = Answer(*engine_, *session_, conversation_.WithSystem(),
                                        settings_.options, settings_.output);
   ClearInterrupt();

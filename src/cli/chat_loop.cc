@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/line_editor.h"
 #include "cli/terminal.h"
+#include "gemma3n/error.h"
 
 namespace gemma3n::cli {
 namespace {
@@ -37,7 +38,7 @@ std::string HistoryFile() {
 }
 
 // One line of input; false when the chat is over. What goes wrong is told, and the chat lives on:
-// only an output that nobody reads ends it.
+// only an output that nobody reads ends it, or a model that changed on disk.
 bool TakeLine(Chat& chat, LineEditor& editor, const std::string& line) {
   try {
     if (line.rfind(kQuotes, 0) != 0) return chat.Take(line);
@@ -45,6 +46,9 @@ bool TakeLine(Chat& chat, LineEditor& editor, const std::string& line) {
     if (block && !block->empty()) chat.Say(*block);
   } catch (const OutputError&) {
     throw;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kModel) throw;
+    Tell(error.what());
   } catch (const std::bad_alloc&) {
     Tell("not enough memory");
   } catch (const std::exception& error) {

@@ -5,6 +5,7 @@
 """
 import json
 import re
+import time
 import unittest
 
 from program import Program, Terminal, WITHOUT_END, call, sample_media, start
@@ -201,6 +202,7 @@ class Keys(Program):
         terminal.until(">>> ")
         terminal.send("Hello\r")
         terminal.until("Hello\r\n")
+        time.sleep(0.2)  # until the line editor has given the keys back to the terminal
         terminal.send("\x03")
         terminal.until("the message is taken back")
         terminal.until(">>> ")
