@@ -54,7 +54,14 @@ LineEditor::Line ReadKeys(const std::string& prompt) {
 
 LineEditor::LineEditor(std::string history_file)
     : history_file_(std::move(history_file)), interactive_(IsTerminal(STDIN_FILENO)) {
-  if (!interactive_ || history_file_.empty()) return;
+  if (!interactive_) return;
+  rl_initialize();
+  // The marks that some terminals put around what is pasted; libedit would take half of them for
+  // text.
+  for (const char* mark : {"bind ^[[200~ ed-ignore", "bind ^[[201~ ed-ignore"}) {
+    rl_parse_and_bind(mark);
+  }
+  if (history_file_.empty()) return;
   const int file = open(history_file_.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
   if (file >= 0) close(file);
   using_history();

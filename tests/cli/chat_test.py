@@ -231,6 +231,21 @@ class Keys(Program):
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
+    def test_pasted_path_attaches(self):
+        terminal = self.open()
+        terminal.send(f"\x1b[200~{self.place}/p.png\x1b[201~\r")
+        terminal.until("picture attached")
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_lines_typed_ahead_are_heard(self):
+        terminal = self.open(most=2)
+        terminal.send("one\rtwo\r/show prompt\r/bye\r")
+        terminal.until("one<end_of_turn>")
+        terminal.until("two<end_of_turn>")
+        self.assertEqual(terminal.wait(), 0)
+
     def test_copy(self):
         terminal = self.open(most=2)
         terminal.send("Hello\r")
