@@ -32,6 +32,27 @@ std::string PlainFileName(const JsonValue& value) {
 
 }  // namespace
 
+namespace {
+
+bool Begins(const std::string& name, std::string_view with) {
+  return name.compare(0, with.size(), with) == 0;
+}
+
+// The name that Gemma3nForConditionalGeneration gives a tensor which older files, and files saved
+// from the model without its head, call otherwise.
+std::string CanonicalName(const std::string& name) {
+  constexpr std::string_view kOld = "language_model.", kOldModel = "language_model.model.";
+  if (Begins(name, kOldModel)) return "model.language_model." + name.substr(kOldModel.size());
+  if (Begins(name, "language_model.lm_head.")) return name.substr(kOld.size());
+  for (const char* part :
+       {"language_model.", "vision_tower.", "audio_tower.", "embed_vision.", "embed_audio."}) {
+    if (Begins(name, part)) return "model." + name;
+  }
+  return name;
+}
+
+}  // namespace
+
 struct Checkpoint::State {
   std::filesystem::path directory;
   JsonValue config;
@@ -44,7 +65,7 @@ struct Checkpoint::State {
   }
 
   void Add(const std::string& name, const TensorView& view, const Safetensors& shard) {
-    const auto [place, added] = tensors.emplace(name, Place{view, &shard});
+    const auto [place, added] = tensors.emplace(CanonicalName(name), Place{view, &shard});
     if (!added) {
       throw Error(ErrorKind::kModel, shard.file().path().string() + ": tensor '" + name +
                                          "' is also in " +

@@ -50,6 +50,19 @@ class CheckpointTest : public testing::Test {
   std::filesystem::path directory_;
 };
 
+TEST_F(CheckpointTest, OlderAndBareNamesAreTheOnesOfToday) {
+  const std::pair<const char*, const char*> names[] = {
+      {"language_model.model.norm.weight", "model.language_model.norm.weight"},
+      {"language_model.norm.weight", "model.language_model.norm.weight"},
+      {"language_model.lm_head.weight", "lm_head.weight"},
+      {"vision_tower.x", "model.vision_tower.x"},
+      {"model.audio_tower.x", "model.audio_tower.x"}};
+  for (const auto& [stored, ours] : names) {
+    Shard("model.safetensors", stored);
+    EXPECT_THAT(Checkpoint::Load(directory_)->Names(), ElementsAre(ours));
+  }
+}
+
 TEST_F(CheckpointTest, SingleFile) {
   Shard("model.safetensors", "a");
   Text("generation_config.json", R"({"top_k": 64})");

@@ -11,10 +11,9 @@
 namespace gemma3n {
 namespace {
 
-// Where the text model's names begin: whole checkpoints, text-only exports, older and bare ones.
+// Where the text model's names begin: whole checkpoints, text-only exports, bare text models.
 std::string TextPrefix(const Checkpoint& checkpoint) {
-  constexpr const char* kPrefixes[] = {"model.language_model.", "model.", "language_model.model.",
-                                       "language_model.", ""};
+  constexpr const char* kPrefixes[] = {"model.language_model.", "model.", ""};
   for (const char* prefix : kPrefixes) {
     if (checkpoint.Has(std::string(prefix) + "embed_tokens.weight")) return prefix;
   }
@@ -147,12 +146,9 @@ void LoadModalities(const Checkpoint& checkpoint, const ModelConfig& config,
 // used, as the reference uses it where it differs.
 TensorView LoadHead(const Checkpoint& checkpoint, const ModelConfig& config,
                     const TensorView& embed_tokens) {
-  constexpr const char* kNames[] = {"lm_head.weight", "language_model.lm_head.weight"};
-  const Shape shape({config.text.vocab_size, config.text.hidden_size});
-  for (const char* name : kNames) {
-    if (checkpoint.Has(name)) return checkpoint.Get(name, shape);
-  }
-  return config.tie_word_embeddings ? embed_tokens : checkpoint.Get(kNames[0], shape);
+  constexpr char kName[] = "lm_head.weight";
+  if (config.tie_word_embeddings && !checkpoint.Has(kName)) return embed_tokens;
+  return checkpoint.Get(kName, {config.text.vocab_size, config.text.hidden_size});
 }
 
 }  // namespace

@@ -26,7 +26,13 @@ std::string Repeat(const std::string& text, int64_t count) {
 
 ChatTemplate::Origin OriginOf(const Checkpoint& checkpoint, const JsonValue& config) {
   std::string text = checkpoint.Text("chat_template.jinja").value_or("");
-  if (text.empty() && config["chat_template"].IsString()) text = config["chat_template"].String();
+  const JsonValue stated = config["chat_template"];
+  if (text.empty() && stated.IsString()) text = stated.String();
+  if (text.empty() && stated.IsArray()) {  // several by name, of which the reference takes "default"
+    for (const JsonValue& entry : stated.Items()) {
+      if (entry["name"].StringOr("") == "default") text = entry["template"].StringOr("");
+    }
+  }
   if (text.empty()) text = checkpoint.Json("chat_template.json")["chat_template"].StringOr("");
   if (text.empty()) return ChatTemplate::Origin::kNone;
   // The marks that every form of Gemma 3n's template has, in the order it writes them.
