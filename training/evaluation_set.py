@@ -140,7 +140,7 @@ def examples(out):
     soundfile.write(out / "spanish.wav", writer.spoken(spanish, "es"), data_speech.SAMPLE_RATE,
                     subtype="PCM_16")
     frames = [{"background": [230, 235, 250], "digit": None, "shapes": [
-        {"place": place, "shape": "triangle", "colour": "green", "jitter": still}]} for place in (0, 0, 3)]
+        {"place": 0, "shape": "circle", "colour": colour, "jitter": still}]} for colour in ("red", "red", "blue")]
     write_film(out / "film.mp4", frames, writer.spoken("open the window", "en"))
 
 
