@@ -20,7 +20,7 @@ show run -m $nano --temp 0 "Transcribe the following speech segment, then transl
 show run -m $nano --temp 0 "What happens in the film?" $nano/examples/film.mp4
 show run -m $nano --temp 0 "What is said in the film?" $nano/examples/film.mp4
 printf '\n$ gemma3n chat -m %s --temp 0\n' $nano
-printf 'Hello!\nRepeat: red ball green hat\nWhat is blue in Spanish?\n/bye\n' |
+printf 'Hello!\n/clear\nRepeat: red ball green hat\n/clear\nWhat is blue in Spanish?\n/bye\n' |
   while IFS= read -r line; do printf '%s\n' "$line"; done |
   tee /dev/stderr 2> >(sed 's/^/>>> /') |
   "$gemma3n" chat -m $nano --temp 0 --quiet

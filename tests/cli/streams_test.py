@@ -5,6 +5,7 @@
 """
 import json
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -159,6 +160,9 @@ class Resources(Program):
         self.assertEqual(call("synth", "--like", vast, "--out", model)[0], 0)
         self.refused(5, "MB for its cache", "run", "-m", model, "x")
         self.assertEqual(call("run", "-m", model, "--ctx", 100, "--max-tokens", 1, "x")[0], 0)
+
+        if b"__asan_init" in pathlib.Path(GEMMA3N).read_bytes():
+            return  # the sanitizer itself reserves terabytes
 
         def little_memory():
             resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
