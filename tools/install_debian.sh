@@ -19,6 +19,7 @@ while [ $# -gt 0 ]; do
     --fuzz) packages+=(clang) ;;
     --venv) packages+=(python3-venv) ;;
     --npm) packages+=(npm) ;;
+    --peers) packages+=(iso-codes) ;;  # its translations are the strings of the tokenizer's comparison
     --arm64) arm64=yes ;;
     *) echo "install_debian.sh: unknown option $1" >&2; exit 2 ;;
   esac

@@ -10,6 +10,7 @@ wanted=$(sha256sum tools/peers/requirements.txt tests/peers/package-lock.json | 
 # Debian's python3 cannot make environments without python3-venv; any other python3 can.
 python3 -m venv --help > /dev/null && python3 -c 'import ensurepip' 2> /dev/null ||
   tools/install_debian.sh --venv
+tools/install_debian.sh --peers
 python3 -m venv .venv-peers
 .venv-peers/bin/pip install -q -r tools/peers/requirements.txt
 if ! command -v npm > /dev/null; then tools/install_debian.sh --npm; fi
