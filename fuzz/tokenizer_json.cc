@@ -8,8 +8,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const auto tokenizer =
         gemma3n::Tokenizer::Parse(gemma3n::JsonValue::Parse(text, "tokenizer.json"));
-    for (auto mode : {gemma3n::Tokenizer::ControlTokens::kAsText,
-                      gemma3n::Tokenizer::ControlTokens::kParse}) {
+    for (auto mode :
+         {gemma3n::Tokenizer::ControlTokens::kAsText, gemma3n::Tokenizer::ControlTokens::kParse}) {
       tokenizer->Decode(tokenizer->Encode(text, mode), true);
     }
   } catch (const gemma3n::Error&) {

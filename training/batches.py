@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from training import data_film, data_pictures, data_text, tokenizer
+from training.data_speech import MEL_FRAMES
 from training.model import AUDIO_TOKENS, IMAGE_SIZE, IMAGE_TOKENS
 
 LOG_FLOOR = float(np.log(1e-5))  # the mel value of silence
@@ -19,6 +20,14 @@ def _pad_to(value, length):
     fill = {torch.float32: LOG_FLOOR, torch.bool: False}.get(value.dtype, 0)
     shape = (value.shape[0], length - value.shape[1], *value.shape[2:])
     return torch.cat([value, value.new_full(shape, fill)], 1)
+
+
+def _stretch(rows, rate, count):
+    """`count` rows read from `rows` [n, m] at the positions 0, rate, 2 rate ...; beyond the end, the last."""
+    places = np.minimum(np.arange(count) * rate, len(rows) - 1).astype(np.float32)
+    low = places.astype(np.int64)
+    part = (places - low)[:, None]
+    return rows[low] * (1 - part) + rows[np.minimum(low + 1, len(rows) - 1)] * part
 
 
 def join(batches):
@@ -80,9 +89,14 @@ class Batches:
         return {"ids": ids, "labels": labels}
 
     def _mel(self, clip):
-        """A clip's mel with a random cut at its start and, mostly, two masked bands."""
+        """A clip's mel as another voice might say it: its bands and its time stretched a little, with a
+        random cut at its start and, mostly, two masked bands."""
         mel = self.mels[clip["offset"]:clip["offset"] + clip["frames"]].astype(np.float32)
         mel = mel[self.rng.integers(0, 8):]
+        if self.rng.random() < 0.7:
+            mel = _stretch(mel.T, self.rng.uniform(0.9, 1.1), len(mel.T)).T
+            rate = self.rng.uniform(0.88, 1.14)
+            mel = _stretch(mel, rate, min(MEL_FRAMES, int(len(mel) / rate)))
         mel = mel + self.rng.uniform(-0.7, 0.7)
         if self.rng.random() < 0.6:
             band = self.rng.integers(0, 112)
@@ -137,7 +151,7 @@ class Batches:
     def text(self, count):
         """Conversations of like length, about `count` of an average one: no time goes into padding."""
         if not self.text_groups:
-            rows = sorted((self._conversation(data_text.random_task(self.rng, self.lessons)[1])
+            rows = sorted((self._conversation(data_text.random_conversation(self.rng, self.lessons))
                            for _ in range(8 * count)), key=lambda row: len(row[0]))
             budget = sum(len(ids) for ids, _ in rows) // 8
             group = []

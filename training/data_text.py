@@ -27,20 +27,24 @@ def _fact(name, rng):
     return f"{kind} {colour} {thing}"
 
 
-def recall(rng, facts=None, fillers=None):
-    """Facts about people, fillers, then a question about one of them; in one turn or in two."""
+def recall(rng, facts=None, fillers=None, questions=None):
+    """Facts about people with fillers between, then questions about them, a turn each."""
     facts = int(rng.integers(2, 11)) if facts is None else facts
     fillers = int(rng.integers(0, 7)) if fillers is None else fillers
+    questions = int(rng.integers(1, 7)) if questions is None else questions
     names = [str(n) for n in rng.permutation(NAMES)[:facts]]
     owned = {name: _fact(name, rng) for name in names}
     lines = [f"{name} has {owned[name]}." for name in names]
     for _ in range(fillers):
         lines.insert(int(rng.integers(len(lines) + 1)), str(rng.choice(FILLERS)))
-    asked = str(rng.choice(names))
-    question, answer = f"What does {asked} have?", owned[asked]
-    if rng.random() < 0.25:
-        return "recall", [" ".join(lines), "OK.", question, answer]
-    return "recall", [" ".join(lines) + " " + question, answer]
+    turns = []
+    for asked in rng.choice(names, questions):
+        turns += [f"What does {asked} have?", owned[asked]]
+    if rng.random() < 0.8:
+        turns[0] = " ".join([*lines, turns[0]])
+    else:
+        turns = [" ".join(lines), "OK.", *turns]
+    return "recall", turns
 
 
 def copy(rng, least=2, most=8):
@@ -49,7 +53,7 @@ def copy(rng, least=2, most=8):
 
 
 def add(rng):
-    a, b = int(rng.integers(0, 21)), int(rng.integers(0, 21))
+    a, b = int(rng.integers(0, 13)), int(rng.integers(0, 13))
     return "add", [f"What is {a} plus {b}?", str(a + b)]
 
 
@@ -78,14 +82,26 @@ def greet(rng):
     return "greet", list(pairs[rng.integers(len(pairs))])
 
 
-MAKERS = ((recall, 0.4), (copy, 0.15), (add, 0.2), (first_or_last, 0.1), (opposite, 0.05),
+# Each with its share of the conversations.
+MAKERS = ((recall, 0.4), (copy, 0.12), (add, 0.22), (first_or_last, 0.11), (opposite, 0.05),
           (translate, 0.05), (greet, 0.05))
 
 
-def random_task(rng, lessons=0.0):
-    """One (task, turns) drawn by the weights of MAKERS; with the probability `lessons` a long copy
-    instead, from which a young model learns soonest to look back."""
-    if rng.random() < lessons:
-        return copy(rng, least=8, most=20)
-    makers, weights = zip(*MAKERS)
+def _small_task(rng):
+    makers, weights = zip(*MAKERS[1:])
+    weights = [weight / sum(weights) for weight in weights]
     return makers[rng.choice(len(makers), p=weights)](rng)
+
+
+def random_conversation(rng, lessons=0.0):
+    """Turns drawn by the shares of MAKERS. Small tasks follow one another in one conversation.
+
+    With the probability `lessons` it is a long copy instead, from which a young model learns soonest to
+    look back; and facts to recall are few as long as there are lessons.
+    """
+    if rng.random() < lessons:
+        return copy(rng, least=8, most=20)[1]
+    if rng.random() < MAKERS[0][1]:
+        return recall(rng, facts=int(rng.integers(2, 4 if rng.random() < 2 * lessons else 11)))[1]
+    repeated = add if rng.random() < 0.3 else _small_task
+    return [turn for _ in range(int(rng.integers(1, 5))) for turn in repeated(rng)[1]]

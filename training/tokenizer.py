@@ -34,7 +34,7 @@ def corpus(seed=3):
         for text in phrase:
             lines += [text, f"English: {phrase[0]}"] * 12
     for _ in range(4000):
-        lines += data_text.random_task(rng)[1]
+        lines += data_text.random_conversation(rng)
         for _, question, answer in data_pictures.questions(data_pictures.random_scene(rng)):
             lines += [question, answer]
         lines += data_film.random_film(rng)[1:]

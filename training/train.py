@@ -135,7 +135,8 @@ def main():
     parser.add_argument("--vision", type=pathlib.Path, help="a tower from pretrain_vision.py")
     parser.add_argument("--audio", type=pathlib.Path, help="a tower from pretrain_audio.py")
     parser.add_argument("--init", type=pathlib.Path, help="go on from this checkpoint's weights")
-    parser.add_argument("--finish", action="store_true", help="no lessons, all of the sparsity at once")
+    parser.add_argument("--young", action="store_true",
+                        help="the decoder knows nothing: lessons first, and sparsity ramped up")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
@@ -153,8 +154,8 @@ def main():
         sizes[kind] = int(count or SIZES[kind])
     for step, batches in enumerate(prefetch(source, sizes)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
-        source.lessons = 0.0 if options.finish else max(0.0, 0.5 - done)
-        trainee.set_sparsity(0.95 if options.finish else 0.5 + 0.45 * min(1.0, done / 0.3))
+        source.lessons = max(0.0, 0.5 - done) if options.young else 0.0
+        trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.3) if options.young else 0.95)
         optimizer.zero_grad()
         losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
         optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))

@@ -77,7 +77,7 @@ struct Timings {
   double first_text_ms = 0;       // from the request to the first text of the answer; 0: no text
   int64_t images = 0, clips = 0;  // encoded for this answer
   int64_t image_tokens = 0, audio_tokens = 0;  // of those
-  int64_t prefill_tokens = 0;     // computed for this answer; what the cache held is not counted
+  int64_t prefill_tokens = 0;  // computed for this answer; what the cache held is not counted
   int64_t cached_tokens = 0;
   int64_t decode_tokens = 0;
 };

@@ -103,7 +103,8 @@ ConformerBlockWeights LoadBlock(const Tensors& tensors, const AudioConfig& confi
   weights.post = attention.Matrix("post.weight", hidden, hidden);
   weights.query_scale = QueryScale(attention.Floats("attn.per_dim_scale", {config.head_dim()}));
   weights.relative_positions = RelativePositions(
-      attention.Matrix("attn.relative_position_embedding.pos_proj.weight", hidden, hidden), config, pool);
+      attention.Matrix("attn.relative_position_embedding.pos_proj.weight", hidden, hidden), config,
+      pool);
   const Tensors lconv = tensors.Below("lconv1d");
   weights.lconv_pre_layer_norm = lconv.Vector("pre_layer_norm.weight", hidden);
   weights.conv_norm = lconv.Vector("conv_norm.weight", hidden);

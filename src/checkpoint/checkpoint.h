@@ -3,8 +3,9 @@
 // safetensors shards, and the JSON and text files beside them.
 //
 // Nothing is copied: a TensorView points into the mapping, which lives as long as the Checkpoint.
-// Names are those of Hugging Face's whole model ("model.language_model.layers.0.mlp.gate_proj.weight"),
-// also where a file uses those of older releases or of the model without its head.
+// Names are those of Hugging Face's whole model
+// ("model.language_model.layers.0.mlp.gate_proj.weight"), also where a file uses those of older
+// releases or of the model without its head.
 #pragma once
 
 #include <filesystem>

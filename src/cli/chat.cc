@@ -151,8 +151,8 @@ bool Chat::AnswerAfter(const std::function<void()>& change) {
 }
 
 bool Chat::AnswerLast() {
-  const GenerateResult result = Answer(*engine_, *session_, conversation_.WithSystem(),
-                                       settings_.options, settings_.output);
+  const GenerateResult result =
+      Answer(*engine_, *session_, conversation_.WithSystem(), settings_.options, settings_.output);
   ClearInterrupt();
   if (result.finish_reason == FinishReason::kCancelled && result.text.empty()) {
     Tell("stopped before the answer began; the message is taken back");
@@ -165,8 +165,7 @@ bool Chat::AnswerLast() {
 int64_t Chat::CountTokens(const std::vector<Part>& next) const {
   Conversation asked = conversation_;
   asked.turns.push_back({Role::kUser, next});
-  return static_cast<int64_t>(
-      engine_->PromptIds(asked.WithSystem(), settings_.options).size());
+  return static_cast<int64_t>(engine_->PromptIds(asked.WithSystem(), settings_.options).size());
 }
 
 void Chat::Attach(Part part, const std::string& path) {
@@ -218,9 +217,8 @@ void Chat::Edit() {
   std::string text = EditText(TextOf(message));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (text.empty()) throw Error(ErrorKind::kUsage, "/edit: the text is empty; nothing changed");
-  std::erase_if(message.parts, [](const Part& part) {
-    return std::holds_alternative<std::string>(part.content);
-  });
+  std::erase_if(message.parts,
+                [](const Part& part) { return std::holds_alternative<std::string>(part.content); });
   message.parts.push_back(Part(text));
   AnswerAfter([&] {
     conversation_.turns.pop_back();
@@ -256,9 +254,8 @@ void Chat::Show(const std::string& what) const {
     Put(ShowControls(engine_->PromptText(asked, settings_.options)) + "\n" +
         std::to_string(engine_->PromptIds(asked, settings_.options).size()) + " tokens\n");
   } else if (what == "context") {
-    const size_t used = conversation_.turns.empty()
-                            ? 0
-                            : engine_->PromptIds(asked, settings_.options).size();
+    const size_t used =
+        conversation_.turns.empty() ? 0 : engine_->PromptIds(asked, settings_.options).size();
     Put(std::to_string(used) + " of " + std::to_string(context()) + " tokens\n");
   } else if (what == "model" || what.empty()) {
     Put(OneLine(model_name_) + ": vocabulary " + std::to_string(facts.vocab_size) + ", context " +

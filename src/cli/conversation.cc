@@ -64,8 +64,8 @@ Conversation LoadConversation(const std::string& path) {
                                            std::to_string(conversation.turns.size() + 1) +
                                            ": expected the role " + (users ? "user" : "model"));
       }
-      conversation.turns.push_back({users ? Role::kUser : Role::kModel,
-                                    {Part(turn.at("text").get<std::string>())}});
+      conversation.turns.push_back(
+          {users ? Role::kUser : Role::kModel, {Part(turn.at("text").get<std::string>())}});
     }
   } catch (const nlohmann::json::exception&) {
     throw Error(ErrorKind::kUsage, path + ": is not a conversation that /save wrote");

@@ -267,10 +267,10 @@ std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& a
     return nlohmann::ordered_json{{"id", item.id}, {"error", message}, {"right", false}};
   };
   try {
-    const GenerateResult result =
-        session.Generate(TurnsOf(item, args), args.generate.options,
-                         [](const std::string&) { return !Interrupted(); },
-                         [](const Progress&) { return !Interrupted(); });
+    const GenerateResult result = session.Generate(
+        TurnsOf(item, args), args.generate.options,
+        [](const std::string&) { return !Interrupted(); },
+        [](const Progress&) { return !Interrupted(); });
     if (result.finish_reason == FinishReason::kCancelled) return std::nullopt;
     const bool right = Count(item, result.text, score);
     return nlohmann::ordered_json{{"id", item.id}, {"text", result.text}, {"right", right}};

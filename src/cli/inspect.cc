@@ -104,9 +104,9 @@ std::string CheckLine(const ModelReport& report, const LoadCheck& load) {
     const bool there = part == "text" || (part == "vision" ? report.sees : report.hears);
     line += part + (bad.count(part) ? " bad" : there ? " ok" : " none") + " · ";
   }
-  line += !load.done            ? "tokenizer not tried"
+  line += !load.done           ? "tokenizer not tried"
           : load.error.empty() ? "tokenizer ok"
-                                : "does not load";
+                               : "does not load";
   line += " · " + std::to_string(report.tensors) + " tensors, ";
   return line + (report.not_finite.empty()
                      ? "no NaN"
@@ -171,8 +171,7 @@ int RunInspect(const InspectArgs& args) {
   if (args.json) {
     nlohmann::ordered_json json = ReportAsJson(report);
     if (args.check) json["check"] = {{"ok", good}, {"error", load.error}};
-    std::printf("%s\n",
-                json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     PrintReport(report);
     PrintList("missing", report.missing);

@@ -44,7 +44,8 @@ LineEditor::Line ReadKeys(const std::string& prompt) {
       finished = {Kind::kEnd, ""};
     }
     rl_callback_handler_remove();
-    ClearInterrupt();  // before the line ends on the screen: what comes later is meant for the answer
+    ClearInterrupt();  // before the line ends on the screen: what comes later is meant for the
+                       // answer
     Put("\n");
   }
   return *std::exchange(finished, std::nullopt);

@@ -226,8 +226,9 @@ std::optional<Part> MediaArgs::LoadAny(const std::string& path) const {
       break;
   }
   if (!type.format.empty()) {
-    throw Error(ErrorKind::kMedia, path + ": expected a picture (PNG, JPEG, WebP, GIF), a sound or "
-                                          "a film, found a file of the kind " +
+    throw Error(ErrorKind::kMedia, path +
+                                       ": expected a picture (PNG, JPEG, WebP, GIF), a sound or "
+                                       "a film, found a file of the kind " +
                                        type.format + "; convert it first");
   }
   return std::nullopt;

@@ -25,8 +25,8 @@ std::vector<int32_t> ParseIds(const std::string& text) {
     int32_t id = 0;
     const auto [next, error] = std::from_chars(at, end, id);
     if (error != std::errc() || (next < end && *next != ',')) {
-      throw Error(ErrorKind::kUsage, "expected ids separated by commas, found '" +
-                                         text.substr(0, 60) + "'");
+      throw Error(ErrorKind::kUsage,
+                  "expected ids separated by commas, found '" + text.substr(0, 60) + "'");
     }
     ids.push_back(id);
     at = next + 1;
@@ -59,8 +59,8 @@ std::string Decode(const Engine& engine, const std::string& list) {
   for (int32_t id : ids) {
     if (id >= 0 && id < engine.facts().vocab_size) continue;
     throw Error(ErrorKind::kUsage, "--decode: expected ids in [0, " +
-                                       std::to_string(engine.facts().vocab_size - 1) +
-                                       "], found " + std::to_string(id));
+                                       std::to_string(engine.facts().vocab_size - 1) + "], found " +
+                                       std::to_string(id));
   }
   const std::string text = engine.Detokenize(ids, /*skip_control_tokens=*/false);
   return IsTerminal(STDOUT_FILENO) ? ShowControls(text) : text;

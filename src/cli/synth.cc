@@ -26,8 +26,7 @@ void AddSynth(CLI::App& app, int& exit_code) {
   command->add_option("--shard-bytes", options->shard_bytes, "Split larger models")
       ->capture_default_str();
   command->add_option("--out", options->out, "Directory to write")->required();
-  command->add_flag("--force", options->force,
-                    "Replace also a model that synth did not write");
+  command->add_flag("--force", options->force, "Replace also a model that synth did not write");
   command->footer("Example:\n  gemma3n synth --like e2b --seed 1 --dtype bf16 --out e2b-random/\n");
   command->callback([options, &exit_code] {
     ProgressBar bar(true);

@@ -50,6 +50,12 @@ Spread SpreadOf(const std::string& name, const Shape& shape) {
   if (ends("embed_vision.embedding.weight") || ends("embed_audio.embedding.weight")) return {0, 1};
   // Scaled by the square root of a layer's share when it is read, which is far below the whole row.
   if (ends("embed_tokens_per_layer.weight")) return {0, 1.0 / 16.0};
+  // Scores are not scaled in this family: with norms of one, attention to 256 dimensions would be
+  // one-hot, and every further layer would magnify the rounding of the one before.
+  if (ends("q_norm.weight") || ends("k_norm.weight")) {
+    const double mean = 1.0 / std::sqrt(std::sqrt(width));
+    return {mean, 0.1 * mean};
+  }
   if (shape.rank() == 1) return {1, 0.1};  // norms
   return {0, 1.0 / std::sqrt(fan_in)};
 }

@@ -182,10 +182,9 @@ void CheckBeforehand(const SynthOptions& options, uint64_t bytes) {
   if (error) throw Error(ErrorKind::kResources, options.out.string() + ": " + error.message());
   const std::filesystem::space_info space = std::filesystem::space(options.out, error);
   if (!error && space.available < bytes) {
-    throw Error(ErrorKind::kResources, options.out.string() + ": needs " +
-                                           std::to_string(bytes / 1'000'000) + " MB, " +
-                                           std::to_string(space.available / 1'000'000) +
-                                           " MB are free");
+    throw Error(ErrorKind::kResources,
+                options.out.string() + ": needs " + std::to_string(bytes / 1'000'000) + " MB, " +
+                    std::to_string(space.available / 1'000'000) + " MB are free");
   }
 }
 

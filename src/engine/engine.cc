@@ -123,17 +123,16 @@ class EngineOfModel : public Engine {
  private:
   void CheckLength(size_t count) const {
     if (static_cast<int64_t>(count) <= model_.facts.max_context) return;
-    throw Error(ErrorKind::kRequest, "expected at most " +
-                                         std::to_string(model_.facts.max_context) +
-                                         " tokens, the model's context, found " +
-                                         std::to_string(count));
+    throw Error(ErrorKind::kRequest,
+                "expected at most " + std::to_string(model_.facts.max_context) +
+                    " tokens, the model's context, found " + std::to_string(count));
   }
 
   // A cache that outgrows memory would end the process in the middle of an answer.
   void CheckCacheFits(int64_t context) const {
-    const int64_t needed = KvCache(model_.config.text, context, DecoderState::Options{}.max_chunk,
-                                   SlidingCache::kRing)
-                               .bytes();
+    const int64_t needed =
+        KvCache(model_.config.text, context, DecoderState::Options{}.max_chunk, SlidingCache::kRing)
+            .bytes();
     const int64_t available = AvailableMemory();
     if (available < 0 || needed <= available) return;
     const double share = 0.9 * static_cast<double>(available) / static_cast<double>(needed);

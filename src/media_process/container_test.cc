@@ -149,8 +149,9 @@ TEST(Container, hostile_U04_Mp3WhoseRateChanges) {
                      .sound_s = 2});
   };
   AudioClip clip;
-  const std::string message =
-      MessageOf([&] { clip = ParseAudio(Join({mp3(44100, 2), mp3(22050, 1)}), "sound"); });
+  const std::string message = MessageOf([&] {
+    clip = ParseAudio(Join({mp3(44100, 2), mp3(22050, 1)}), "sound");
+  });
   if (message.empty()) {
     EXPECT_NEAR(static_cast<double>(clip.samples.size()), 4 * kSampleRate, 0.3 * kSampleRate);
   } else {

@@ -17,7 +17,9 @@ extern "C" {
 }
 
 // libx265 keeps copies of its parameters for ever; leaks of our own still show.
-extern "C" const char* __lsan_default_suppressions() { return "leak:libx265\nleak:libaom\n"; }
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libx265\nleak:libaom\n";
+}
 
 namespace gemma3n::film_maker {
 namespace {

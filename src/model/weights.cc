@@ -142,8 +142,8 @@ void LoadModalities(const Checkpoint& checkpoint, const ModelConfig& config,
   }
 }
 
-// The head is embed_tokens unless the configuration unties it; a head that is stored all the same is
-// used, as the reference uses it where it differs.
+// The head is embed_tokens unless the configuration unties it; a head that is stored all the same
+// is used, as the reference uses it where it differs.
 TensorView LoadHead(const Checkpoint& checkpoint, const ModelConfig& config,
                     const TensorView& embed_tokens) {
   constexpr char kName[] = "lm_head.weight";

@@ -28,7 +28,8 @@ ChatTemplate::Origin OriginOf(const Checkpoint& checkpoint, const JsonValue& con
   std::string text = checkpoint.Text("chat_template.jinja").value_or("");
   const JsonValue stated = config["chat_template"];
   if (text.empty() && stated.IsString()) text = stated.String();
-  if (text.empty() && stated.IsArray()) {  // several by name, of which the reference takes "default"
+  if (text.empty() &&
+      stated.IsArray()) {  // several by name, of which the reference takes "default"
     for (const JsonValue& entry : stated.Items()) {
       if (entry["name"].StringOr("") == "default") text = entry["template"].StringOr("");
     }

@@ -7,7 +7,7 @@
 namespace gemma3n {
 namespace {
 
-constexpr int64_t kBilinear = 2;        // PIL.Image.Resampling.BILINEAR
+constexpr int64_t kBilinear = 2;  // PIL.Image.Resampling.BILINEAR
 // What SiglipImageProcessor takes where its file says nothing.
 constexpr int64_t kClassResample = 3;  // bicubic
 constexpr int64_t kClassSize = 224;

@@ -25,9 +25,9 @@ struct PreprocessConfig {
   bool normalize = false;
   std::array<double, 3> mean = {0.5, 0.5, 0.5}, stddev = {0.5, 0.5, 0.5};
 
-  // From preprocessor_config.json, or the image_processor part of processor_config.json. Fields that
-  // such a file leaves out take the defaults of the reference's SiglipImageProcessor. Throws Error
-  // (kModel) naming the field.
+  // From preprocessor_config.json, or the image_processor part of processor_config.json. Fields
+  // that such a file leaves out take the defaults of the reference's SiglipImageProcessor. Throws
+  // Error (kModel) naming the field.
   static PreprocessConfig Load(const Checkpoint& checkpoint);
   // `file` is that object. Throws Error (kModel) naming the field.
   static PreprocessConfig Parse(const JsonValue& file);

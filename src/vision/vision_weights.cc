@@ -92,7 +92,8 @@ EdgeResidualWeights LoadEdgeResidual(const VisionTensors& tensors, int64_t in, i
   return weights;
 }
 
-InvertedResidualWeights LoadInvertedResidual(const VisionTensors& tensors, int64_t in, int64_t stride) {
+InvertedResidualWeights LoadInvertedResidual(const VisionTensors& tensors, int64_t in,
+                                             int64_t stride) {
   InvertedResidualWeights weights;
   const bool has_mid = tensors.Has("dw_mid.conv.weight");
   if (tensors.Has("dw_start.conv.weight")) {

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The true E2B shape against Transformers in float32: 600 tokens of text, and a picture with a clip.
 
-    gemma3n synth --like e2b --seed 1 --tokenizer tokenizer.json --out E2B
-    .venv-peers/bin/python tools/reference/true_shape.py build/release/bin/gemma3n E2B
+    .venv-peers/bin/python tools/reference/true_shape.py build/release/bin/gemma3n build/e2b
 
-Float32 of all 5.4 billion parameters does not fit 24 GB. The two embedding tables stay in bfloat16,
-which is exact: their rows are widened as they are read, and the head's as they are multiplied.
-Our program runs first and ends; then the reference is loaded (about 18 GB).
+The second argument is a directory for the checkpoint (11 GB, random weights), which is made unless it is
+there. Compared are the logits of every position of the prompt, the 64 tokens chosen greedily, and their
+logits: all of them after the text, of the 100 likeliest after the media.
+
+Float32 of all 5.4 billion parameters does not fit 24 GB. The reference's tables and the matrices of its
+layers stay in bfloat16, which is exact: rows are widened as they are read, matrices as they are multiplied.
+Our program runs first and ends; then the reference is loaded (about 14 GB).
 """
 import argparse
 import json
@@ -25,7 +28,9 @@ from torch import nn
 from transformers import Gemma3nAudioFeatureExtractor, Gemma3nForConditionalGeneration
 from transformers.models.siglip.image_processing_siglip import SiglipImageProcessor
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tests/reference"))
+import synthetic_e2b
+
+sys.path.insert(0, str(synthetic_e2b.ROOT / "tests/reference"))
 import sample_media  # noqa: E402
 
 GREEDY, TOP, TEXT_TOKENS = 64, 100, 600
@@ -33,33 +38,32 @@ ENDS = (1, 106)  # kept from being chosen, so that the answer has its length
 
 
 def load_wide(directory):
-    """The reference in float32 but for its tables."""
+    """The reference in float32 but for its tables and the matrices of its layers."""
     model = Gemma3nForConditionalGeneration.from_pretrained(
         directory, dtype=torch.bfloat16, attn_implementation="eager").eval()
     language = model.model.language_model
-    tables = (language.embed_tokens, language.embed_tokens_per_layer, model.lm_head)
+    tables = (language.embed_tokens, language.embed_tokens_per_layer)
+    matrices = [model.lm_head, *(m for m in language.layers.modules() if isinstance(m, nn.Linear))]
+    narrow = {id(module) for module in (*tables, *matrices)}
     for module in model.modules():
-        if not list(module.children()) and module not in tables:
-            module.float()
-    for module in model.modules():  # parameters that modules with children hold themselves
-        for name, value in list(module._parameters.items()):
-            if value is not None and module not in tables and value.dtype == torch.bfloat16:
-                module._parameters[name] = nn.Parameter(value.float(), requires_grad=False)
-        for name, value in list(module._buffers.items()):
-            if value is not None and value.dtype == torch.bfloat16:
-                module._buffers[name] = value.float()
+        for own, wide in ((module._parameters, lambda v: nn.Parameter(v.float(), requires_grad=False)),
+                          (module._buffers, torch.Tensor.float)):
+            for name, value in own.items():
+                if value is not None and value.dtype == torch.bfloat16 and id(module) not in narrow:
+                    own[name] = wide(value)
 
     def embed(table):
         scale = torch.tensor(table.scalar_embed_scale)
         return lambda ids: nn.functional.embedding(ids, table.weight).float() * scale
 
-    def head(hidden):
-        rows = model.lm_head.weight.split(32768)
-        return torch.cat([nn.functional.linear(hidden, part.float()) for part in rows], -1)
+    def multiply(matrix):
+        parts = matrix.weight.split(32768)
+        return lambda x: torch.cat([nn.functional.linear(x, part.float()) for part in parts], -1)
 
-    for table in tables[:2]:
+    for table in tables:
         table.forward = embed(table)
-    model.lm_head.forward = head
+    for matrix in matrices:
+        matrix.forward = multiply(matrix)
     restore_scales(model)
     return model
 
@@ -81,13 +85,20 @@ def restore_scales(model):
             module.inv_timescales.copy_(torch.exp(torch.arange(count) * -step)[None, None])
 
 
+def relative(ours, expected):
+    """The largest difference of two lists of rows over the largest magnitude."""
+    rows = list(zip(ours, expected, strict=True))
+    return max(np.abs(a - b).max() for a, b in rows) / max(np.abs(b).max() for _, b in rows)
+
+
 @torch.no_grad()
 def reference_answer(model, inputs, count):
-    """(logits before each greedy token, the tokens)."""
+    """(logits of the prompt's positions, logits before each greedy token, the tokens)."""
     text = model.config.text_config
     banned = [*ENDS, model.config.boi_token_id, model.config.boa_token_id,
               *range(text.vocab_size_per_layer_input, text.vocab_size)]
-    result = model(**inputs, use_cache=True, logits_to_keep=1)
+    result = model(**inputs, use_cache=True)
+    prompt = result.logits[0].numpy()
     rows, ids = [], []
     for _ in range(count):
         rows.append(result.logits[0, -1].numpy())
@@ -96,21 +107,55 @@ def reference_answer(model, inputs, count):
         ids.append(int(logits.argmax()))
         result = model(input_ids=torch.tensor([[ids[-1]]]), use_cache=True,
                        past_key_values=result.past_key_values)
-    return rows, ids
+    return prompt, rows, ids
 
 
-def compare(name, ours, rows, ids):
-    """Prints the largest relative difference of the logits that both show, and equality of tokens."""
-    worst = 0.0
-    for token, row in zip(ours["logprobs"], rows):
+def likeliest(answer, rows):
+    """Of our log-probabilities and the reference's rows, the logits that ours tells, a list of each."""
+    ours, expected = [], []
+    for token, row in zip(answer["logprobs"], rows, strict=True):
         total = np.log(np.exp(row.astype(np.float64) - row.max()).sum()) + row.max()
-        for entry in token["likeliest"]:
-            difference = abs(entry["logprob"] + total - row[entry["id"]])
-            worst = max(worst, difference / np.abs(row).max())
-    same = ours["token_ids"] == ids[:len(ours["token_ids"])]
-    print(f"{name}: {len(ours['prompt_token_ids'])} prompt tokens, {len(ours['token_ids'])} answered, "
-          f"tokens equal: {same}, largest relative difference of the {TOP} likeliest logits: "
-          f"{worst:.1e}", flush=True)
+        ours.append(np.array([entry["logprob"] for entry in token["likeliest"]]) + total)
+        expected.append(row[[entry["id"] for entry in token["likeliest"]]])
+    return ours, expected
+
+
+class Ours:
+    """Our program on one checkpoint, its files in `place`."""
+
+    def __init__(self, program, model, place):
+        self.program, self.model, self.place = program, model, place
+
+    def _run(self, command, *arguments):
+        begin = time.time()
+        out = subprocess.run([self.program, command, "-m", self.model, *map(str, arguments)], check=True,
+                             stdout=subprocess.PIPE).stdout
+        print(f"ours: {command} took {time.time() - begin:.0f} s", flush=True)
+        return out
+
+    def answer(self, *arguments):
+        """The greedy answer as --json tells it."""
+        answer = json.loads(self._run(
+            "run", "--json", "--temp", "0", "--max-tokens", GREEDY, "--logprobs", TOP,
+            *[f"--logit-bias={end}=-1000" for end in ENDS], *arguments))
+        print(f"ours: {answer['timings']}", flush=True)
+        return answer
+
+    def logits(self, ids):
+        """[ids, vocabulary], read from the file as it is looked at."""
+        out = self.place / "logits.npy"
+        self._run("logits", "--ids", ",".join(map(str, ids)), "--out", out)
+        return np.load(out, mmap_mode="r")
+
+    def prompt_logits(self, *arguments):
+        self._run("dump", *arguments, "--out", self.place / "values")
+        return np.load(self.place / "values/logits.npy", mmap_mode="r")
+
+
+def report(name, figures, answer, ids):
+    print(f"{name}: {len(answer['prompt_token_ids'])} prompt tokens, {len(answer['token_ids'])} answered, "
+          f"tokens equal: {answer['token_ids'] == ids}; relative differences of the logits: "
+          + ", ".join(f"{what} {value:.1e}" for what, value in figures.items()), flush=True)
 
 
 def main():
@@ -118,39 +163,39 @@ def main():
     parser.add_argument("gemma3n")
     parser.add_argument("model", type=pathlib.Path)
     options = parser.parse_args()
+    synthetic_e2b.make(options.gemma3n, options.model)
     words = random.Random(4)
     text = " ".join(words.choice(["river", "stone", "green", "seven", "walks", "quickly", "under"])
                     for _ in range(TEXT_TOKENS - 1))
-
-    def ours(*arguments):
-        begin = time.time()
-        out = subprocess.run([options.gemma3n, "run", "-m", str(options.model), "--json", "--temp", "0",
-                              "--max-tokens", str(GREEDY), "--logprobs", str(TOP),
-                              *[f"--logit-bias={end}=-1000" for end in ENDS],
-                              *map(str, arguments)], check=True, capture_output=True).stdout
-        answer = json.loads(out)
-        print(f"ours: {time.time() - begin:.0f} s, {answer['timings']}", flush=True)
-        return answer
-
     with tempfile.TemporaryDirectory() as name:
         place = pathlib.Path(name)
-        sample_media.write_picture(place / "picture.png", 640, 480)
-        sample_media.write_sound(place / "sound.wav", 16000 * 10)
-        answers = [ours("--raw", text),
-                   ours("--image", place / "picture.png", "--audio", place / "sound.wav", "What?")]
-        picture = Image.open(place / "picture.png").convert("RGB")
-        with wave.open(str(place / "sound.wav")) as file:
-            samples = np.frombuffer(file.readframes(-1), "<i2").astype(np.float32) / 32768
-    model = load_wide(options.model)
+        compare(Ours(options.gemma3n, options.model, place), options.model, text, place)
+
+
+def compare(ours, directory, text, place):
+    sample_media.write_picture(place / "picture.png", 640, 480)
+    sample_media.write_sound(place / "sound.wav", 16000 * 10)
+    media = ("--image", place / "picture.png", "--audio", place / "sound.wav", "What?")
+    answer = ours.answer("--raw", text)
+    logits = ours.logits(answer["prompt_token_ids"] + answer["token_ids"][:-1])
+    seen = ours.answer(*media)
+    seen_logits = ours.prompt_logits(*media)
+
+    model = load_wide(directory)
     print("the reference is loaded", flush=True)
+    count = len(answer["prompt_token_ids"])
+    prompt, rows, ids = reference_answer(model, {"input_ids": torch.tensor([answer["prompt_token_ids"]])}, GREEDY)
+    report("text", {"prompt": relative(logits[:count], prompt), "answer": relative(logits[count - 1:], rows)},
+           answer, ids)
     pixels = SiglipImageProcessor(do_normalize=False, size={"height": 768, "width": 768}, resample=2)(
-        images=[picture], return_tensors="pt")
+        images=[Image.open(place / "picture.png").convert("RGB")], return_tensors="pt")
+    with wave.open(str(place / "sound.wav")) as file:
+        samples = np.frombuffer(file.readframes(-1), "<i2").astype(np.float32) / 32768
     sound = Gemma3nAudioFeatureExtractor()([samples], return_tensors="pt")
-    for title, answer, media in (("text", answers[0], {}),
-                                 ("picture and clip", answers[1], {**pixels, **sound})):
-        ids = torch.tensor([answer["prompt_token_ids"]])
-        rows, expected = reference_answer(model, {"input_ids": ids, **media}, GREEDY)
-        compare(title, answer, rows, expected)
+    prompt, rows, ids = reference_answer(
+        model, {"input_ids": torch.tensor([seen["prompt_token_ids"]]), **pixels, **sound}, GREEDY)
+    report("picture and clip", {"prompt": relative(seen_logits, prompt),
+                                f"{TOP} likeliest of the answer": relative(*likeliest(seen, rows))}, seen, ids)
 
 
 if __name__ == "__main__":
