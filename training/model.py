@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nano model: Transformers' Gemma 3n classes at small size, and what training adds to them.
 
-Training adds, by wrapping methods of the stock classes: FFN widths that can be narrowed per layer
-(the first F' neurons, as MatFormer cuts them), layers that can be skipped, a sparsity that can be
-ramped, and two helper heads (CTC on audio frames, a classifier on vision) that are not saved.
+Training adds: FFN widths that can be narrowed per layer, layers that can be skipped and a sparsity that
+can be ramped (see fused.py), and two helper heads (CTC on audio frames, a classifier on vision) that are
+not saved.
 """
 import torch
 from timm.models._efficientnet_builder import decode_arch_def
@@ -11,6 +11,7 @@ from torch import nn
 from transformers import Gemma3nConfig, Gemma3nForConditionalGeneration
 from transformers.models.gemma3n import modeling_gemma3n as reference
 
+from training import fused
 from training.tokenizer import AUDIO_ROWS, TEXT_VOCAB, VISION_ROWS, VOCAB
 
 IMAGE_SIZE = 64
@@ -59,50 +60,12 @@ def config():
         eos_token_id=[1, 7], tie_word_embeddings=True)
 
 
-def _gated(gate, up):
-    return nn.functional.gelu(gate, approximate="tanh") * up
-
-
-def _sparse_gated(gate, up, deviations):
-    """As _gated, of what lies `deviations` standard deviations over the mean of its row."""
-    cutoff = gate.mean(-1, keepdim=True) + deviations * gate.std(-1, keepdim=True, unbiased=False)
-    return nn.functional.gelu(nn.functional.relu(gate - cutoff), approximate="tanh") * up
-
-
-def _narrowed_mlp(self, hidden):
-    """Gemma3nTextMLP.forward on the first `self.width` neurons."""
-    gate = nn.functional.linear(hidden, self.gate_proj.weight[:self.width])
-    up = nn.functional.linear(hidden, self.up_proj.weight[:self.width])
-    gated = _gated(gate, up) if self.deviations is None else _sparse_gated(gate, up, self.deviations)
-    return nn.functional.linear(gated, self.down_proj.weight[:, :self.width])
-
-
-def fuse():
-    """Lets torch.compile join the small operations of the decoder: a step is then a fifth shorter."""
-    torch._dynamo.config.cache_size_limit = 64
-    for name in ("_gated", "_sparse_gated"):
-        globals()[name] = torch.compile(globals()[name], dynamic=True)
-    for owner, name in ((reference.Gemma3nRMSNorm, "forward"),
-                        (reference.Gemma3nTextLaurelBlock, "forward"),
-                        (reference.Gemma3nTextAltUp, "predict"), (reference.Gemma3nTextAltUp, "correct"),
-                        (reference, "apply_rotary_pos_emb")):
-        setattr(owner, name, torch.compile(getattr(owner, name), dynamic=True))
-
-
-_stock_layer_forward = reference.Gemma3nTextDecoderLayer.forward
-
-
-def _skippable_layer(self, hidden_states, *args, **kwargs):
-    return hidden_states if self.skipped else _stock_layer_forward(self, hidden_states, *args, **kwargs)
-
-
 class Trainee(nn.Module):
     """The reference model with its training-only parts."""
 
     def __init__(self, characters):
         super().__init__()
-        reference.Gemma3nTextMLP.forward = _narrowed_mlp
-        reference.Gemma3nTextDecoderLayer.forward = _skippable_layer
+        reference.Gemma3nTextDecoderLayer.forward = fused.layer_forward
         self.model = Gemma3nForConditionalGeneration(config())
         self.model.set_attn_implementation({"text_config": "sdpa", "": "eager"})
         self._initialize()

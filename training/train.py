@@ -19,11 +19,12 @@ import time
 import torch
 from torch import nn
 
+from training import fused
 from training.batches import Batches, join
-from training.model import FULL, HALF, QUARTER, Trainee, fuse
+from training.model import FULL, HALF, QUARTER, Trainee
 from training.optimizer import Optimizer, schedule
 
-SIZES = {"speech": 20, "pictures": 10, "text": 20, "film": 3}
+SIZES = {"speech": 16, "pictures": 12, "text": 44, "film": 2}
 SANDWICH = 5  # every so many steps
 JOINED_LENGTH = 75  # tokens
 HELPER_WEIGHT = 0.3
@@ -33,11 +34,11 @@ HEADS = ("ctc", "corner", "digit")  # parts of the trainee that only training ha
 def draw_submodel(rng):
     """(widths, skip) of one step."""
     draw = rng.random()
-    if draw < 0.45:
+    if draw < 0.55:
         widths = FULL
-    elif draw < 0.75:
+    elif draw < 0.80:
         widths = HALF
-    elif draw < 0.87:
+    elif draw < 0.88:
         widths = QUARTER
     else:
         widths = [rng.choice((FULL, HALF, QUARTER)) for _ in range(10)]
@@ -135,8 +136,7 @@ def main():
     parser.add_argument("--vision", type=pathlib.Path, help="a tower from pretrain_vision.py")
     parser.add_argument("--audio", type=pathlib.Path, help="a tower from pretrain_audio.py")
     parser.add_argument("--init", type=pathlib.Path, help="go on from this checkpoint's weights")
-    parser.add_argument("--young", action="store_true",
-                        help="the decoder knows nothing: lessons first, and sparsity ramped up")
+    parser.add_argument("--young", action="store_true", help="the decoder knows nothing: ramp sparsity up")
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     rng = random.Random(options.seed)
@@ -144,7 +144,7 @@ def main():
     trainee = Trainee(len(source.letters))
     load_parts(trainee, options)
     trainee.teach_vision = options.vision is None
-    fuse()
+    fused.compile_parts()
     optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio or options.init else 1.0)
     print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
     smooth, began = {}, time.time()
@@ -154,7 +154,7 @@ def main():
         sizes[kind] = int(count or SIZES[kind])
     for step, batches in enumerate(prefetch(source, sizes)):
         done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
-        source.lessons = max(0.0, 0.5 - done) if options.young else 0.0
+        source.lessons = max(0.0, 0.5 - done)
         trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.3) if options.young else 0.95)
         optimizer.zero_grad()
         losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
