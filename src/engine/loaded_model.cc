@@ -50,6 +50,19 @@ void CheckIds(const Checkpoint& checkpoint, const ModelConfig& config, const Cha
   }
 }
 
+// The reference's processor writes as many placeholders as processor_config.json says, its model
+// fills as many as config.json says. Where the first file is silent, the second decides here.
+void CheckSoftTokens(const Checkpoint& checkpoint, const ModelFacts& facts) {
+  const JsonValue processor = checkpoint.Json("processor_config.json");
+  const auto same = [&](const char* field, const char* configs, int64_t ours) {
+    const JsonValue stated = processor[field];
+    if (ours == 0 || stated.IsNull() || stated.Int() == ours) return;
+    stated.Fail(std::to_string(ours) + " as " + configs + " in config.json");
+  };
+  same("image_seq_length", "vision_soft_tokens_per_image", facts.image_tokens);
+  same("audio_seq_length", "audio_soft_tokens_per_image", facts.audio_tokens);
+}
+
 constexpr size_t kMostShownTensors = 5;
 
 std::vector<std::string> WrongTensors(const std::filesystem::path& model) {
@@ -120,6 +133,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   facts.hears = config.audio && Holds(*checkpoint, "model.audio_tower.");
   facts.image_tokens = facts.sees ? config.vision_soft_tokens_per_image : 0;
   facts.audio_tokens = facts.hears ? config.audio_soft_tokens_per_image : 0;
+  CheckSoftTokens(*checkpoint, facts);
   chat_template =
       ChatTemplate::Load(*checkpoint, *tokenizer, facts.image_tokens, facts.audio_tokens);
   CheckIds(*checkpoint, config, chat_template);

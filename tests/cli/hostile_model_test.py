@@ -114,6 +114,16 @@ class HostileModel(unittest.TestCase):
         self.edit("config.json", lambda c: c["text_config"].update(bos_token_id=3))
         self.refused("bos_token_id: expected 2 as in tokenizer.json, found 3")
 
+    def test_hostile_D02_numbers_of_soft_tokens(self):
+        for field, other in (("image_seq_length", "vision_soft_tokens_per_image"),
+                             ("audio_seq_length", "audio_soft_tokens_per_image")):
+            right = json.loads((self.model / "config.json").read_text())[other]
+            self.edit("processor_config.json", lambda c: c.update({field: right + 1}))
+            self.refused(f"processor_config.json: {field}: expected {right} as {other} in "
+                         f"config.json, found {right + 1}")
+            self.edit("processor_config.json", lambda c: c.pop(field))
+            self.assertEqual(self.run_model("x"), (0, ""))
+
     def test_hostile_P02_marks_that_could_be_typed(self):
         for mark in ("<image_soft_token>", "<audio_soft_token>", "<bos>", "<start_of_turn>",
                      "<end_of_turn>"):
