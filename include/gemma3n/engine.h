@@ -62,7 +62,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual std::string PromptText(const std::vector<Turn>& turns,
                                  const GenerateOptions& options) = 0;
   // Logits of every position of `ids`, [ids, vocab_size] float32, written as .npy. Returns false,
-  // and writes nothing, when the callback cancelled. Throws Error (kRequest, kResources).
+  // and writes nothing, when the callback cancelled. Throws Error (kUsage, kRequest, kResources),
+  // and (kModel) when the model's files were changed meanwhile.
   virtual bool WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy,
                            const ProgressCallback& on_progress = nullptr) = 0;
   // Every intermediate of one pass over a conversation's prompt, as .npy files in `directory`.
@@ -79,7 +80,8 @@ class Session {
   virtual ~Session() = default;
 
   // Answers a whole conversation that ends with a user's turn. Throws Error (kRequest, kMedia)
-  // before anything is computed where the conversation cannot be answered.
+  // before anything is computed where the conversation cannot be answered, and (kModel), also when
+  // text was given already, if the model's files were changed meanwhile.
   virtual GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                                   const TextCallback& on_text = nullptr,
                                   const ProgressCallback& on_progress = nullptr) = 0;

@@ -9,6 +9,7 @@
 #include "engine/session.h"
 #include "kernels/isa.h"
 #include "model/decoder.h"
+#include "model/embedding.h"
 #include "model/npy_observer.h"
 #include "tensor/npy.h"
 
@@ -72,13 +73,21 @@ class EngineOfModel : public Engine {
 
   bool WriteLogits(std::span<const int32_t> ids, const std::filesystem::path& npy,
                    const ProgressCallback& on_progress) override {
+    model_.checkpoint->CheckUnchanged();
     std::vector<DecoderInput> inputs;
     for (int32_t id : ids) inputs.push_back({.id = id});
     if (inputs.empty()) throw Error(ErrorKind::kRequest, "expected token ids, found none");
     CheckLength(inputs.size());
+    CheckInputs(model_.weights.embedding, inputs);  // all, before the first piece is computed
+    const std::filesystem::path directory = npy.parent_path();
+    if (!directory.empty() && !std::filesystem::is_directory(directory)) {
+      throw Error(ErrorKind::kUsage,
+                  npy.string() + ": expected a directory to write to, found none");
+    }
     Decoder decoder(model_.weights, model_.pool);
     Tensor logits({static_cast<int64_t>(ids.size()), decoder.vocab_size()});
     if (!AllLogits(decoder, inputs, logits, on_progress)) return false;
+    model_.checkpoint->CheckUnchanged();  // else wrong numbers would be written
     WriteNpy(npy, logits.shape(), logits.span());
     return true;
   }
@@ -116,6 +125,7 @@ class EngineOfModel : public Engine {
     Decoder decoder(model_.weights, model_.pool, {.observer = &observer});
     Tensor logits({static_cast<int64_t>(ids.size()), decoder.vocab_size()});
     if (!AllLogits(decoder, inputs, logits, on_progress)) return false;
+    model_.checkpoint->CheckUnchanged();
     observer.Write(directory);
     return true;
   }

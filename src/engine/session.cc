@@ -198,6 +198,8 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   begin = Clock::now();
   Decode(options, request, on_text, result);
   result.timings.decode_ms = MillisecondsSince(begin);
+  // LayOut looked before the work; what was written to since then may have made this answer wrong.
+  model_.checkpoint->CheckUnchanged();
   return result;
 }
 

@@ -315,6 +315,18 @@ class HostileModel(unittest.TestCase):
         self.assertIn(code, (0, 3), err)
         self.assertIn("model file changed on disk", err)
 
+    def test_hostile_M10_written_to_during_an_answer(self):
+        self.edit("config.json", lambda c: c["text_config"].update(max_position_embeddings=1 << 20))
+        run = subprocess.Popen([GEMMA3N, "run", "-m", str(self.model), "--ctx", "1000", "--threads", "1",
+                                "--max-tokens", "100", "--logit-bias", "1=-inf,5=-inf", "x"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=self.environment)
+        self.assertTrue(run.stdout.read(1))  # the answer has begun
+        os.utime(self.model / "model.safetensors")
+        _, err = run.communicate(timeout=120)
+        self.assertEqual(run.returncode, 3, err)
+        self.assertIn(b"model file changed on disk", err)
+
     def test_hostile_M10_replaced_while_in_use(self):
         def replace(path):
             path.unlink()

@@ -162,6 +162,17 @@ class Ids(Program):
         self.refused(2, "expected at most 1024 tokens", "dump", "-m", self.model, "x" * 3000,
                      "--out", self.place / "many")
 
+    def test_ids_without_embedding(self):
+        """Refused before any work, and told by their place in the whole list."""
+        out = self.place / "ids.npy"
+        for ids, found in (([300] * 300 + [544], "token id 544 (number 300 of this input)"),
+                           ([-1], "token id -1 (number 0 of this input)")):
+            self.refused(2, found, "logits", "-m", self.model, "--ids=" + ",".join(map(str, ids)),
+                         "--out", out)
+        self.assertFalse(out.exists())
+        self.refused(2, "expected a directory", "logits", "-m", self.model, "--ids", 2, "--out",
+                     "/nonexistent/ids.npy")
+
     def test_dump_into_a_file(self):
         file = self.place / "c1.toml"
         file.write_text("")
