@@ -94,12 +94,66 @@ double WordErrorRate(const std::string& expected, const std::string& found) {
   return static_cast<double>(row.back()) / static_cast<double>(std::max<size_t>(a.size(), 1));
 }
 
-// An id as text; files also number their items.
-std::string IdOf(const nlohmann::json& json, int64_t line) {
-  if (!json.contains("id")) return std::to_string(line);
-  const nlohmann::json& id = json["id"];
-  return id.is_number_integer() ? id.dump() : id.get<std::string>();
-}
+// One line of the file -> an item, or an Error that says what is wrong with which field.
+class LineReader {
+ public:
+  LineReader(std::string where, const std::string& line) : where_(std::move(where)) {
+    try {
+      json_ = nlohmann::json::parse(line);
+    } catch (const nlohmann::json::parse_error& error) {
+      Fail("expected JSON, found an error at column " + std::to_string(error.byte));
+    }
+    if (!json_.is_object()) Fail(std::string("expected an object, found ") + json_.type_name());
+  }
+
+  Item Read(int64_t number) const {
+    Item item;
+    item.prompt = Text("prompt", nullptr);
+    item.answer = Text("answer", nullptr);
+    // Files also number their items.
+    const bool numbered = json_.contains("id") && json_["id"].is_number_integer();
+    item.id = numbered ? json_["id"].dump() : Text("id", std::to_string(number).c_str());
+    item.task = Text("task", "all");
+    item.system = Text("system", "");
+    item.match = Text("match", "exact");
+    item.images = Names("images");
+    item.audio = Names("audio");
+    item.videos = Names("videos");
+    if (item.match != "exact" && item.match != "contains" && item.match != "wer") {
+      Fail("match: expected exact, contains or wer, found " + item.match);
+    }
+    return item;
+  }
+
+ private:
+  [[noreturn]] void Fail(const std::string& what) const {
+    throw Error(ErrorKind::kUsage, where_ + ": " + what);
+  }
+  // `fallback` null: the field must be there.
+  std::string Text(const char* field, const char* fallback) const {
+    if (!json_.contains(field) && fallback != nullptr) return fallback;
+    const std::string found = json_.contains(field) ? json_[field].type_name() : "nothing";
+    if (found != "string") Fail(std::string(field) + ": expected text, found " + found);
+    return json_[field].get<std::string>();
+  }
+  std::vector<std::string> Names(const char* field) const {
+    std::vector<std::string> names;
+    if (!json_.contains(field)) return names;
+    const nlohmann::json& list = json_[field];
+    if (!list.is_array()) Wrong(field, list);
+    for (const nlohmann::json& name : list) {
+      if (!name.is_string()) Wrong(field, name);
+      names.push_back(name.get<std::string>());
+    }
+    return names;
+  }
+  [[noreturn]] void Wrong(const char* field, const nlohmann::json& found) const {
+    Fail(std::string(field) + ": expected a list of file names, found " + found.type_name());
+  }
+
+  std::string where_;
+  nlohmann::json json_;
+};
 
 std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
   std::ifstream file(path);
@@ -109,29 +163,7 @@ std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
   for (std::string line; std::getline(file, line);) {
     ++number;
     if (line.empty()) continue;
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    try {
-      Item item;
-      item.prompt = json.at("prompt").get<std::string>();
-      item.answer = json.at("answer").get<std::string>();
-      item.id = IdOf(json, number);
-      item.task = json.value("task", std::string("all"));
-      item.system = json.value("system", std::string());
-      item.match = json.value("match", std::string("exact"));
-      item.images = json.value("images", item.images);
-      item.audio = json.value("audio", item.audio);
-      item.videos = json.value("videos", item.videos);
-      if (item.match != "exact" && item.match != "contains" && item.match != "wer") {
-        throw Error(ErrorKind::kUsage, path + ":" + std::to_string(number) +
-                                           ": match: expected exact, contains or wer, found " +
-                                           item.match);
-      }
-      items.push_back(std::move(item));
-    } catch (const nlohmann::json::exception&) {
-      throw Error(ErrorKind::kUsage, path + ":" + std::to_string(number) +
-                                         ": expected an object with prompt, answer and lists of "
-                                         "files");
-    }
+    items.push_back(LineReader(path + ":" + std::to_string(number), line).Read(number));
     if (limit > 0 && static_cast<int64_t>(items.size()) >= limit) break;
   }
   if (items.empty()) throw Error(ErrorKind::kUsage, path + ": expected items, found none");
@@ -258,7 +290,7 @@ class AnswerFile {
 };
 
 // Answers one item, counts it and says what came of it; nullopt when Ctrl-C cut it short. What goes
-// wrong with one item is its own affair.
+// wrong with one item is its own affair; a model that is bad or changed on disk ends the whole.
 std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& args,
                                              Session& session, Score& score) {
   const auto failed = [&](const std::string& message) {
@@ -277,6 +309,7 @@ std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& a
   } catch (const std::bad_alloc&) {
     return failed("not enough memory");
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kModel) throw;
     return failed(error.what());
   }
 }

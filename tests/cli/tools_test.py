@@ -51,8 +51,23 @@ class Eval(Program):
         self.assertIn("2 not answered", self.run_eval()[1])
 
     def test_refusals(self):
-        self.items.write_text("{}\n")
-        self.refused(2, "items.jsonl:1", "eval", "-m", self.model, self.items)
+        good = '{"prompt": "x", "answer": "y"}'
+        for line, found in (
+                ("{}", "prompt: expected text, found nothing"),
+                ('{"prompt": "x"}', "answer: expected text, found nothing"),
+                ('{"prompt": "x", "answer": 3}', "answer: expected text, found number"),
+                ('{"prompt": "x", "answer": "y"', "expected JSON, found an error at column 30"),
+                ("[]", "expected an object, found array"),
+                ('{"prompt": "x", "answer": "y", "images": "p.png"}',
+                 "images: expected a list of file names, found string"),
+                ('{"prompt": "x", "answer": "y", "audio": [1]}',
+                 "audio: expected a list of file names, found number"),
+                ('{"prompt": "x", "answer": "y", "match": "near"}',
+                 "match: expected exact, contains or wer, found near")):
+            self.items.write_text(f"{good}\n\n{line}\n")
+            self.refused(2, f"items.jsonl:3: {found}", "eval", "-m", self.model, self.items, "--out",
+                         self.place / "never.jsonl")
+            self.assertEqual(list(self.place.glob("never*")), [])
         self.items.write_text("\n")
         self.refused(2, "expected items, found none", "eval", "-m", self.model, self.items)
         self.write({"prompt": "x", "answer": ""})
