@@ -32,7 +32,9 @@ struct ModelFacts {
   int64_t image_tokens = 0, audio_tokens = 0;
   int64_t default_image_size = 0;  // pixels
   double max_clip_seconds = 0;
-  std::string template_note;  // not empty when the checkpoint's chat template is not Gemma's
+  // What somebody who uses this model should know, a line each: that its chat template is not
+  // Gemma's, that its files hold tensors which nothing reads.
+  std::vector<std::string> notes;
 };
 
 class Session;

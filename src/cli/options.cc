@@ -100,8 +100,8 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet) const {
   bar.Show({"loading the model", 0, 1});
   std::shared_ptr<Engine> engine = Engine::Load({.model = model, .threads = threads});
   bar.Clear();
-  if (!quiet && !engine->facts().template_note.empty()) {
-    Tell("note: " + engine->facts().template_note);
+  for (const std::string& note : engine->facts().notes) {
+    if (!quiet) Tell("note: " + note);
   }
   return engine;
 }

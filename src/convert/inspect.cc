@@ -7,6 +7,7 @@
 #include <set>
 
 #include "checkpoint/checkpoint.h"
+#include "convert/report.h"
 #include "convert/tensor_list.h"
 #include "model/config.h"
 
@@ -84,9 +85,9 @@ void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
   report.read_all = true;
 }
 
-std::string KindOf(const std::vector<TensorEntry>& entries) {
+std::string KindOf(const JsonValue& config) {
   ModelReport whole{};
-  for (const TensorEntry& entry : entries) {
+  for (const TensorEntry& entry : ListTensors(config, ModelParts::Stated(config))) {
     CountParameters(entry, entry.shape.NumElements(), whole);
   }
   const int64_t effective = whole.core + whole.dead;
@@ -96,8 +97,9 @@ std::string KindOf(const std::vector<TensorEntry>& entries) {
 }
 
 void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
-  const std::vector<TensorEntry> entries = ListTensors(checkpoint.config());
-  report.kind = KindOf(entries);
+  const std::vector<TensorEntry> entries =
+      ListTensors(checkpoint.config(), ModelParts::Of(checkpoint));
+  report.kind = KindOf(checkpoint.config());
   std::set<std::string> listed, dtypes;
   const auto count = [&](const TensorEntry& entry, const TensorView& view) {
     CountParameters(entry, view.shape.NumElements(), report);
@@ -144,10 +146,8 @@ void EstimateMemory(const TextConfig& text, ModelReport& report) {
 
 }  // namespace
 
-ModelReport Inspect(const std::filesystem::path& model, bool read_all,
-                    const ProgressCallback& on_progress) {
-  const auto checkpoint = Checkpoint::Load(model);
-  const ModelConfig config = ModelConfig::Load(*checkpoint);
+ModelReport ReportOn(const Checkpoint& checkpoint) {
+  const ModelConfig config = ModelConfig::Load(checkpoint);
   const TextConfig& text = config.text;
   ModelReport report{};
   report.vocab_size = text.vocab_size;
@@ -162,10 +162,17 @@ ModelReport Inspect(const std::filesystem::path& model, bool read_all,
     report.layers.push_back({text.is_sliding(layer), text.intermediate_size[i],
                              text.activation_sparsity_pattern[i], text.kv_source_layer(layer)});
   }
-  CompareTensors(*checkpoint, report);
+  CompareTensors(checkpoint, report);
   report.sees = report.vision > 0;
   report.hears = report.audio > 0;
   EstimateMemory(text, report);
+  return report;
+}
+
+ModelReport Inspect(const std::filesystem::path& model, bool read_all,
+                    const ProgressCallback& on_progress) {
+  const auto checkpoint = Checkpoint::Load(model);
+  ModelReport report = ReportOn(*checkpoint);
   if (read_all) ReadAll(*checkpoint, on_progress, report);
   return report;
 }

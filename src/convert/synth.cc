@@ -213,7 +213,7 @@ bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress
   const JsonValue config = JsonValue::Parse(config_text, options.like);
   std::vector<PlannedTensor> tensors;
   uint64_t total = 0;
-  for (const TensorEntry& entry : ListTensors(config)) {
+  for (const TensorEntry& entry : ListTensors(config, ModelParts::Stated(config))) {
     if (entry.need == TensorEntry::Need::kDead) continue;
     tensors.push_back({entry.name, dtype, entry.shape});
     total += tensors.back().bytes();

@@ -104,7 +104,8 @@ TEST(TensorList, CountsTheReleasedModels) {
   } models[] = {{"e2b", 5439438208}, {"e4b", 7849978128}};
   for (const auto& [name, total] : models) {
     int64_t count = 0;
-    for (const TensorEntry& entry : ListTensors(JsonValue::Parse(PresetConfig(name), name))) {
+    const JsonValue config = JsonValue::Parse(PresetConfig(name), name);
+    for (const TensorEntry& entry : ListTensors(config, ModelParts::Stated(config))) {
       // The notebook's count comes from checkpoints without the stem's bias.
       if (entry.need != TensorEntry::Need::kOptional) count += entry.shape.NumElements();
     }

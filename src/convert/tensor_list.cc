@@ -3,6 +3,7 @@
 
 #include "audio/audio_config.h"
 #include "model/config.h"
+#include "model/weights.h"
 
 namespace gemma3n {
 namespace {
@@ -256,19 +257,34 @@ void AddVision(const JsonValue& vision, int64_t features, List& list) {
 
 }  // namespace
 
-std::vector<TensorEntry> ListTensors(const JsonValue& config) {
+ModelParts ModelParts::Stated(const JsonValue& config) {
+  return {.text_prefix = config["text_config"].IsObject() ? "model.language_model." : "model.",
+          .vision = config["vision_config"].IsObject(),
+          .audio = config["audio_config"].IsObject(),
+          .head = !config["tie_word_embeddings"].BoolOr(true)};
+}
+
+ModelParts ModelParts::Of(const Checkpoint& checkpoint) {
+  ModelParts parts = Stated(checkpoint.config());
+  parts.text_prefix = TextPrefix(checkpoint).value_or(parts.text_prefix);
+  parts.vision =
+      HasPart(checkpoint, "model.vision_tower.") || HasPart(checkpoint, "model.embed_vision.");
+  parts.audio =
+      HasPart(checkpoint, "model.audio_tower.") || HasPart(checkpoint, "model.embed_audio.");
+  parts.head = parts.head || checkpoint.Has("lm_head.weight");
+  return parts;
+}
+
+std::vector<TensorEntry> ListTensors(const JsonValue& config, const ModelParts& parts) {
   const ModelConfig model = ModelConfig::Parse(config);
-  const bool whole = config["text_config"].IsObject();
   List list;
-  AddText(model.text, whole ? "model.language_model." : "model.", list);
-  if (!model.tie_word_embeddings) {
-    list.Add("lm_head.weight", {model.text.vocab_size, model.text.hidden_size});
-  }
-  if (model.vision) {
+  AddText(model.text, parts.text_prefix, list);
+  if (parts.head) list.Add("lm_head.weight", {model.text.vocab_size, model.text.hidden_size});
+  if (model.vision && parts.vision) {
     AddVision(config["vision_config"], model.vision->hidden_size, list);
     AddEmbedder(*model.vision, model.text.hidden_size, "model.embed_vision.", list);
   }
-  if (model.audio) {
+  if (model.audio && parts.audio) {
     AddAudio(AudioConfig::Parse(config["audio_config"]), list);
     AddEmbedder(*model.audio, model.text.hidden_size, "model.embed_audio.", list);
   }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/json_value.h"
+#include "checkpoint/checkpoint.h"
 #include "tensor/shape.h"
 
 namespace gemma3n {
@@ -21,8 +21,21 @@ struct TensorEntry {
   Need need = Need::kRequired;
 };
 
-// In no particular order. `config` is a config.json; text-only configurations list text alone.
-// Throws Error (kModel).
-std::vector<TensorEntry> ListTensors(const JsonValue& config);
+// What a checkpoint consists of.
+struct ModelParts {
+  std::string text_prefix;  // where the text model's names begin
+  bool vision = false, audio = false;
+  bool head = false;  // lm_head.weight
+
+  // As a checkpoint is written by this config.json: encoders that it states.
+  static ModelParts Stated(const JsonValue& config);
+  // As the files have it. A checkpoint of the text model alone may carry the whole model's
+  // configuration; one without a statement about an encoder may have it all the same; and a head
+  // may be stored where it is tied.
+  static ModelParts Of(const Checkpoint& checkpoint);
+};
+
+// In no particular order. `config` is a config.json. Throws Error (kModel).
+std::vector<TensorEntry> ListTensors(const JsonValue& config, const ModelParts& parts);
 
 }  // namespace gemma3n

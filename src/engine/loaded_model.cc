@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "checkpoint/weight_sample.h"
-#include "gemma3n/inspect.h"
+#include "convert/report.h"
 
 namespace gemma3n {
 namespace {
@@ -22,13 +23,6 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, const Mod
                                        std::to_string(tokenizer->vocab_size()));
   }
   return tokenizer;
-}
-
-bool Holds(const Checkpoint& checkpoint, const char* prefix) {
-  for (const std::string& name : checkpoint.Names()) {
-    if (name.compare(0, std::char_traits<char>::length(prefix), prefix) == 0) return true;
-  }
-  return false;
 }
 
 // The prompt is laid out by the tokenizer's ids and filled in by the config's: the files must
@@ -65,21 +59,27 @@ void CheckSoftTokens(const Checkpoint& checkpoint, const ModelFacts& facts) {
 
 constexpr size_t kMostShownTensors = 5;
 
-std::vector<std::string> WrongTensors(const std::filesystem::path& model) {
+// What the list of tensors has to say; nothing where the configuration gives no list.
+std::optional<ModelReport> TryReport(const Checkpoint& checkpoint) {
   try {
-    const ModelReport report = Inspect(model, /*read_all=*/false);
-    std::vector<std::string> wrong = report.misshapen;
-    for (const std::string& name : report.missing) wrong.push_back(name + ": missing");
-    return wrong;
-  } catch (const Error&) {  // nothing to add to what the loader said
-    return {};
+    return ReportOn(checkpoint);
+  } catch (const Error&) {
+    return std::nullopt;
   }
+}
+
+std::vector<std::string> WrongTensors(const Checkpoint& checkpoint) {
+  const std::optional<ModelReport> report = TryReport(checkpoint);
+  if (!report) return {};  // nothing to add to what the loader said
+  std::vector<std::string> wrong = report->misshapen;
+  for (const std::string& name : report->missing) wrong.push_back(name + ": missing");
+  return wrong;
 }
 
 // A loader stops at the first tensor that is wrong; whoever mends the files wants to see more of
 // them at once.
-std::string WithOtherWrongTensors(const std::string& message, const std::filesystem::path& model) {
-  std::vector<std::string> wrong = WrongTensors(model);
+std::string WithOtherWrongTensors(const std::string& message, const Checkpoint& checkpoint) {
+  std::vector<std::string> wrong = WrongTensors(checkpoint);
   const auto told = std::find_if(wrong.begin(), wrong.end(), [&](const std::string& line) {
     return message.find("'" + line.substr(0, line.find_first_of(" :")) + "'") != std::string::npos;
   });
@@ -93,6 +93,40 @@ std::string WithOtherWrongTensors(const std::string& message, const std::filesys
     all += "; and " + std::to_string(wrong.size() - kMostShownTensors + 1) + " more";
   }
   return all;
+}
+
+// A configuration that says nothing of an encoder means the reference's own sizes, which surprises
+// where the tensors have others.
+std::string WithUnstatedEncoders(const std::string& message, const Checkpoint& checkpoint) {
+  std::string all = message;
+  for (const std::string name : {"vision", "audio"}) {
+    if (checkpoint.config()[name + "_config"].IsObject()) continue;
+    if (message.find("." + name + "_tower.") == std::string::npos &&
+        message.find(".embed_" + name + ".") == std::string::npos) {
+      continue;
+    }
+    all += "; config.json has no " + name + "_config, which stands for the reference's defaults";
+  }
+  return all;
+}
+
+// Tensors that nobody reads. Not keys and values of sharing layers, which files may carry along.
+std::string SurplusNote(const Checkpoint& checkpoint) {
+  const std::optional<ModelReport> report = TryReport(checkpoint);
+  if (!report) return "";
+  std::vector<std::string> surplus = report->surplus;
+  // The loader takes the vision encoder as it finds it; where the list does not know one that
+  // loaded, it cannot say what is surplus in it.
+  if (!report->missing.empty()) {
+    std::erase_if(surplus, [](const std::string& name) {
+      return name.find("vision_tower.") != std::string::npos;
+    });
+  }
+  if (surplus.empty()) return "";
+  const std::string first = checkpoint.FileOf(surplus[0]) + ": tensor '" + surplus[0] + "'";
+  if (surplus.size() == 1) return first + ": expected none of this name; nothing reads it";
+  return first + " and " + std::to_string(surplus.size() - 1) +
+         " more: expected none of these names; nothing reads them";
 }
 
 std::string TemplateNote(const ChatTemplate& chat_template) {
@@ -129,8 +163,8 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   config = ModelConfig::Load(*checkpoint);
   generation = GenerationConfig::Load(*checkpoint, config);
   tokenizer = LoadTokenizer(*checkpoint, config);
-  facts.sees = config.vision && Holds(*checkpoint, "model.vision_tower.");
-  facts.hears = config.audio && Holds(*checkpoint, "model.audio_tower.");
+  facts.sees = config.vision && HasPart(*checkpoint, "model.vision_tower.");
+  facts.hears = config.audio && HasPart(*checkpoint, "model.audio_tower.");
   facts.image_tokens = facts.sees ? config.vision_soft_tokens_per_image : 0;
   facts.audio_tokens = facts.hears ? config.audio_soft_tokens_per_image : 0;
   CheckSoftTokens(*checkpoint, facts);
@@ -140,7 +174,8 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   try {
     LoadTensors();
   } catch (const Error& error) {
-    throw Error(error.kind(), WithOtherWrongTensors(error.what(), options.model));
+    throw Error(error.kind(), WithUnstatedEncoders(WithOtherWrongTensors(error.what(), *checkpoint),
+                                                   *checkpoint));
   }
   CheckSampleIsFinite(*checkpoint);
   if (facts.sees) facts.default_image_size = vision->default_size();
@@ -150,7 +185,9 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   }
   facts.max_context = config.text.max_position_embeddings;
   facts.vocab_size = config.text.vocab_size;
-  facts.template_note = TemplateNote(chat_template);
+  for (const std::string& note : {TemplateNote(chat_template), SurplusNote(*checkpoint)}) {
+    if (!note.empty()) facts.notes.push_back(note);
+  }
   load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 

@@ -100,8 +100,7 @@ void RefuseWhatWeCannot(const JsonValue& text) {
   only("rope_scaling", "null or rope_type \"default\"", type == "default");
 }
 
-std::optional<ModalityConfig> Modality(const JsonValue& value, const ModalityConfig& defaults) {
-  if (value.IsNull()) return std::nullopt;
+ModalityConfig Modality(const JsonValue& value, const ModalityConfig& defaults) {
   ModalityConfig config;
   config.hidden_size = value["hidden_size"].IntOr(defaults.hidden_size, 1, kMostWidth);
   config.vocab_size = value["vocab_size"].IntOr(defaults.vocab_size, 1, kMostVocabulary);
@@ -174,8 +173,10 @@ ModelConfig ModelConfig::Parse(const JsonValue& root) {
   const JsonValue text = whole ? root["text_config"] : root;
   ModelConfig config;
   config.text = TextConfig::Parse(text);
-  config.vision = Modality(root["vision_config"], {2048, 128, 262144, 1e-6});
-  config.audio = Modality(root["audio_config"], {1536, 128, 262272, 1e-6});
+  if (whole) {
+    config.vision = Modality(root["vision_config"], {2048, 128, 262144, 1e-6});
+    config.audio = Modality(root["audio_config"], {1536, 128, 262272, 1e-6});
+  }
   const auto id = [&](const char* field, int32_t fallback) {
     return static_cast<int32_t>(root[field].IntOr(fallback, 0, kMostId));
   };

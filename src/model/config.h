@@ -58,6 +58,8 @@ struct ModalityConfig {
 
 struct ModelConfig {
   TextConfig text;
+  // Of whole models, also where the file says null or nothing: the reference then takes the
+  // defaults of its classes. Whether there is an encoder, the tensors say.
   std::optional<ModalityConfig> vision, audio;
 
   // Roles of tokens, and how many soft tokens a picture and a clip take.

@@ -9,18 +9,22 @@
 #include "gemma3n/error.h"
 
 namespace gemma3n {
-namespace {
 
-// Where the text model's names begin: whole checkpoints, text-only exports, bare text models.
-std::string TextPrefix(const Checkpoint& checkpoint) {
+std::optional<std::string> TextPrefix(const Checkpoint& checkpoint) {
   constexpr const char* kPrefixes[] = {"model.language_model.", "model.", ""};
   for (const char* prefix : kPrefixes) {
     if (checkpoint.Has(std::string(prefix) + "embed_tokens.weight")) return prefix;
   }
-  throw Error(ErrorKind::kModel, checkpoint.directory().string() +
-                                     ": no tensor 'model.language_model.embed_tokens.weight' or "
-                                     "'model.embed_tokens.weight'; is this a Gemma 3n model?");
+  return std::nullopt;
 }
+
+bool HasPart(const Checkpoint& checkpoint, const std::string& prefix) {
+  const std::vector<std::string> names = checkpoint.Names();  // sorted
+  const auto first = std::lower_bound(names.begin(), names.end(), prefix);
+  return first != names.end() && first->compare(0, prefix.size(), prefix) == 0;
+}
+
+namespace {
 
 AltUpWeights LoadAltUp(const Tensors& tensors, const TextConfig& config) {
   const int64_t streams = config.altup_num_inputs;
@@ -117,12 +121,6 @@ MultimodalEmbedder LoadEmbedder(const Tensors& tensors, const Sizes& sizes,
   return embedder;
 }
 
-bool HasPart(const Checkpoint& checkpoint, const std::string& prefix) {
-  const std::vector<std::string> names = checkpoint.Names();  // sorted
-  const auto first = std::lower_bound(names.begin(), names.end(), prefix);
-  return first != names.end() && first->compare(0, prefix.size(), prefix) == 0;
-}
-
 void LoadModalities(const Checkpoint& checkpoint, const ModelConfig& config,
                     EmbeddingWeights& weights) {
   const Tensors tensors(checkpoint, "model.");
@@ -155,7 +153,13 @@ TensorView LoadHead(const Checkpoint& checkpoint, const ModelConfig& config,
 
 DecoderWeights DecoderWeights::Load(const Checkpoint& checkpoint, const ModelConfig& config) {
   const TextConfig& text = config.text;
-  const Tensors tensors(checkpoint, TextPrefix(checkpoint));
+  const std::optional<std::string> prefix = TextPrefix(checkpoint);
+  if (!prefix) {
+    throw Error(ErrorKind::kModel, checkpoint.directory().string() +
+                                       ": no tensor 'model.language_model.embed_tokens.weight' or "
+                                       "'model.embed_tokens.weight'; is this a Gemma 3n model?");
+  }
+  const Tensors tensors(checkpoint, *prefix);
   const int64_t hidden = text.hidden_size;
   DecoderWeights weights;
   weights.config = text;

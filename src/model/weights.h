@@ -4,6 +4,8 @@
 // widened to float32 (a thousandth of the whole).
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
@@ -17,6 +19,12 @@
 #include "tensor/tensor.h"
 
 namespace gemma3n {
+
+// Where the text model's names begin: whole checkpoints, text-only exports, bare text models.
+// Nothing when there is no text model.
+std::optional<std::string> TextPrefix(const Checkpoint& checkpoint);
+// Whether any tensor's name begins so.
+bool HasPart(const Checkpoint& checkpoint, const std::string& prefix);
 
 struct LayerWeights {
   std::vector<float> input_layernorm;             // [hidden]

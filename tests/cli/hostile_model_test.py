@@ -247,11 +247,56 @@ class HostileModel(unittest.TestCase):
 
     def test_hostile_M07_extra_tensors_are_a_note(self):
         self.rewrite_tensors(lambda tensors: tensors.update(nobodys=("F32", [1], bytes(4))))
-        self.assertEqual(self.run_model("x"), (0, ""))
+        code, err = self.run_model("x")
+        self.assertEqual((code, err.count("\n")), (0, 1), err)
+        self.assertIn("model.safetensors: tensor 'nobodys': expected none of this name", err)
+        self.assertEqual(self.run_model("--quiet", "x"), (0, ""))
+        self.rewrite_tensors(lambda tensors: tensors.update(nobodys2=("F32", [1], bytes(4))))
+        self.assertIn("tensor 'nobodys' and 1 more", self.run_model("x")[1])
         done = subprocess.run([GEMMA3N, "inspect", str(self.model)], capture_output=True, text=True,
                               env=self.environment)
         self.assertEqual(done.returncode, 0)
         self.assertIn("nobodys", done.stdout)
+
+    def test_hostile_M07_what_may_be_there_is_no_surplus(self):
+        """Keys and values of a sharing layer, and a head that is tied."""
+        def add(tensors):
+            for part in ("k_proj", "v_proj", "k_norm"):
+                own = f"model.language_model.layers.0.self_attn.{part}.weight"
+                tensors[own.replace("layers.0", f"layers.{layers - 1}")] = tensors[own]
+            tensors["lm_head.weight"] = tensors["model.language_model.embed_tokens.weight"]
+        config = json.loads((self.model / "config.json").read_text())
+        self.assertTrue(config.get("tie_word_embeddings", True))
+        layers = config["text_config"]["num_hidden_layers"]
+        self.rewrite_tensors(add)
+        self.assertEqual(self.run_model("x"), (0, ""))
+        self.assertEqual(subprocess.run([GEMMA3N, "inspect", str(self.model), "--check"],
+                                        capture_output=True, env=self.environment).returncode, 0)
+
+    def test_hostile_M07_encoders_without_a_configuration(self):
+        """As in the reference, null means the released encoders: those of other sizes do not fit."""
+        for name in ("vision", "audio"):
+            self.edit("config.json", lambda c: c.update({f"{name}_config": None}))
+            self.refused(f"config.json has no {name}_config")
+            self.edit("config.json", lambda c: c.pop(f"{name}_config"))
+            self.refused(f"config.json has no {name}_config")
+            shutil.copy(self.good / "config.json", self.model)
+
+    def test_hostile_M07_text_alone(self):
+        """Whatever the configuration says of encoders: without their tensors it is a text model."""
+        def without(tensors):
+            for name in [n for n in tensors if "vision" in n or "audio" in n]:
+                del tensors[name]
+        self.rewrite_tensors(without)
+        for change in ({}, {"vision_config": None, "audio_config": None}):
+            self.edit("config.json", lambda c: c.update(change))
+            self.assertEqual(self.run_model("x"), (0, ""))
+            self.refused("this model does not see", self.place / "p.png", "x", code=2)
+            self.refused("this model does not hear", self.place / "s.wav", "x", code=2)
+            done = subprocess.run([GEMMA3N, "inspect", str(self.model), "--check"],
+                                  capture_output=True, text=True, env=self.environment)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("text ok · vision none · audio none", done.stdout)
 
     def test_hostile_M07_embedder_of_another_width(self):
         """The encoder's features would be read past their end."""
