@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ namespace gemma3n {
 struct EngineOptions {
   std::filesystem::path model;  // a Hugging Face model directory
   int threads = 0;              // 0: as many as this process may run on
+  // Of the sessions to come, as NewSession takes it: a context that memory cannot hold is refused
+  // before weights are read. Unset: that is left to NewSession.
+  std::optional<int64_t> context;
 };
 
 struct ModelFacts {
@@ -33,7 +37,8 @@ struct ModelFacts {
   int64_t default_image_size = 0;  // pixels
   double max_clip_seconds = 0;
   // What somebody who uses this model should know, a line each: that its chat template is not
-  // Gemma's, that its files hold tensors which nothing reads.
+  // Gemma's, that its files hold tensors which nothing reads, that
+  // memory does not hold its weights.
   std::vector<std::string> notes;
 };
 
@@ -43,7 +48,7 @@ class Session;
 // in time.
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
-  // Throws Error (kModel).
+  // Throws Error (kModel), and what NewSession throws for `context`.
   static std::shared_ptr<Engine> Load(const EngineOptions& options);
   virtual ~Engine() = default;
 

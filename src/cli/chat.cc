@@ -60,7 +60,7 @@ std::pair<std::string, std::string> SplitWord(const std::string& text) {
 Chat::Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
            const MediaArgs& media)
     : model_name_(model.model),
-      engine_(model.Load(output.quiet)),
+      engine_(model.Load(output.quiet, /*for_session=*/true)),
       session_(engine_->NewSession(model.context)),
       settings_{generate.options, output},
       conversation_{generate.system, {}},

@@ -319,7 +319,7 @@ int Eval(EvalArgs& args) {
   if (!args.generate.options.sampling.temperature) args.generate.options.sampling.temperature = 0;
   const std::vector<Item> items = ReadItems(args.file, args.limit);
   AnswerFile file(args.out);
-  const auto engine = args.model.Load(args.output.quiet);
+  const auto engine = args.model.Load(args.output.quiet, /*for_session=*/true);
   const auto session = engine->NewSession(args.model.context);
   std::map<std::string, Score> scores;
   bool whole = true;

@@ -95,10 +95,13 @@ void ModelArgs::Add(CLI::App& command) {
       ->check(CLI::NonNegativeNumber);
 }
 
-std::shared_ptr<Engine> ModelArgs::Load(bool quiet) const {
+std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
   ProgressBar bar(!quiet);
   bar.Show({"loading the model", 0, 1});
-  std::shared_ptr<Engine> engine = Engine::Load({.model = model, .threads = threads});
+  std::shared_ptr<Engine> engine =
+      Engine::Load({.model = model,
+                    .threads = threads,
+                    .context = for_session ? std::optional(context) : std::nullopt});
   bar.Clear();
   for (const std::string& note : engine->facts().notes) {
     if (!quiet) Tell("note: " + note);

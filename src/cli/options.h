@@ -19,7 +19,8 @@ struct ModelArgs {
   int64_t context = 0;
 
   void Add(CLI::App& command);
-  std::shared_ptr<Engine> Load(bool quiet) const;
+  // `for_session`: whether sessions of this context will follow, which must fit into memory.
+  std::shared_ptr<Engine> Load(bool quiet, bool for_session = false) const;
 };
 
 struct OutputArgs {

@@ -83,7 +83,7 @@ int Run(RunArgs& args) {
   if (!args.generate.system.empty()) turns.push_back({Role::kSystem, {Part(args.generate.system)}});
   turns.push_back(UserTurn(args));
   if (Interrupted()) return 130;  // while standard input was read
-  const auto engine = args.model.Load(args.output.quiet);
+  const auto engine = args.model.Load(args.output.quiet, /*for_session=*/true);
   const auto session = engine->NewSession(args.model.context);
   const GenerateResult result =
       Answer(*engine, *session, turns, args.generate.options, args.output);

@@ -2,10 +2,9 @@
 #include "gemma3n/engine.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 
 #include "engine/loaded_model.h"
+#include "engine/memory.h"
 #include "engine/session.h"
 #include "kernels/isa.h"
 #include "model/decoder.h"
@@ -18,16 +17,6 @@ namespace {
 
 constexpr size_t kPiece = 256;  // prompt positions between two reports of progress
 
-// What the system can give without swapping, in bytes; -1 where it does not say.
-int64_t AvailableMemory() {
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);) {
-    long long kibibytes = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %lld", &kibibytes) == 1) return kibibytes * 1024;
-  }
-  return -1;
-}
-
 class EngineOfModel : public Engine {
  public:
   explicit EngineOfModel(const EngineOptions& options) : model_(options) {}
@@ -35,13 +24,8 @@ class EngineOfModel : public Engine {
   const ModelFacts& facts() const override { return model_.facts; }
 
   std::unique_ptr<Session> NewSession(int64_t context) override {
-    if (context == 0) context = model_.facts.max_context;
-    if (context < 2 || context > model_.facts.max_context) {
-      throw Error(ErrorKind::kRequest, "context: expected a number in [2, " +
-                                           std::to_string(model_.facts.max_context) + "], found " +
-                                           std::to_string(context));
-    }
-    CheckCacheFits(context);
+    context = ContextOf(model_.config.text, context);
+    CheckContextFits(model_.config.text, context);
     return std::make_unique<SessionOfModel>(shared_from_this(), model_, context);
   }
 
@@ -78,6 +62,7 @@ class EngineOfModel : public Engine {
     for (int32_t id : ids) inputs.push_back({.id = id});
     if (inputs.empty()) throw Error(ErrorKind::kRequest, "expected token ids, found none");
     CheckLength(inputs.size());
+    CheckLogitsFit(inputs.size());
     CheckInputs(model_.weights.embedding, inputs);  // all, before the first piece is computed
     const std::filesystem::path directory = npy.parent_path();
     if (!directory.empty() && !std::filesystem::is_directory(directory)) {
@@ -96,6 +81,7 @@ class EngineOfModel : public Engine {
             const std::filesystem::path& directory, const ProgressCallback& on_progress) override {
     const Prompt prompt = LayOut(model_, turns, options, true);
     CheckLength(prompt.items.size());
+    CheckLogitsFit(prompt.items.size());
     std::error_code error;
     std::filesystem::create_directories(directory, error);
     if (error) throw Error(ErrorKind::kUsage, directory.string() + ": " + error.message());
@@ -138,20 +124,11 @@ class EngineOfModel : public Engine {
                     " tokens, the model's context, found " + std::to_string(count));
   }
 
-  // A cache that outgrows memory would end the process in the middle of an answer.
-  void CheckCacheFits(int64_t context) const {
-    const int64_t needed =
-        KvCache(model_.config.text, context, DecoderState::Options{}.max_chunk, SlidingCache::kRing)
-            .bytes();
-    const int64_t available = AvailableMemory();
-    if (available < 0 || needed <= available) return;
-    const double share = 0.9 * static_cast<double>(available) / static_cast<double>(needed);
-    const int64_t shorter = static_cast<int64_t>(static_cast<double>(context) * share);
-    throw Error(ErrorKind::kResources,
-                "not enough memory: a context of " + std::to_string(context) + " tokens needs " +
-                    std::to_string(needed / 1'000'000) + " MB for its cache, " +
-                    std::to_string(available / 1'000'000) +
-                    " MB are free; use a shorter one, such as --ctx " + std::to_string(shorter));
+  // All logits of a sequence are held at once.
+  void CheckLogitsFit(size_t count) const {
+    CheckFits("logits of " + std::to_string(count) + " tokens",
+              static_cast<int64_t>(count) * model_.config.text.vocab_size *
+                  static_cast<int64_t>(sizeof(float)));
   }
 
   // Piece by piece, which changes no bit, so that the work can be watched and cancelled.

@@ -7,6 +7,7 @@
 
 #include "checkpoint/weight_sample.h"
 #include "convert/report.h"
+#include "engine/memory.h"
 
 namespace gemma3n {
 namespace {
@@ -111,13 +112,11 @@ std::string WithUnstatedEncoders(const std::string& message, const Checkpoint& c
 }
 
 // Tensors that nobody reads. Not keys and values of sharing layers, which files may carry along.
-std::string SurplusNote(const Checkpoint& checkpoint) {
-  const std::optional<ModelReport> report = TryReport(checkpoint);
-  if (!report) return "";
-  std::vector<std::string> surplus = report->surplus;
+std::string SurplusNote(const Checkpoint& checkpoint, const ModelReport& report) {
+  std::vector<std::string> surplus = report.surplus;
   // The loader takes the vision encoder as it finds it; where the list does not know one that
   // loaded, it cannot say what is surplus in it.
-  if (!report->missing.empty()) {
+  if (!report.missing.empty()) {
     std::erase_if(surplus, [](const std::string& name) {
       return name.find("vision_tower.") != std::string::npos;
     });
@@ -142,6 +141,16 @@ std::string TemplateNote(const ChatTemplate& chat_template) {
   return "";
 }
 
+std::vector<std::string> Notes(const Checkpoint& checkpoint, const ChatTemplate& chat_template) {
+  std::vector<std::string> notes = {TemplateNote(chat_template)};
+  if (const std::optional<ModelReport> report = TryReport(checkpoint)) {
+    notes.push_back(SurplusNote(checkpoint, *report));
+    notes.push_back(MemoryNote(report->resident_bytes, FreeMemory()));
+  }
+  std::erase(notes, "");
+  return notes;
+}
+
 }  // namespace
 
 void LoadedModel::LoadTensors() {
@@ -161,6 +170,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   const Clock::time_point begin = Clock::now();
   checkpoint = Checkpoint::Load(options.model);
   config = ModelConfig::Load(*checkpoint);
+  if (options.context) CheckContextFits(config.text, ContextOf(config.text, *options.context));
   generation = GenerationConfig::Load(*checkpoint, config);
   tokenizer = LoadTokenizer(*checkpoint, config);
   facts.sees = config.vision && HasPart(*checkpoint, "model.vision_tower.");
@@ -185,9 +195,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   }
   facts.max_context = config.text.max_position_embeddings;
   facts.vocab_size = config.text.vocab_size;
-  for (const std::string& note : {TemplateNote(chat_template), SurplusNote(*checkpoint)}) {
-    if (!note.empty()) facts.notes.push_back(note);
-  }
+  facts.notes = Notes(*checkpoint, chat_template);
   load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 

@@ -45,6 +45,15 @@ Activations::Activations(const DecoderWeights& weights, int64_t rows)
   modality.Resize(WidestModality(weights.embedding));
 }
 
+int64_t Activations::BytesFor(const TextConfig& config, int64_t rows) {
+  const auto& widths = config.intermediate_size;
+  const int64_t per_row =
+      (5 + 2 * config.altup_num_inputs) * config.hidden_size + config.laurel_rank +
+      2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim +
+      2 * *std::max_element(widths.begin(), widths.end()) + 2 * config.hidden_size_per_layer_input;
+  return rows * per_row * static_cast<int64_t>(sizeof(float));
+}
+
 void Activations::KeepLast(int64_t rows, int64_t count) {
   const auto move = [&](float* data) {
     std::memmove(data, data + (rows - count) * hidden, count * hidden * sizeof(float));

@@ -14,6 +14,9 @@ namespace gemma3n {
 struct Activations {
   Activations(const DecoderWeights& weights, int64_t max_rows);
 
+  // About what these take: all but the tables of RoPE and the row of a modality.
+  static int64_t BytesFor(const TextConfig& config, int64_t max_rows);
+
   // Moves the last `count` of `rows` rows of what lives from layer to layer to the front.
   void KeepLast(int64_t rows, int64_t count);
 

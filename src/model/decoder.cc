@@ -36,6 +36,14 @@ DecoderState::DecoderState(const TextConfig& config, const Options& options)
       softmax_scratch_(
           ops::AttentionScratchFloats(LongestAttention(config), options.context_length)) {}
 
+int64_t DecoderState::BytesFor(const TextConfig& config, const Options& options) {
+  const int64_t scratch = static_cast<int64_t>(
+      ops::AttentionScratchFloats(LongestAttention(config), options.context_length));
+  return KvCache::BytesFor(config, options.context_length, options.max_chunk,
+                           options.sliding_cache) +
+         scratch * static_cast<int64_t>(sizeof(float));
+}
+
 bool DecoderState::CanRewind(int64_t position) const {
   return position == 0 || (position <= position_ && cache_.Holds(position));
 }

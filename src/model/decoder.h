@@ -29,6 +29,9 @@ class DecoderState {
   // Throws Error (kResources) when there is not enough memory.
   DecoderState(const TextConfig& config, const Options& options);
 
+  // What a state takes when its context is full.
+  static int64_t BytesFor(const TextConfig& config, const Options& options);
+
   int64_t position() const { return position_; }  // how many positions have been computed
   int64_t context_length() const { return options_.context_length; }
   int64_t cache_bytes() const { return cache_.bytes(); }  // when the context is full

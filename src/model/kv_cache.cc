@@ -27,7 +27,38 @@ void* MapZeros(int64_t bytes) {
   return memory;
 }
 
+// Slots of one layer with keys of its own. In a ring, the window of a chunk's first position and
+// the chunk itself stand side by side.
+struct LayerSlots {
+  LayerSlots(const TextConfig& config, int64_t context_length, int64_t max_chunk,
+             SlidingCache sliding)
+      : full(RoundUpToBlock(context_length)),
+        ring(RoundUpToBlock(config.sliding_window + max_chunk - 1)),
+        rings(sliding == SlidingCache::kRing && ring < full) {}
+
+  bool IsRing(const TextConfig& config, int layer) const {
+    return rings && config.is_sliding(layer);
+  }
+  int64_t Of(const TextConfig& config, int layer) const {
+    return IsRing(config, layer) ? ring : full;
+  }
+
+  int64_t full, ring;
+  bool rings;
+};
+
 }  // namespace
+
+int64_t KvCache::BytesFor(const TextConfig& config, int64_t context_length, int64_t max_chunk,
+                          SlidingCache sliding) {
+  const LayerSlots slots(config, context_length, max_chunk, sliding);
+  int64_t count = 0;
+  for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
+    if (config.kv_source_layer(layer) == layer) count += slots.Of(config, layer);
+  }
+  return count * 2 * config.num_key_value_heads * config.head_dim *
+         static_cast<int64_t>(sizeof(float));
+}
 
 void KvCache::Unmap::operator()(void* memory) const {
   munmap(memory, static_cast<size_t>(bytes));
@@ -39,21 +70,15 @@ KvCache::KvCache(const TextConfig& config, int64_t context_length, int64_t max_c
       head_dim_(config.head_dim),
       window_(config.sliding_window),
       slots_(config.num_hidden_layers) {
-  const int64_t full = RoundUpToBlock(context_length);
-  // The window of the chunk's first position and the chunk itself stand side by side.
-  const int64_t ring = RoundUpToBlock(window_ + max_chunk - 1);
+  const LayerSlots layer_slots(config, context_length, max_chunk, sliding);
   const int64_t slot_floats = num_key_value_heads_ * head_dim_;
-  int64_t floats = 0;
   for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
     source_.push_back(config.kv_source_layer(layer));
     if (source_.back() != layer) continue;
-    const bool ring_layer =
-        config.is_sliding(layer) && sliding == SlidingCache::kRing && ring < full;
-    if (ring_layer) ring_slots_ = ring;
-    slots_[layer].capacity = ring_layer ? ring : full;
-    floats += 2 * slots_[layer].capacity * slot_floats;
+    if (layer_slots.IsRing(config, layer)) ring_slots_ = layer_slots.ring;
+    slots_[layer].capacity = layer_slots.Of(config, layer);
   }
-  bytes_ = floats * static_cast<int64_t>(sizeof(float));
+  bytes_ = BytesFor(config, context_length, max_chunk, sliding);
   memory_ = {MapZeros(bytes_), Unmap{bytes_}};
   const float* next = static_cast<const float*>(memory_.get());
   for (ops::KeyValueSlots& slots : slots_) {

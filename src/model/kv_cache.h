@@ -31,6 +31,10 @@ class KvCache {
   KvCache(KvCache&&) noexcept;
   KvCache& operator=(KvCache&&) noexcept;
 
+  // What such a cache takes when the context is full.
+  static int64_t BytesFor(const TextConfig& config, int64_t context_length, int64_t max_chunk,
+                          SlidingCache sliding);
+
   // keys and values [rows, num_key_value_heads * head_dim] of `layer`, which has its own, at
   // first_position and those that follow; rows <= max_chunk.
   void Store(int layer, int64_t first_position, ops::ConstRows keys, ops::ConstRows values);

@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import re
 import resource
 import signal
 import subprocess
@@ -158,7 +159,17 @@ class Resources(Program):
         vast, model = self.place / "vast.json", self.place / "vast"
         vast.write_text(json.dumps(config))
         self.assertEqual(call("synth", "--like", vast, "--out", model)[0], 0)
-        self.refused(5, "MB for its cache", "run", "-m", model, "x")
+        found, _, err = call("run", "-m", model, "x")
+        self.assertEqual((found, err.count("\n")), (5, 1), err)
+        self.assertRegex(err, r"not enough memory: a context of 16777216 tokens needs [0-9.]+ GB "
+                              r"\([0-9.]+ GB for its cache\) beside the weights, [0-9.]+ [MG]B is "
+                              r"free; use a shorter one, such as --ctx \d+ \([0-9.]+ [MG]B\)")
+        shorter = re.search(r"--ctx (\d+)", err).group(1)
+        self.assertEqual(call("run", "-m", model, "--ctx", shorter, "--max-tokens", 1, "x")[0], 0)
+        # Before the weights: a damaged tokenizer is not even looked at.
+        (model / "tokenizer.json").rename(model / "kept")
+        self.refused(5, "not enough memory", "run", "-m", model, "x")
+        (model / "kept").rename(model / "tokenizer.json")
         self.assertEqual(call("run", "-m", model, "--ctx", 100, "--max-tokens", 1, "x")[0], 0)
 
         if b"__asan_init" in pathlib.Path(GEMMA3N).read_bytes():
@@ -167,6 +178,11 @@ class Resources(Program):
         def little_memory():
             resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
         self.refused(5, "context", "run", "-m", model, "--ctx", 100000, "x",
+                     preexec_fn=little_memory)
+        many = self.place / "many_ids"
+        many.write_text(",".join(["300"] * 600_000))
+        self.refused(5, "not enough memory: logits of 600000 tokens need 1.3 GB", "logits", "-m",
+                     model, "--ids", f"@{many}", "--out", self.place / "many.npy",
                      preexec_fn=little_memory)
 
 
