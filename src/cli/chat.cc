@@ -27,6 +27,7 @@ constexpr char kHelp[] =
 /export [md|json] F            the same for reading
 /clear  /bye                   start anew; leave (also Ctrl-D)
 """                            begins and ends a message of several lines
+Alt-Enter  Ctrl-G              another line of the message; the message in $EDITOR
 Ctrl-C                         stops the answer; clears the line; twice at an empty prompt, leaves
 )";
 

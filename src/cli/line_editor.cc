@@ -3,23 +3,30 @@
 
 #include <editline/readline.h>
 #include <fcntl.h>
+#include <langinfo.h>
 #include <poll.h>
 #include <unistd.h>
 
+#include <clocale>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <optional>
+#include <sstream>
 #include <utility>
 
+#include "cli/paste.h"
 #include "cli/terminal.h"
+#include "gemma3n/error.h"
 
 namespace gemma3n::cli {
 namespace {
 
 using Kind = LineEditor::Line::Kind;
 
-// What libedit's callback found; it takes no argument of ours.
+// What libedit's callbacks found; they take no argument of ours.
 std::optional<LineEditor::Line> finished;
+enum class Wish { kNone, kMoreLines, kEditor } wish = Wish::kNone;
 
 void OnLine(char* text) {
   finished = {text == nullptr ? Kind::kEnd : Kind::kText, text == nullptr ? "" : text};
@@ -27,28 +34,106 @@ void OnLine(char* text) {
   rl_callback_handler_remove();
 }
 
-LineEditor::Line ReadKeys(const std::string& prompt) {
+int OnMoreLines(int, int) {
+  wish = Wish::kMoreLines;
+  return 0;
+}
+int OnEditor(int, int) {
+  wish = Wish::kEditor;
+  return 0;
+}
+
+// Ends the line where it is, as if it were done.
+void Finish(LineEditor::Line line) {
+  finished = std::move(line);
+  rl_callback_handler_remove();
+  Put("\n");
+}
+
+// One line on the screen, which begins as `text`. A wish of its typist's may end it.
+LineEditor::Line ReadKeys(const std::string& prompt, const std::string& text) {
   finished.reset();
+  wish = Wish::kNone;
   bool typed = false;  // before that, libedit's buffer holds the line before this one
   rl_callback_handler_install(prompt.c_str(), OnLine);
+  if (!text.empty()) {
+    rl_insert_text(text.c_str());
+    Put("\r");  // libedit draws the prompt anew, from where the cursor stands
+    rl_forced_update_display();
+  }
   while (!finished) {
     pollfd events[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
     if (poll(events, 2, -1) < 0) continue;
     if (events[1].revents != 0) {
-      finished = {Kind::kInterrupted, typed ? rl_line_buffer : ""};
+      ClearInterrupt();  // before the line ends on the screen: what comes later is meant for the
+                         // answer
+      Finish({Kind::kInterrupted, typed ? rl_line_buffer : text});
     } else if ((events[0].revents & POLLIN) != 0) {
       rl_callback_read_char();
       typed = true;
-      continue;
+      if (wish != Wish::kNone) Finish({Kind::kText, rl_line_buffer});
     } else {
-      finished = {Kind::kEnd, ""};
+      Finish({Kind::kEnd, ""});
     }
-    rl_callback_handler_remove();
-    ClearInterrupt();  // before the line ends on the screen: what comes later is meant for the
-                       // answer
-    Put("\n");
   }
   return *std::exchange(finished, std::nullopt);
+}
+
+// The text as its editor left it; as it was where that failed.
+std::string Edited(const std::string& text) {
+  try {
+    std::string edited = EditText(text);
+    while (!edited.empty() && (edited.back() == '\n' || edited.back() == '\r')) edited.pop_back();
+    return edited;
+  } catch (const Error& error) {
+    Tell(error.what());
+    return text;
+  }
+}
+
+// A text of one or more lines. Those above the last are done: libedit takes a newline at the end of
+// its buffer for the Enter key, and so never gets to hold one.
+LineEditor::Line ReadText(const std::string& prompt) {
+  std::string above, last;
+  const auto prompt_now = [&](bool first) { return first ? prompt : std::string("... "); };
+  for (;;) {
+    LineEditor::Line line = ReadKeys(prompt_now(above.empty()), last);
+    if (line.kind == Kind::kEnd) return line;
+    line.text = above + line.text;
+    if (line.kind == Kind::kInterrupted || wish == Wish::kNone) return line;
+    std::string text = wish == Wish::kEditor ? Edited(line.text) : line.text + "\n";
+    const size_t begin = text.find_last_of('\n') + 1;  // 0 where there is none
+    last = text.substr(begin);
+    above = text.substr(0, begin);
+    if (wish == Wish::kMoreLines) continue;
+    std::istringstream lines(above);
+    bool first = true;
+    for (std::string shown; std::getline(lines, shown); first = false) {
+      Put(prompt_now(first) + ShowControls(shown) + "\n");
+    }
+  }
+}
+
+// ESC and Enter, which is what Alt-Enter sends, end in these keys. They stand for functions of ours
+// since libedit gives such a function one key and no sequence.
+constexpr char kMoreLinesKey = 0x1f;  // Ctrl-_
+constexpr char kEditorKey = 0x07;     // Ctrl-G
+
+void BindKeys() {
+  rl_add_defun("gemma3n-more-lines", OnMoreLines, kMoreLinesKey);
+  rl_add_defun("gemma3n-editor", OnEditor, kEditorKey);
+  for (const char* binding : {"bind -s ^[^M ^_", "bind -s ^[^J ^_",
+                              // The marks that some terminals put around what is pasted; libedit
+                              // would take half of them for text.
+                              "bind ^[[200~ ed-ignore", "bind ^[[201~ ed-ignore"}) {
+    rl_parse_and_bind(binding);
+  }
+}
+
+// Letters are more than one byte: libedit asks the locale.
+void UseUtf8() {
+  std::setlocale(LC_CTYPE, "");
+  if (std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 }  // namespace
@@ -56,12 +141,9 @@ LineEditor::Line ReadKeys(const std::string& prompt) {
 LineEditor::LineEditor(std::string history_file)
     : history_file_(std::move(history_file)), interactive_(IsTerminal(STDIN_FILENO)) {
   if (!interactive_) return;
+  UseUtf8();
   rl_initialize();
-  // The marks that some terminals put around what is pasted; libedit would take half of them for
-  // text.
-  for (const char* mark : {"bind ^[[200~ ed-ignore", "bind ^[[201~ ed-ignore"}) {
-    rl_parse_and_bind(mark);
-  }
+  BindKeys();
   if (history_file_.empty()) return;
   const int file = open(history_file_.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
   if (file >= 0) close(file);
@@ -75,12 +157,18 @@ LineEditor::Line LineEditor::Read(const std::string& prompt) {
     if (std::getline(std::cin, text)) return {Kind::kText, text};
     return {Interrupted() ? Kind::kInterrupted : Kind::kEnd, ""};
   }
-  Line line = ReadKeys(prompt);
-  if (line.kind == Kind::kText && !line.text.empty() && keep_history_) {
-    add_history(line.text.c_str());
-    if (!history_file_.empty()) write_history(history_file_.c_str());
-  }
+  const Line line = ReadText(prompt);
+  if (line.kind == Kind::kText && keep_history_) Keep(line.text);
   return line;
+}
+
+// Line by line, for the reason that ReadText gives.
+void LineEditor::Keep(const std::string& text) const {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) add_history(line.c_str());
+  }
+  if (!text.empty() && !history_file_.empty()) write_history(history_file_.c_str());
 }
 
 }  // namespace gemma3n::cli

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines from a person: edited and with a history on a terminal (libedit), plain otherwise.
+// Lines from a person: edited and with a history on a terminal (libedit), plain otherwise. On a
+// terminal Alt-Enter begins another line of the same text, and Ctrl-G takes it to $EDITOR and back.
 #pragma once
 
 #include <string>
@@ -14,7 +15,7 @@ class LineEditor {
   struct Line {
     enum class Kind { kText, kInterrupted, kEnd };
     Kind kind;
-    std::string text;  // without its newline; when interrupted, what Ctrl-C threw away
+    std::string text;  // without its last newline; when interrupted, what Ctrl-C threw away
   };
   Line Read(const std::string& prompt);
 
@@ -22,6 +23,8 @@ class LineEditor {
   bool interactive() const { return interactive_; }
 
  private:
+  void Keep(const std::string& text) const;
+
   std::string history_file_;
   bool interactive_;
   bool keep_history_ = true;

@@ -231,6 +231,58 @@ class Keys(Program):
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
+    def test_alt_enter_begins_another_line(self):
+        terminal = self.open(most=1)
+        terminal.send("one\x1b\r")
+        terminal.until("... ")
+        terminal.send("tw\u00f6\x1b\r")
+        terminal.until("... ")
+        terminal.send("three\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("one\r\ntw\u00f6\r\nthree<end_of_turn>")
+        terminal.until(">>> ")
+        terminal.send("four\x1b\r")
+        terminal.until("... ")
+        terminal.send("\x03")  # drops all of it
+        terminal.until(">>> ")
+        terminal.send("/undo\r")
+        terminal.until(">>> ")
+        terminal.send("/show context\r")
+        terminal.until("0 of 50000")
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_ctrl_g_opens_the_editor(self):
+        script = self.place / "edit.sh"
+        script.write_text('cat "$1" > "$0.saw"\nprintf "r\u00e9d\\ngreen\\nblue\\n" > "$1"\n')
+        terminal = self.open(most=1, env={"VISUAL": f"sh {script}", "EDITOR": "false"})
+        terminal.send("one\x1b\r")
+        terminal.until("... ")
+        terminal.send("two\x07")
+        terminal.until(">>> r\u00e9d\r\n... green\r\n")
+        terminal.until("\r... blue")
+        self.assertEqual((self.place / "edit.sh.saw").read_text(), "one\ntwo")
+        terminal.send("!\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("r\u00e9d\r\ngreen\r\nblue!<end_of_turn>")
+        terminal.until(">>> ")
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_an_editor_that_fails_changes_nothing(self):
+        terminal = self.open(most=1, env={"VISUAL": "false"})
+        terminal.send("kept\x07")
+        terminal.until("the editor failed")
+        terminal.until(">>> kept")
+        terminal.send(" text\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("kept text<end_of_turn>")
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
     def test_pasted_path_attaches(self):
         terminal = self.open()
         terminal.send(f"\x1b[200~{self.place}/p.png\x1b[201~\r")
