@@ -4,11 +4,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <optional>
 
 #include "cli/chat.h"
 #include "cli/commands.h"
+#include "cli/error_report.h"
 #include "cli/line_editor.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
@@ -48,11 +48,9 @@ bool TakeLine(Chat& chat, LineEditor& editor, const std::string& line) {
     throw;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kModel) throw;
-    Tell(error.what());
-  } catch (const std::bad_alloc&) {
-    Tell("not enough memory");
+    Report(error);
   } catch (const std::exception& error) {
-    Tell(error.what());
+    Report(error);
   }
   return true;
 }

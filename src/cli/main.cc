@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program: reads the command line, runs one command, turns errors into exit codes.
 #include <CLI/CLI.hpp>
-#include <new>
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
+#include "cli/error_report.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 
@@ -20,21 +23,12 @@ Exit codes: 0 good, 1 failed while working, 2 wrong usage, 3 model missing or ba
 5 not enough memory or disk, 130 interrupted.
 )";
 
-int ExitCode(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kUsage:
-    case ErrorKind::kRequest:
-      return 2;
-    case ErrorKind::kModel:
-      return 3;
-    case ErrorKind::kMedia:
-      return 4;
-    case ErrorKind::kResources:
-      return 5;
-    case ErrorKind::kInternal:
-      return 1;
-  }
-  return 1;
+// --debug wherever it stands: the command line may be what is wrong.
+bool WantsDetails(int argc, char** argv) {
+  const char* variable = std::getenv("GEMMA3N_DEBUG");
+  if (variable != nullptr && *variable != '\0') return std::strcmp(variable, "0") != 0;
+  return std::any_of(argv + 1, argv + argc,
+                     [](const char* word) { return std::strcmp(word, "--debug") == 0; });
 }
 
 int Main(int argc, char** argv) {
@@ -42,7 +36,14 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", GEMMA3N_VERSION);
   app.require_subcommand(1);
   app.footer(kFooter);
-  app.fallthrough();  // --config may stand behind the command
+  app.fallthrough();  // --config and --debug may stand behind the command
+  bool debug = false;
+  app.add_flag("--debug", debug, "Tell more about an error; also GEMMA3N_DEBUG")
+      ->envname("GEMMA3N_DEBUG");
+  // Before a command runs, which is when CLI11 has read everything.
+  app.parse_complete_callback([&] {
+    if (debug) TellDetails(app.config_to_str());
+  });
   int exit_code = 0;
   for (auto add :
        {AddRun, AddChat, AddEval, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth}) {
@@ -64,21 +65,14 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace gemma3n::cli;
   CatchInterrupts();
+  if (WantsDetails(argc, argv)) TellDetails("");
   try {
     const int exit_code = Main(argc, argv);
     CheckOutput();
     return exit_code;
   } catch (const OutputError& error) {
-    if (!error.reader_left()) Tell(std::string("gemma3n: ") + error.what());
-    return ExitCode(error.kind());
-  } catch (const gemma3n::Error& error) {
-    Tell(std::string("gemma3n: ") + error.what());
-    return ExitCode(error.kind());
-  } catch (const std::bad_alloc&) {
-    Tell("gemma3n: not enough memory");
-    return 5;
+    return error.reader_left() ? ExitCode(error.kind()) : Report(error, "gemma3n: ");
   } catch (const std::exception& error) {
-    Tell(std::string("gemma3n: ") + error.what());
-    return 1;
+    return Report(error, "gemma3n: ");
   }
 }

@@ -77,6 +77,25 @@ class CommandLine(Program):
         self.refused(2, "'foo' is no command", "foo")
         self.refused(2, "'foo' is no command", "-m", self.model, "foo", "run")
 
+    def test_debug_tells_more_about_an_error(self):
+        wrong = ("run", "-m", "/nonexistent", "--top-k", 7, "x")
+        self.refused(3, "expected a model directory", *wrong)
+        config = self.place / "debug.toml"
+        config.write_text("debug=true\n")
+        for arguments, env in ((("--debug", *wrong), {}), ((*wrong, "--debug"), {}),
+                               (wrong, {"GEMMA3N_DEBUG": "1"}), (("--config", config, *wrong), {})):
+            code, _, err = call(*arguments, env=env)
+            lines = err.splitlines()
+            self.assertEqual(code, 3, err)
+            self.assertIn("expected a model directory", lines[0])
+            self.assertTrue(all(line.startswith("debug: ") for line in lines[1:]), err)
+            for part in ("kind model, exit code 3", "MemAvailable", "top-k=7"):
+                self.assertIn(part, err)
+        code, _, err = call("run", "--debug", "--no-such")
+        self.assertEqual(code, 2)
+        self.assertIn("debug: kind usage", err)
+        self.assertEqual(call("run", "-m", self.model, "--debug", "--max-tokens", 1, "x")[2], "")
+
     def test_numbers_that_are_none(self):
         self.refused(2, "\\x1b[2J", "run", "-m", self.model, "--temp", "\x1b[2J", "x")
         self.refused(2, "--no\\x0asuch", "run", "-m", self.model, "--no\nsuch", "x")
