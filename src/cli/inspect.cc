@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
 #include "gemma3n/engine.h"
@@ -154,13 +155,14 @@ nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
 
 struct InspectArgs {
   std::string model;
+  OutputArgs output;
   bool check = false, json = false;
 };
 
 int RunInspect(const InspectArgs& args) {
   ModelReport report;
   {
-    ProgressBar bar(!args.json);
+    ProgressBar bar(!args.json && !args.output.quiet);
     report = Inspect(args.model, args.check, bar.Callback());
   }
   if (args.check && !report.read_all) return 130;
@@ -190,6 +192,7 @@ void AddInspect(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("inspect", "What a model directory holds");
   auto args = std::make_shared<InspectArgs>();
   command->add_option("model,-m,--model", args->model, "Model directory")->required();
+  args->output.AddEverywhere(*command);
   command->add_flag("--check", args->check,
                     "Read every weight for NaN and infinities; load the model with its tokenizer");
   command->add_flag("--json", args->json, "Print JSON");

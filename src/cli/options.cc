@@ -111,12 +111,16 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
 
 void OutputArgs::Add(CLI::App& command, bool with_stats) {
   command.add_flag("--json", json, "Print one JSON object instead of text");
-  command.add_flag("--quiet", quiet, "No notes and no progress");
   if (with_stats) command.add_flag("--stats", stats, "Times and speeds after the answer");
+  command.add_flag("--raw-output", raw_output, "Do not make control characters visible");
+  AddEverywhere(command);
+}
+
+void OutputArgs::AddEverywhere(CLI::App& command) {
+  command.add_flag("--quiet", quiet, "No notes and no progress");
   command.add_option("--color", color_, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   command.add_flag("--offline", offline, "Accepted for scripts: this program never uses a network");
-  command.add_flag("--raw-output", raw_output, "Do not make control characters visible");
 }
 
 Color OutputArgs::Colors() const {

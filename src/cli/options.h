@@ -30,6 +30,8 @@ struct OutputArgs {
 
   // `with_stats`: whether the command knows times to show.
   void Add(CLI::App& command, bool with_stats = true);
+  // What every command takes, so that a script may give it to any: --quiet, --offline, --color.
+  void AddEverywhere(CLI::App& command);
 
  private:
   std::string color_ = "auto";

@@ -36,6 +36,7 @@ std::vector<int32_t> ParseIds(const std::string& text) {
 
 struct TokenizeArgs {
   ModelArgs model;
+  OutputArgs output;
   std::vector<std::string> words;
   bool control = false, bos = false, pieces = false, lines = false;
   std::string decode;
@@ -101,6 +102,7 @@ void AddTokenize(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("tokenize", "Text to token ids, and back");
   auto args = std::make_shared<TokenizeArgs>();
   args->model.Add(*command);
+  args->output.AddEverywhere(*command);
   command->add_option("text", args->words, "Text; none or -: standard input");
   command->add_flag("--control", args->control, "Parse control tokens such as <start_of_turn>");
   command->add_flag("--bos", args->bos, "Begin with <bos>");
@@ -117,17 +119,19 @@ void AddLogits(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("logits", "Logits of every position of a list of ids");
   struct Args {
     ModelArgs model;
+    OutputArgs output;
     std::string ids, out;
   };
   auto args = std::make_shared<Args>();
   args->model.Add(*command);
+  args->output.AddEverywhere(*command);
   command->add_option("--ids", args->ids, "Token ids separated by commas, or @FILE")->required();
   command->add_option("--out", args->out, "Written as .npy: [ids, vocabulary] float32")->required();
   command->footer("Example:\n  gemma3n logits -m DIR --ids 2,105,2364,107 --out logits.npy\n");
   command->callback([args, &exit_code] {
     const std::vector<int32_t> ids = ParseIds(TextOrFile(args->ids));
-    const auto engine = args->model.Load(/*quiet=*/false);
-    ProgressBar bar(true);
+    const auto engine = args->model.Load(args->output.quiet);
+    ProgressBar bar(!args->output.quiet);
     exit_code = engine->WriteLogits(ids, args->out, bar.Callback()) ? 0 : 130;
   });
 }
@@ -137,12 +141,14 @@ void AddDump(CLI::App& app, int& exit_code) {
       app.add_subcommand("dump", "Every intermediate value of one prompt, as .npy files");
   struct Args {
     ModelArgs model;
+    OutputArgs output;
     GenerateArgs generate;
     MediaArgs media;
     std::string prompt, out;
   };
   auto args = std::make_shared<Args>();
   args->model.Add(*command);
+  args->output.AddEverywhere(*command);
   args->generate.Add(*command);
   args->media.Add(*command);
   command->add_option("prompt", args->prompt, "Text of the user's turn, or @FILE");
@@ -158,8 +164,8 @@ void AddDump(CLI::App& app, int& exit_code) {
       turns.push_back({Role::kSystem, {Part(args->generate.system)}});
     }
     turns.push_back(turn);
-    const auto engine = args->model.Load(/*quiet=*/false);
-    ProgressBar bar(true);
+    const auto engine = args->model.Load(args->output.quiet);
+    ProgressBar bar(!args->output.quiet);
     const bool done = engine->Dump(turns, args->generate.options, args->out, bar.Callback());
     exit_code = done ? 0 : 130;
   });

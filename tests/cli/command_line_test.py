@@ -77,6 +77,17 @@ class CommandLine(Program):
         self.refused(2, "'foo' is no command", "foo")
         self.refused(2, "'foo' is no command", "-m", self.model, "foo", "run")
 
+    def test_every_command_may_be_quiet(self):
+        out = self.place / "quiet"
+        for arguments in (("run", "-m", self.model, "--max-tokens", 1, "x"),
+                          ("chat", "-m", self.model), ("inspect", self.model),
+                          ("tokenize", "-m", self.model, "x"),
+                          ("logits", "-m", self.model, "--ids", 2, "--out", f"{out}.npy"),
+                          ("dump", "-m", self.model, "x", "--out", f"{out}.dump"),
+                          ("synth", "--out", f"{out}.model")):
+            code, _, err = call(*arguments, "--quiet", "--offline", "--color", "never")
+            self.assertEqual((code, err), (0, ""), arguments)
+
     def test_debug_tells_more_about_an_error(self):
         wrong = ("run", "-m", "/nonexistent", "--top-k", 7, "x")
         self.refused(3, "expected a model directory", *wrong)
