@@ -21,6 +21,7 @@ constexpr char kHelp[] =
                                repeat-penalty, max-tokens, stop TEXT, system TEXT, stats on|off,
                                history on|off
 /show model|context|prompt     what the model is, how full the context is, the exact prompt
+/model DIR                     go on with another model
 /retry [TEMP]  /undo           answer again; take the last message and answer back
 /edit  /copy                   change the last message in $EDITOR; the last answer to the clipboard
 /save F  /load F               the conversation's text as JSON
@@ -60,7 +61,7 @@ std::pair<std::string, std::string> SplitWord(const std::string& text) {
 
 Chat::Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
            const MediaArgs& media)
-    : model_name_(model.model),
+    : model_(model),
       engine_(model.Load(output.quiet, /*for_session=*/true)),
       session_(engine_->NewSession(model.context)),
       settings_{generate.options, output},
@@ -96,6 +97,7 @@ std::map<std::string, Chat::Command> Chat::Commands() {
        }},
       {"/set", [this](const std::string& rest) { Set(rest); }},
       {"/show", [this](const std::string& rest) { Show(rest); }},
+      {"/model", [this](const std::string& rest) { ChangeModel(FileIn(rest)); }},
       {"/retry", [this](const std::string& rest) { Retry(rest); }},
       {"/edit", [this](const std::string&) { Edit(); }},
       {"/copy", [this](const std::string&) { Copy(); }},
@@ -196,6 +198,35 @@ bool Chat::AttachIfMedia(const std::string& line) {
   return part.has_value();
 }
 
+void Chat::ChangeModel(const std::string& name) {
+  ModelArgs wanted = model_;
+  wanted.model = name;
+  try {
+    const auto engine = wanted.Load(settings_.output.quiet, /*for_session=*/true);
+    session_ = engine->NewSession(wanted.context);
+    engine_ = engine;
+  } catch (const Error& error) {
+    // A bad model ends a chat that uses it; this one is not used yet.
+    throw Error(error.kind() == ErrorKind::kModel ? ErrorKind::kUsage : error.kind(), error.what());
+  }
+  model_ = wanted;
+  const ModelFacts& facts = engine_->facts();
+  size_t left_out = 0;
+  const auto keep = [&](std::vector<Part>& parts) {
+    left_out += std::erase_if(parts, [&](const Part& part) {
+      if (std::holds_alternative<std::string>(part.content)) return false;
+      const bool sound = std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content);
+      return sound ? !facts.hears : !facts.sees;
+    });
+  };
+  for (Turn& turn : conversation_.turns) keep(turn.parts);
+  keep(attached_);
+  if (left_out > 0) {
+    Tell("left out " + std::to_string(left_out) + (left_out == 1 ? " attachment" : " attachments") +
+         ", which this model does not " + (facts.sees ? "hear" : "see"));
+  }
+}
+
 void Chat::Undo() {
   if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/undo: nothing was said yet");
   conversation_.turns.resize(conversation_.turns.size() - 2);
@@ -252,14 +283,17 @@ void Chat::Show(const std::string& what) const {
       throw Error(ErrorKind::kUsage, "/show prompt: nothing was said yet");
     }
     asked.pop_back();
+    const std::vector<int32_t> ids = engine_->PromptIds(asked, settings_.options);
+    std::string list;
+    for (int32_t id : ids) list += (list.empty() ? "" : ",") + std::to_string(id);
     Put(ShowControls(engine_->PromptText(asked, settings_.options)) + "\n" +
-        std::to_string(engine_->PromptIds(asked, settings_.options).size()) + " tokens\n");
+        std::to_string(ids.size()) + " tokens: " + list + "\n");
   } else if (what == "context") {
     const size_t used =
         conversation_.turns.empty() ? 0 : engine_->PromptIds(asked, settings_.options).size();
     Put(std::to_string(used) + " of " + std::to_string(context()) + " tokens\n");
   } else if (what == "model" || what.empty()) {
-    Put(OneLine(model_name_) + ": vocabulary " + std::to_string(facts.vocab_size) + ", context " +
+    Put(OneLine(model_.model) + ": vocabulary " + std::to_string(facts.vocab_size) + ", context " +
         std::to_string(facts.max_context) + ", pictures " + (facts.sees ? "yes" : "no") +
         ", sound " + (facts.hears ? "yes" : "no") + "\n");
   } else {

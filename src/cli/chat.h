@@ -43,6 +43,8 @@ class Chat {
   // Of the prompt, were the next message made of these.
   int64_t CountTokens(const std::vector<Part>& next) const;
 
+  // Goes on with another model, which gets what it can see and hear.
+  void ChangeModel(const std::string& name);
   void Retry(const std::string& temperature);
   void Edit();
   void Undo();
@@ -52,7 +54,7 @@ class Chat {
   void Save(const std::string& path) const;
   void Export(const std::string& text) const;
 
-  std::string model_name_;
+  ModelArgs model_;
   std::shared_ptr<Engine> engine_;
   std::unique_ptr<Session> session_;
   ChatSettings settings_;

@@ -83,6 +83,23 @@ class Conversation(Program):
         self.assertEqual(used[0], used[1])
         self.assertEqual(used[2], "0")
 
+    def test_another_model(self):
+        other, blind = self.place / "other", self.place / "blind.json"
+        config = json.loads((self.model / "config.json").read_text())
+        del config["vision_config"]
+        blind.write_text(json.dumps(config))
+        self.assertEqual(call("synth", "--like", blind, "--seed", 4, "--out", other)[0], 0)
+        code, out, err = self.chat(f"/image {self.place}/p.png", "look", "/model /nonexistent",
+                                   "/show model", f"/model {other}", "/show model", "again",
+                                   "/show prompt")
+        self.assertEqual(code, 0, err)
+        self.assertIn("/nonexistent: expected a model directory", err)
+        self.assertIn("left out 1 attachment, which this model does not see", err)
+        self.assertIn(f"{self.model}: vocabulary", out)
+        self.assertRegex(out, f"{other}: vocabulary .* pictures no, sound yes")
+        self.assertIn("look<end_of_turn>", out)  # the text goes with us
+        self.assertRegex(out, r"again<end_of_turn>\n<start_of_turn>model\n\n\d+ tokens: 2,\d+,")
+
     def test_settings(self):
         _, out, err = self.chat("/set min-p 0.1", "/set repeat-penalty 1.5", "/set stop END",
                                 "/set history off", "/set seed 18446744073709551615", "/set",
