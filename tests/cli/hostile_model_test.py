@@ -362,8 +362,9 @@ class HostileModel(unittest.TestCase):
 
     def test_hostile_M10_written_to_during_an_answer(self):
         self.edit("config.json", lambda c: c["text_config"].update(max_position_embeddings=1 << 20))
-        run = subprocess.Popen([GEMMA3N, "run", "-m", str(self.model), "--ctx", "1000", "--threads", "1",
-                                "--max-tokens", "100", "--logit-bias", "1=-inf,5=-inf", "x"],
+        run = subprocess.Popen([GEMMA3N, "run", "-m", str(self.model), "--ctx", "1000",
+                                "--threads", "1", "--max-tokens", "100", "--logit-bias",
+                                "1=-inf,5=-inf", "x"],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env=self.environment)
         self.assertTrue(run.stdout.read(1))  # the answer has begun
