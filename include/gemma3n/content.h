@@ -19,15 +19,21 @@ namespace gemma3n {
 // Text, or something to look at or listen to. Media are shared, never changed: a Part that is
 // handed in again with the same picture is not encoded again.
 struct Part {
-  std::variant<std::string, std::shared_ptr<const Image>, std::shared_ptr<const AudioClip>,
-               std::shared_ptr<const VideoClip>>
+  std::variant<std::string, std::shared_ptr<const Image>, std::shared_ptr<const ImageFile>,
+               std::shared_ptr<const AudioClip>, std::shared_ptr<const VideoClip>>
       content;
 
   Part(std::string text) : content(std::move(text)) {}    // NOLINT(google-explicit-constructor)
   Part(const char* text) : content(std::string(text)) {}  // NOLINT(google-explicit-constructor)
   explicit Part(Image image) : content(std::make_shared<const Image>(std::move(image))) {}
+  explicit Part(ImageFile file) : content(std::make_shared<const ImageFile>(std::move(file))) {}
   explicit Part(AudioClip clip) : content(std::make_shared<const AudioClip>(std::move(clip))) {}
   explicit Part(VideoClip film) : content(std::make_shared<const VideoClip>(std::move(film))) {}
+
+  bool is_picture() const {
+    return std::holds_alternative<std::shared_ptr<const Image>>(content) ||
+           std::holds_alternative<std::shared_ptr<const ImageFile>>(content);
+  }
 };
 
 enum class Role { kSystem, kUser, kModel };

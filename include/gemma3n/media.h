@@ -94,6 +94,19 @@ Image LoadImage(const std::filesystem::path& path, const MediaOptions& options =
 Image ParseImage(std::span<const uint8_t> bytes, const std::string& name,
                  const MediaOptions& options = {});
 
+// A picture in a file, decoded whenever it is looked at, so that a conversation with many pictures
+// needs the memory of one.
+class ImageFile {
+ public:
+  // Decodes the picture once, to know that it can be.
+  explicit ImageFile(std::filesystem::path path, MediaOptions options = {});
+  Image Load() const { return LoadImage(path_, options_); }
+
+ private:
+  std::filesystem::path path_;
+  MediaOptions options_;
+};
+
 // Any sound or the soundtrack of any film, as 16 kHz mono. WAV and FLAC are read in this process,
 // all else by gemma3n-media.
 AudioClip LoadAudio(const std::filesystem::path& path, const MediaOptions& options = {});

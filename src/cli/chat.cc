@@ -33,7 +33,7 @@ Ctrl-C                         stops the answer; clears the line; twice at an em
 )";
 
 const char* WhatItIs(const Part& part) {
-  if (std::holds_alternative<std::shared_ptr<const Image>>(part.content)) return "picture";
+  if (part.is_picture()) return "picture";
   if (std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content)) return "sound";
   if (std::holds_alternative<std::shared_ptr<const VideoClip>>(part.content)) return "film";
   return "text";
@@ -78,7 +78,7 @@ std::map<std::string, Chat::Command> Chat::Commands() {
       {"/image",
        [this](const std::string& rest) {
          const std::string file = FileIn(rest);
-         Attach(Part(LoadImage(file, media_.media)), file);
+         Attach(Part(ImageFile(file, media_.media)), file);
        }},
       {"/audio",
        [this](const std::string& rest) {
@@ -174,9 +174,8 @@ int64_t Chat::CountTokens(const std::vector<Part>& next) const {
 void Chat::Attach(Part part, const std::string& path) {
   std::vector<Part> more = attached_;
   more.push_back(std::move(part));
-  CheckPictures(static_cast<size_t>(std::count_if(more.begin(), more.end(), [](const Part& one) {
-    return std::holds_alternative<std::shared_ptr<const Image>>(one.content);
-  })));
+  CheckPictures(static_cast<size_t>(
+      std::count_if(more.begin(), more.end(), [](const Part& one) { return one.is_picture(); })));
   const int64_t with = CountTokens(more), tokens = with - CountTokens(attached_);
   const int64_t room = context() - with;
   if (room <= 0) {

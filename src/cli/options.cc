@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -208,7 +209,7 @@ void CheckPictures(size_t count) {
 std::vector<Part> MediaArgs::Load() const {
   CheckPictures(images.size());
   std::vector<Part> parts;
-  for (const std::string& path : images) parts.push_back(Part(LoadImage(path, media)));
+  for (const std::string& path : images) parts.push_back(Part(ImageFile(path, media)));
   for (const std::string& path : audio) parts.push_back(Part(LoadAudio(path, media)));
   for (const std::string& path : videos) parts.push_back(Part(LoadVideo(path, video, media)));
   return parts;
@@ -224,7 +225,7 @@ std::optional<Part> MediaArgs::LoadAny(const std::string& path) const {
   const MediaType type = DetectMediaKind(bytes);
   switch (type.kind) {
     case MediaKind::kImage:
-      return Part(LoadImage(path, media));
+      return Part(ImageFile(path, media));
     case MediaKind::kAudio:
       return Part(LoadAudio(path, media));
     case MediaKind::kVideo:

@@ -54,7 +54,7 @@ Turn UserTurn(const RunArgs& args) {
     std::error_code ignored;
     if (word != "-" && std::filesystem::is_regular_file(word, ignored)) {
       if (std::optional<Part> part = args.media.LoadAny(word)) {
-        pictures += std::holds_alternative<std::shared_ptr<const Image>>(part->content);
+        pictures += part->is_picture();
         CheckPictures(pictures);
         turn.parts.push_back(std::move(*part));
         continue;

@@ -2,6 +2,7 @@
 // A complete random checkpoint, written tensor by tensor: memory stays at one piece of a tensor for
 // each thread, however large the model.
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>

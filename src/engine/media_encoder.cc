@@ -25,7 +25,9 @@ const MediaEncoder::Encoded* MediaEncoder::Find(const Medium& medium) const {
 }
 
 Tensor MediaEncoder::EncodeImage(const Medium& medium) {
-  const Image& image = *medium.image;
+  Image decoded;
+  if (medium.file != nullptr) decoded = medium.file->Load();
+  const Image& image = medium.file != nullptr ? decoded : *medium.image;
   const Tensor features = model_.vision->Encode({image.width, image.height, image.rgb},
                                                 medium.image_size, model_.pool, vision_observer);
   const int64_t hidden = model_.config.text.hidden_size;
@@ -69,7 +71,7 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
     if (Find(medium) != nullptr) continue;
     if (on_progress && !on_progress({"looking and listening", i, total})) return false;
     const Clock::time_point begin = Clock::now();
-    if (medium.image != nullptr) {
+    if (medium.clip == nullptr) {
       encoded_.push_back({medium, EncodeImage(medium)});
       timings.image_ms += MillisecondsSince(begin);
       timings.image_tokens += encoded_.back().soft_tokens.shape()[0];

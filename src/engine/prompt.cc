@@ -40,7 +40,12 @@ class Collector {
 
  private:
   void Add(const std::string& text) { chat_turn_.parts.push_back({ChatPart::Kind::kText, text}); }
-  void Add(const std::shared_ptr<const Image>& image) { AddImage(image, *image); }
+  void Add(const std::shared_ptr<const Image>& image) {
+    AddPicture({.owner = image, .image = image.get()});
+  }
+  void Add(const std::shared_ptr<const ImageFile>& file) {
+    AddPicture({.owner = file, .file = file.get()});
+  }
   void Add(const std::shared_ptr<const AudioClip>& clip) { AddClip(clip, *clip); }
   void Add(const std::shared_ptr<const VideoClip>& film) {
     for (const VideoFrame& frame : film->frames) {
@@ -49,16 +54,17 @@ class Collector {
       std::snprintf(time, sizeof(time), "%02d:%02d", static_cast<int>(seconds / 60),
                     static_cast<int>(seconds % 60));
       Add(std::string(time));
-      AddImage(film, frame.image);
+      AddPicture({.owner = film, .image = &frame.image});
     }
     if (!film->audio.samples.empty() && model_.audio) AddClip(film, film->audio);
   }
 
-  void AddImage(std::shared_ptr<const void> owner, const Image& image) {
+  void AddPicture(Medium picture) {
     if (!model_.vision) {
       throw Error(ErrorKind::kRequest, "this model does not see: it has no vision encoder");
     }
-    media.push_back({std::move(owner), &image, nullptr, image_size_});
+    picture.image_size = image_size_;
+    media.push_back(std::move(picture));
     chat_turn_.parts.push_back({ChatPart::Kind::kImage, {}});
   }
 
@@ -84,7 +90,7 @@ class Collector {
                     static_cast<double>(samples) / rate, static_cast<long long>(samples));
       throw Error(ErrorKind::kMedia, text);
     }
-    media.push_back({std::move(owner), nullptr, &clip, 0});
+    media.push_back({.owner = std::move(owner), .clip = &clip});
     chat_turn_.parts.push_back({ChatPart::Kind::kAudio, {}});
   }
 
@@ -111,7 +117,7 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     const bool is_image = model.vision && id == model.config.image_token_id;
     const bool is_audio = model.audio && id == model.config.audio_token_id;
     if (is_image || is_audio) {
-      check(medium < prompt.media.size() && (prompt.media[medium].image != nullptr) == is_image);
+      check(medium < prompt.media.size() && (prompt.media[medium].clip == nullptr) == is_image);
       item.medium = static_cast<int>(medium);
       item.row = row;
       if (++row == (is_image ? model.facts.image_tokens : model.facts.audio_tokens)) {

@@ -14,16 +14,18 @@
 
 namespace gemma3n {
 
-// A picture or a clip of the conversation. The pixels or samples belong to `owner`.
+// A picture or a clip of the conversation. What it is made of belongs to `owner`.
 struct Medium {
   std::shared_ptr<const void> owner;
-  const Image* image = nullptr;  // one of these two
+  const Image* image = nullptr;  // one of these three
+  const ImageFile* file = nullptr;
   const AudioClip* clip = nullptr;
   int64_t image_size = 0;  // side the picture is stretched to
 
   // Whether two media give the same soft tokens.
   friend bool operator==(const Medium& a, const Medium& b) {
-    return a.image == b.image && a.clip == b.clip && a.image_size == b.image_size;
+    return a.image == b.image && a.file == b.file && a.clip == b.clip &&
+           a.image_size == b.image_size;
   }
 };
 

@@ -84,7 +84,7 @@ void SessionOfModel::CheckRoom(const Prompt& prompt) const {
 size_t SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
   const auto same = [&](const Done& done, const Prompt::Item& item) {
     if (done.id != item.id) return false;
-    const bool soft = done.medium.image != nullptr || done.medium.clip != nullptr;
+    const bool soft = done.medium.owner != nullptr;
     if (soft != (item.medium >= 0)) return false;
     return !soft ||
            (done.row == item.row && done.medium == prompt.media[static_cast<size_t>(item.medium)]);

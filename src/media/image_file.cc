@@ -83,4 +83,9 @@ Image LoadImage(const std::filesystem::path& path, const MediaOptions& options) 
   return ParseImage(ReadStart(file, path.string(), file.bytes), path.string(), options);
 }
 
+ImageFile::ImageFile(std::filesystem::path path, MediaOptions options)
+    : path_(std::move(path)), options_(std::move(options)) {
+  Load();
+}
+
 }  // namespace gemma3n

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdio>
 
 #include "gemma3n/error.h"
 #include "text/detokenizer.h"

@@ -4,10 +4,12 @@
     command_line_test.py GEMMA3N
 """
 import json
+import os
 import shutil
+import subprocess
 import unittest
 
-from program import Program, call, sample_media
+from program import GEMMA3N, Program, call, environment, sample_media
 
 
 class CommandLine(Program):
@@ -46,6 +48,20 @@ class CommandLine(Program):
         code, out, err = call("--config", config, "run", "-m", self.model, "--json", "x")
         self.assertEqual(code, 0, err)
         self.assertEqual(json.loads(out)["token_ids"], plain["token_ids"])
+
+    def test_many_large_pictures_need_the_memory_of_one(self):
+        picture = self.place / "large.png"
+        sample_media.write_even_picture(picture, 5000, 4000)  # 60 MB as pixels
+
+        def peak(count):  # MiB
+            pictures = [word for _ in range(count) for word in ("--image", picture)]
+            process = subprocess.Popen([GEMMA3N, "run", "-m", self.model, "--max-tokens", "1",
+                                        *pictures, "x"], env=environment(), stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            self.assertEqual(status, 0)
+            return usage.ru_maxrss / 1024
+
+        self.assertLess(peak(6), peak(1) + 60)
 
     def count(self, *arguments, env=None):
         """How many tokens an answer has under these settings."""

@@ -14,12 +14,21 @@ def write_picture(path, width=75, height=50):
             inside = 20 <= x < 45 and 10 <= y < 30
             rows += bytes(((250, 30, 60) if inside else
                            (x * 255 // width, y * 255 // height, (x * y) % 256)))
+    _write_png(path, width, height, bytes(rows))
+
+
+def write_even_picture(path, width, height):
+    """An RGB PNG of one colour: a small file of many pixels."""
+    _write_png(path, width, height, (b"\0" + bytes((200, 120, 40)) * width) * height)
+
+
+def _write_png(path, width, height, rows):
     def chunk(kind, data):
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-                     + chunk(b"IDAT", zlib.compress(bytes(rows), 9)) + chunk(b"IEND", b""))
+                     + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b""))
 
 
 def write_sound(path, samples=20000):
