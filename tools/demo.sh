@@ -17,7 +17,7 @@ show() {
 show run -m $nano --temp 0 "Describe the picture." $nano/examples/shapes.png
 show run -m $nano --temp 0 "Transcribe the following speech segment, then translate it into English." \
   $nano/examples/spanish.wav
-show run -m $nano --temp 0 "What happens in the film?" $nano/examples/film.mp4
+show run -m $nano --temp 0 "What is in the last picture?" $nano/examples/film.mp4
 show run -m $nano --temp 0 "What is said in the film?" $nano/examples/film.mp4
 printf '\n$ gemma3n chat -m %s --temp 0\n' $nano
 printf 'Hello!\n/clear\nRepeat: red ball green hat\n/clear\nWhat is blue in Spanish?\n/bye\n' |

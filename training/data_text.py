@@ -21,29 +21,21 @@ TRANSLATIONS = {
 }
 
 
-def _fact(name, rng):
-    colour, thing = rng.choice(COLOURS), rng.choice(THINGS)
-    kind = "an" if colour[0] in "aeiou" else "a"
-    return f"{kind} {colour} {thing}"
-
-
 def recall(rng, facts=None, fillers=None, questions=None):
-    """Facts about people with fillers between, then questions about them, a turn each."""
-    facts = int(rng.integers(2, 11)) if facts is None else facts
-    fillers = int(rng.integers(0, 7)) if fillers is None else fillers
+    """A list of names with their colours, other lines between, then questions about it, a turn each."""
+    facts = int(rng.integers(2, 15)) if facts is None else facts
+    fillers = int(rng.integers(0, 9)) if fillers is None else fillers
     questions = int(rng.integers(1, 7)) if questions is None else questions
     names = [str(n) for n in rng.permutation(NAMES)[:facts]]
-    owned = {name: _fact(name, rng) for name in names}
-    lines = [f"{name} has {owned[name]}." for name in names]
+    colours = {name: str(rng.choice(COLOURS)) for name in names}
+    lines = [f"{name} {colours[name]}" for name in names]
     for _ in range(fillers):
         lines.insert(int(rng.integers(len(lines) + 1)), str(rng.choice(FILLERS)))
     turns = []
     for asked in rng.choice(names, questions):
-        turns += [f"What does {asked} have?", owned[asked]]
-    if rng.random() < 0.8:
-        turns[0] = " ".join([*lines, turns[0]])
-    else:
-        turns = [" ".join(lines), "OK.", *turns]
+        turns += [f"Which colour has {asked}?", f"{asked} {colours[asked]}"]
+    listed = "\n".join(["Colours:", *lines])
+    turns = [listed, "OK.", *turns] if rng.random() < 0.2 else [f"{listed}\n{turns[0]}", *turns[1:]]
     return "recall", turns
 
 
@@ -102,6 +94,6 @@ def random_conversation(rng, lessons=0.0):
     if rng.random() < lessons:
         return copy(rng, least=8, most=20)[1]
     if rng.random() < MAKERS[0][1]:
-        return recall(rng, facts=int(rng.integers(2, 4 if rng.random() < 2 * lessons else 11)))[1]
+        return recall(rng, facts=int(rng.integers(2, 4 if rng.random() < max(0.3, 2 * lessons) else 15)))[1]
     repeated = add if rng.random() < 0.3 else _small_task
     return [turn for _ in range(int(rng.integers(1, 5))) for turn in repeated(rng)[1]]

@@ -118,7 +118,7 @@ def evaluation(out, size, seed=11):
     writer.speech("translation heard phrases", 24 * size, voices, translate=True)
     writer.pictures("pictures", 24 * size)
     writer.pictures("pictures new pairs", 8 * size, held_out=True)
-    writer.recall("text recall long", 16 * size, facts=10, fillers=6)  # about three sliding windows
+    writer.recall("text recall long", 16 * size, facts=14, fillers=8)  # about three sliding windows
     writer.recall("text recall", 6 * size)
     for maker, _ in data_text.MAKERS[1:]:
         writer.text(maker, 6 * size)

@@ -87,6 +87,6 @@ class Optimizer:
             optimizer.step()
 
 
-def schedule(step, done, warm_up=100):
+def schedule(step, done, warm_up=50):
     """Linear warm-up, then a cosine over `done` in [0, 1] to 3 % of the peak."""
     return min(1.0, (step + 1) / warm_up) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * done)))

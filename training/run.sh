@@ -15,14 +15,15 @@ export MALLOC_MMAP_THRESHOLD_=1000000000 MALLOC_TRIM_THRESHOLD_=2000000000
 
 $python -c "from training import tokenizer; tokenizer.save('$work/tok')"
 $python -m training.data_speech --out "$work/speech"
-# The towers learn by themselves, each on one core.
-OMP_NUM_THREADS=1 $python -m training.pretrain_vision --out "$work/vision.pt" --minutes 7 &
-OMP_NUM_THREADS=1 $python -m training.pretrain_audio --data "$work" --out "$work/audio.pt" --minutes 15
-wait
-$python -m training.train --data "$work" --out "$work/joint.pt" --audio "$work/audio.pt" \
-  --vision "$work/vision.pt" --steps 2600 --minutes 75
-$python -m training.train --data "$work" --out "$work/finish.pt" --init "$work/joint.pt" --finish --seed 2 \
-  --vision "$work/vision.pt" --rate 2e-3 --kinds speech=8,pictures=16,text=20,film=1 --minutes 20
-$python -m training.export --checkpoint "$work/finish.pt" --tokenizer "$work/tok" --out models/nano
+# The audio tower learns by itself on one core, on the other the vision tower and then the decoder from texts.
+OMP_NUM_THREADS=1 $python -m training.pretrain_audio --data "$work" --out "$work/audio.pt" --minutes 18 &
+audio=$!
+OMP_NUM_THREADS=1 $python -m training.pretrain_vision --out "$work/vision.pt" --minutes 5
+OMP_NUM_THREADS=1 $python -m training.train --data "$work" --out "$work/text.pt" --kinds text=40 --young \
+  --minutes 13
+wait "$audio"
+$python -m training.train --data "$work" --out "$work/joint.pt" --init "$work/text.pt" --audio "$work/audio.pt" \
+  --vision "$work/vision.pt" --minutes 105
+$python -m training.export --checkpoint "$work/joint.pt" --tokenizer "$work/tok" --out models/nano
 $python -m training.evaluation_set --out models/nano/eval --examples models/nano/examples
 $python -m training.evaluate models/nano models/nano/eval/eval.jsonl --out models/nano/eval/transformers.jsonl

@@ -195,7 +195,9 @@ class CommandLine(Program):
             self.assertEqual(cut["finish_reason"], "stop")
 
     def test_forced_instruction_set(self):
-        self.answer("--temp", 0, "--max-tokens", 2, "x", env={"GEMMA3N_ISA": "scalar"})
+        _, _, err = call("run", "-m", self.model, "x", env={"GEMMA3N_ISA": "none"})
+        for name in err.split("choose from ")[1].split(", "):
+            self.answer("--temp", 0, "--max-tokens", 2, "x", env={"GEMMA3N_ISA": name.strip()})
         self.refused(2, "abacus", "run", "-m", self.model, "x", env={"GEMMA3N_ISA": "abacus"})
 
     def test_hostile_P03_P04_control_tokens_as_text(self):
