@@ -267,6 +267,7 @@ class Keys(Program):
         terminal.until(">>> ")
         terminal.send("/show context\r")
         terminal.until("0 of 50000")
+        terminal.until(">>> ")
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
@@ -297,6 +298,7 @@ class Keys(Program):
         terminal.until(">>> ")
         terminal.send("/show prompt\r")
         terminal.until("kept text<end_of_turn>")
+        terminal.until(">>> ")
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
