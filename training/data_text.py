@@ -89,7 +89,8 @@ def random_conversation(rng, lessons=0.0):
     """Turns drawn by the shares of MAKERS. Small tasks follow one another in one conversation.
 
     With the probability `lessons` it is a long copy instead, from which a young model learns soonest to
-    look back; and facts to recall are few as long as there are lessons.
+    look back. Facts to recall are two or three in three of ten such lists, in more as long as there are
+    lessons, else up to fourteen.
     """
     if rng.random() < lessons:
         return copy(rng, least=8, most=20)[1]

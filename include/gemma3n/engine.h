@@ -37,8 +37,7 @@ struct ModelFacts {
   int64_t default_image_size = 0;  // pixels
   double max_clip_seconds = 0;
   // What somebody who uses this model should know, a line each: that its chat template is not
-  // Gemma's, that its files hold tensors which nothing reads, that
-  // memory does not hold its weights.
+  // Gemma's, that its files hold tensors which nothing reads, that memory does not hold its weights.
   std::vector<std::string> notes;
 };
 
@@ -87,8 +86,9 @@ class Session {
   virtual ~Session() = default;
 
   // Answers a whole conversation that ends with a user's turn. Throws Error (kRequest, kMedia)
-  // before anything is computed where the conversation cannot be answered, and (kModel), also when
-  // text was given already, if the model's files were changed meanwhile.
+  // before anything is computed where the conversation cannot be answered, (kMedia) later for an
+  // ImageFile that was changed meanwhile and no longer decodes, and (kModel), also when text was
+  // given already, if the model's files were changed meanwhile.
   virtual GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                                   const TextCallback& on_text = nullptr,
                                   const ProgressCallback& on_progress = nullptr) = 0;

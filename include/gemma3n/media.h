@@ -98,7 +98,7 @@ Image ParseImage(std::span<const uint8_t> bytes, const std::string& name,
 // needs the memory of one.
 class ImageFile {
  public:
-  // Decodes the picture once, to know that it can be.
+  // Decodes the picture once, to know that it can be. As Load, throws what LoadImage does.
   explicit ImageFile(std::filesystem::path path, MediaOptions options = {});
   Image Load() const { return LoadImage(path_, options_); }
 

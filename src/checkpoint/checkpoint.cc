@@ -30,10 +30,6 @@ std::string PlainFileName(const JsonValue& value) {
   return name;
 }
 
-}  // namespace
-
-namespace {
-
 bool Begins(const std::string& name, std::string_view with) {
   return name.compare(0, with.size(), with) == 0;
 }
