@@ -181,6 +181,17 @@ class Keys(Program):
         terminal.until(">>> ")
         return terminal
 
+    def leave(self, terminal):
+        terminal.until(">>> ")  # or the key comes while the terminal is not yet the editor's
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
+    def leave_empty(self, terminal):
+        """Leaves a chat in which nothing is said yet."""
+        terminal.send("/show context\r")
+        terminal.until("0 of 50000")
+        self.leave(terminal)
+
     def test_ctrl_c_stops_the_answer_alone(self):
         terminal = self.open()
         terminal.send("Hello\r")
@@ -242,11 +253,7 @@ class Keys(Program):
         terminal.until("... ")
         terminal.send("\x03")
         terminal.until(">>> ")
-        terminal.send("/show context\r")
-        terminal.until("0 of 50000")
-        terminal.until(">>> ")
-        terminal.send("\x04")
-        self.assertEqual(terminal.wait(), 0)
+        self.leave_empty(terminal)
 
     def test_alt_enter_begins_another_line(self):
         terminal = self.open(most=1)
@@ -265,11 +272,7 @@ class Keys(Program):
         terminal.until(">>> ")
         terminal.send("/undo\r")
         terminal.until(">>> ")
-        terminal.send("/show context\r")
-        terminal.until("0 of 50000")
-        terminal.until(">>> ")
-        terminal.send("\x04")
-        self.assertEqual(terminal.wait(), 0)
+        self.leave_empty(terminal)
 
     def test_ctrl_g_opens_the_editor(self):
         script = self.place / "edit.sh"
@@ -285,9 +288,7 @@ class Keys(Program):
         terminal.until(">>> ")
         terminal.send("/show prompt\r")
         terminal.until("r\u00e9d\r\ngreen\r\nblue!<end_of_turn>")
-        terminal.until(">>> ")
-        terminal.send("\x04")
-        self.assertEqual(terminal.wait(), 0)
+        self.leave(terminal)
 
     def test_an_editor_that_fails_changes_nothing(self):
         terminal = self.open(most=1, env={"VISUAL": "false"})
@@ -298,9 +299,7 @@ class Keys(Program):
         terminal.until(">>> ")
         terminal.send("/show prompt\r")
         terminal.until("kept text<end_of_turn>")
-        terminal.until(">>> ")
-        terminal.send("\x04")
-        self.assertEqual(terminal.wait(), 0)
+        self.leave(terminal)
 
     def test_pasted_path_attaches(self):
         terminal = self.open()

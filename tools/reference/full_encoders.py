@@ -11,16 +11,14 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import wave
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors import safe_open
-from transformers import AutoModel, Gemma3nAudioFeatureExtractor, Gemma3nConfig
+from transformers import AutoModel, Gemma3nConfig
 from transformers.models.gemma3n.modeling_gemma3n import Gemma3nAudioEncoder
-from transformers.models.siglip.image_processing_siglip import SiglipImageProcessor
 
+import reference_inputs
 import synthetic_e2b
 
 sys.path.insert(0, str(synthetic_e2b.ROOT / "tests/reference"))
@@ -47,7 +45,7 @@ def watch(seen, **modules):
     """Keeps what each module answers, copied: the reference scales its features in place later."""
     for name, module in modules.items():
         module.register_forward_hook(
-            lambda module, inputs, output, name=name: seen.update({name.replace("_", "."): output.clone()}))
+            lambda module, arguments, output, name=name: seen.update({name.replace("_", "."): output.clone()}))
 
 
 def row(what, ours, expected):
@@ -68,8 +66,7 @@ def pictures(dump, directory, place):
     sample_media.write_picture(picture, 640, 480)
     for side in SIDES:
         values = dump("--image", picture, "--image-size", side)
-        pixels = SiglipImageProcessor(do_normalize=False, size={"height": side, "width": side}, resample=2)(
-            images=[Image.open(picture).convert("RGB")], return_tensors="pt")["pixel_values"]
+        pixels = reference_inputs.picture(picture, side)["pixel_values"]
         assert np.array_equal(np.load(values / "image_0.pixels.npy").transpose(2, 0, 1), pixels[0].numpy())
         with torch.no_grad():
             tower(pixel_values=pixels, do_pooling=False)
@@ -88,13 +85,11 @@ def clips(dump, directory, place):
     for seconds in SECONDS:
         sample_media.write_sound(sound, 16000 * seconds)
         values = dump("--audio", sound)
-        with wave.open(str(sound)) as file:
-            samples = np.frombuffer(file.readframes(-1), "<i2").astype(np.float32) / 32768
-        inputs = Gemma3nAudioFeatureExtractor()([samples], return_tensors="pt")
+        heard = reference_inputs.clip(sound)
         with torch.no_grad():
-            out = tower(inputs["input_features"], ~inputs["input_features_mask"], return_dict=True)
+            out = tower(heard["input_features"], ~heard["input_features_mask"], return_dict=True)
         expected = {name: (value[0] if isinstance(value, tuple) else value)[0].numpy() for name, value in seen.items()}
-        expected |= {"mel": inputs["input_features"][0].numpy(), "features": out.last_hidden_state[0].numpy()}
+        expected |= {"mel": heard["input_features"][0].numpy(), "features": out.last_hidden_state[0].numpy()}
 
         def ours(name):
             value = np.load(values / f"audio_0.{name}.npy")

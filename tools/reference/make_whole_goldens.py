@@ -11,12 +11,13 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import wave
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoProcessor, Gemma3nForConditionalGeneration
+
+from reference_inputs import samples
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/reference"))
@@ -37,13 +38,11 @@ def main():
         processor = AutoProcessor.from_pretrained(name)
         model = Gemma3nForConditionalGeneration.from_pretrained(
             name, dtype=torch.float32, attn_implementation="eager").eval()
-        with wave.open(str(directory / "sound.wav")) as file:
-            samples = np.frombuffer(file.readframes(-1), "<i2").astype(np.float32) / 32768
         content = [{"type": "image"}, {"type": "audio"}, {"type": "text", "text": PROMPT}]
         text = processor.apply_chat_template([{"role": "user", "content": content}],
                                              add_generation_prompt=True, tokenize=False)
         inputs = processor(text=text, images=[Image.open(directory / "picture.png")],
-                           audio=[samples], add_special_tokens=False, return_tensors="pt")
+                           audio=[samples(directory / "sound.wav")], add_special_tokens=False, return_tensors="pt")
         save(out, model, inputs)
 
 

@@ -19,15 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import wave
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
-from transformers import Gemma3nAudioFeatureExtractor, Gemma3nForConditionalGeneration
-from transformers.models.siglip.image_processing_siglip import SiglipImageProcessor
+from transformers import Gemma3nForConditionalGeneration
 
+import reference_inputs
 import synthetic_e2b
 
 sys.path.insert(0, str(synthetic_e2b.ROOT / "tests/reference"))
@@ -187,13 +185,9 @@ def compare(ours, directory, text, place):
     prompt, rows, ids = reference_answer(model, {"input_ids": torch.tensor([answer["prompt_token_ids"]])}, GREEDY)
     report("text", {"prompt": relative(logits[:count], prompt), "answer": relative(logits[count - 1:], rows)},
            answer, ids)
-    pixels = SiglipImageProcessor(do_normalize=False, size={"height": 768, "width": 768}, resample=2)(
-        images=[Image.open(place / "picture.png").convert("RGB")], return_tensors="pt")
-    with wave.open(str(place / "sound.wav")) as file:
-        samples = np.frombuffer(file.readframes(-1), "<i2").astype(np.float32) / 32768
-    sound = Gemma3nAudioFeatureExtractor()([samples], return_tensors="pt")
     prompt, rows, ids = reference_answer(
-        model, {"input_ids": torch.tensor([seen["prompt_token_ids"]]), **pixels, **sound}, GREEDY)
+        model, {"input_ids": torch.tensor([seen["prompt_token_ids"]]), **reference_inputs.picture(place / "picture.png", 768),
+                **reference_inputs.clip(place / "sound.wav")}, GREEDY)
     report("picture and clip", {"prompt": relative(seen_logits, prompt),
                                 f"{TOP} likeliest of the answer": relative(*likeliest(seen, rows))}, seen, ids)
 
