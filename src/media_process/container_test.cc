@@ -116,21 +116,112 @@ Bytes OggOpus(double seconds, double tone_hz = 440) {
                    .tone_hz = tone_hz});
 }
 
-TEST(Container, hostile_U04_OggPagesWithWrongSums) {
-  Bytes ogg = OggOpus(5);
-  std::vector<size_t> pages;
-  for (size_t at = Find(ogg, "OggS"); at != std::string::npos; at = Find(ogg, "OggS", at + 4))
-    pages.push_back(at);
-  ASSERT_GT(pages.size(), 4u);
-  for (const size_t page : {size_t{0}, pages.size() / 2, pages.size() - 1}) {
-    Bytes broken = ogg;
-    broken[pages[page] + 22] ^= 0xff;  // of the sum itself
-    AudioClip first, second;
-    const std::string message = MessageOf([&] { first = ParseAudio(broken, "sound"); });
-    EXPECT_EQ(MessageOf([&] { second = ParseAudio(broken, "sound"); }), message);
-    EXPECT_EQ(first.samples, second.samples);
-    EXPECT_LE(static_cast<double>(first.samples.size()), 5.2 * kSampleRate);
+std::vector<Bytes> PagesOf(const Bytes& ogg) {
+  std::vector<Bytes> pages;
+  for (size_t at = Find(ogg, "OggS"); at != std::string::npos;) {
+    const size_t next = std::min(Find(ogg, "OggS", at + 4), ogg.size());
+    pages.emplace_back(ogg.begin() + static_cast<ptrdiff_t>(at),
+                       ogg.begin() + static_cast<ptrdiff_t>(next));
+    at = next < ogg.size() ? next : std::string::npos;
   }
+  return pages;
+}
+
+// The page with the sum that its bytes ask for.
+Bytes Summed(Bytes page) {
+  constexpr size_t kSum = 22;
+  std::fill_n(page.begin() + kSum, 4, 0);
+  uint32_t sum = 0;
+  for (const uint8_t byte : page) {
+    sum ^= uint32_t{byte} << 24;
+    for (int bit = 0; bit < 8; ++bit) sum = sum << 1 ^ (sum >> 31 != 0 ? 0x04c11db7u : 0);
+  }
+  const Bytes bytes = test_files::LittleEndian(sum, 4);
+  std::copy(bytes.begin(), bytes.end(), page.begin() + kSum);
+  return page;
+}
+
+// Reads twice and expects the same: seconds of sound, 0 where it is refused.
+double SecondsRead(const Bytes& sound) {
+  AudioClip first, second;
+  const std::string message = MessageOf([&] { first = ParseAudio(sound, "sound"); });
+  EXPECT_EQ(MessageOf([&] { second = ParseAudio(sound, "sound"); }), message);
+  EXPECT_EQ(first.samples, second.samples);
+  return static_cast<double>(first.samples.size()) / kSampleRate;
+}
+
+TEST(Container, hostile_U04_OggPagesWithWrongSums) {
+  const std::vector<Bytes> pages = PagesOf(OggOpus(5));
+  ASSERT_GT(pages.size(), 4u);
+  EXPECT_EQ(Summed(pages[0]), pages[0]);
+  const auto seconds_without = [&](size_t page) {
+    std::vector<Bytes> broken = pages;
+    broken[page][22] ^= 0xff;  // of the sum itself
+    return SecondsRead(Join(broken));
+  };
+  EXPECT_EQ(seconds_without(0), 0);                        // what the stream is
+  EXPECT_NEAR(seconds_without(pages.size() / 2), 4, 0.1);  // a page holds a second
+  EXPECT_NEAR(seconds_without(pages.size() - 1), 5, 0.1);  // and the last one hardly anything
+}
+
+// The pages from `from` on, once more and `times` times in all.
+Bytes Looped(const std::vector<Bytes>& pages, size_t from, size_t times) {
+  std::vector<Bytes> all(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(from));
+  for (size_t i = 0; i < times; ++i)
+    all.insert(all.end(), pages.begin() + static_cast<ptrdiff_t>(from), pages.end());
+  return Join(all);
+}
+
+TEST(Container, hostile_U04_OggPagesInLoops) {
+  const std::vector<Bytes> pages = PagesOf(OggOpus(5));
+  ASSERT_GT(pages.size(), 4u);
+  // Pages whose numbers and times start again are read as they stand: never more than is there.
+  for (const size_t from : {size_t{0}, size_t{2}})  // with the two pages of headers, without
+    EXPECT_NEAR(SecondsRead(Looped(pages, from, 8)), 8 * 5, 1) << from;
+  std::vector<Bytes> backward(pages.begin(), pages.begin() + 2);
+  backward.insert(backward.end(), pages.rbegin(), pages.rend() - 2);
+  EXPECT_NEAR(SecondsRead(Join(backward)), 5, 0.2);
+  // A limit holds all the same.
+  MediaOptions options;
+  options.limits.sound_seconds = 20;
+  EXPECT_THAT(MessageOf([&] { ParseAudio(Looped(pages, 2, 8), "sound", options); }),
+              HasSubstr("the limit is 20 s"));
+}
+
+TEST(Container, hostile_U04_OggFilmInALoop) {
+  const std::vector<Bytes> pages =
+      PagesOf(MakeFilm({.format = "ogg", .video_codec = "libvpx", .audio_codec = "libvorbis"}));
+  const Bytes film = Looped(pages, pages.size() / 2, 30);
+  const VideoClip clip = Read(film), again = Read(film);
+  // Pictures whose time goes back are passed over; the sound goes on.
+  EXPECT_NEAR(static_cast<double>(clip.frames.size()), 5, 1);
+  EXPECT_LE(static_cast<double>(clip.audio.samples.size()), 30 * 5 * kSampleRate);
+  ASSERT_EQ(clip.frames.size(), again.frames.size());
+  for (size_t i = 0; i < clip.frames.size(); ++i)
+    EXPECT_EQ(clip.frames[i].image.rgb, again.frames[i].image.rgb);
+}
+
+TEST(Container, hostile_U04_OggOfManyStreams) {
+  const std::vector<Bytes> pages = PagesOf(OggOpus(1));
+  const auto with_others = [&](size_t others) {  // that begin and never go on
+    std::vector<Bytes> all = {pages[0]};
+    for (size_t i = 0; i < others; ++i) {
+      Bytes first = pages[0];
+      const Bytes serial = test_files::LittleEndian(i, 4);
+      std::copy(serial.begin(), serial.end(), first.begin() + 14);
+      all.push_back(Summed(first));
+    }
+    all.insert(all.end(), pages.begin() + 1, pages.end());
+    return Join(all);
+  };
+  EXPECT_NEAR(SecondsRead(with_others(15)), 1, 0.1);
+  const auto refusal = [&](size_t others) {
+    return MessageOf([&] { ParseAudio(with_others(others), "sound"); });
+  };
+  EXPECT_THAT(refusal(16), HasSubstr("too many streams, the limit is 16"));
+  EXPECT_THAT(refusal(900), HasSubstr("too many streams"));
+  // FFmpeg's own limit, which it tells as a lack of memory, comes before ours.
+  EXPECT_THAT(refusal(50000), HasSubstr("more memory than allowed"));
 }
 
 TEST(Container, hostile_U04_OggFilesInAChain) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -57,6 +58,22 @@ std::string CodecList() {
   return list;
 }
 
+// How much of the file is ID3 tags in front of the sound. We want nothing of what they say, and
+// FFmpeg would take long over it: it compares each of its names with all others.
+int64_t BytesOfTags(int fd, int64_t size) {
+  constexpr int64_t kHead = 10, kFooter = 10;
+  constexpr uint8_t kHasFooter = 0x10;
+  int64_t bytes = 0;
+  uint8_t head[kHead];
+  while (bytes < size && pread(fd, head, sizeof head, bytes) == kHead) {
+    const bool plain = ((head[6] | head[7] | head[8] | head[9]) & 0x80) == 0;
+    if (std::memcmp(head, "ID3", 3) != 0 || !plain) break;
+    const int64_t body = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9];
+    bytes += kHead + body + ((head[5] & kHasFooter) != 0 ? kFooter : 0);
+  }
+  return std::min(bytes, size);
+}
+
 int RefuseToOpen(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) {
   return AVERROR(EACCES);
 }
@@ -74,7 +91,7 @@ int Film::OnRead(void* opaque, uint8_t* to, int count) {
   const auto want =
       static_cast<size_t>(std::clamp<int64_t>(film.size_ - film.position_, 0, std::max(count, 0)));
   if (want == 0) return AVERROR_EOF;
-  const ssize_t got = pread(film.fd_, to, want, film.position_);
+  const ssize_t got = pread(film.fd_, to, want, film.begin_ + film.position_);
   if (got < 0) return AVERROR(EIO);
   if (got == 0) return AVERROR_EOF;
   film.position_ += got;
@@ -91,7 +108,8 @@ int64_t Film::OnSeek(void* opaque, int64_t offset, int whence) {
   return film.position_ = target;
 }
 
-Film::Film(int fd, int64_t size, const Job& job) : fd_(fd), size_(size) {
+Film::Film(int fd, int64_t size, const Job& job)
+    : fd_(fd), begin_(BytesOfTags(fd, size)), size_(size - begin_) {
   try {
     Open(job);
     ChooseTracks(job);

@@ -33,6 +33,7 @@ class Film {
   void Close();
 
   int fd_;
+  int64_t begin_;  // of what is read, whose size and positions count from there
   int64_t size_;
   int64_t position_ = 0;
   AVIOContext* io_ = nullptr;

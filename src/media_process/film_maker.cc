@@ -114,6 +114,12 @@ Track VideoTrack(Muxer& muxer, const FilmSpec& spec) {
   c.width = spec.width;
   c.height = spec.height;
   c.pix_fmt = spec.ten_bit ? AV_PIX_FMT_YUV420P10 : AV_PIX_FMT_YUV420P;
+  if (spec.hdr) {
+    c.color_primaries = AVCOL_PRI_BT2020;
+    c.color_trc = AVCOL_TRC_SMPTE2084;
+    c.colorspace = AVCOL_SPC_BT2020_NCL;
+    c.color_range = AVCOL_RANGE_MPEG;
+  }
   if (spec.video_codec == "mjpeg") c.color_range = AVCOL_RANGE_JPEG;
   if (spec.video_codec == "jpeg2000") c.pix_fmt = AV_PIX_FMT_YUV420P;
   c.time_base = {1, spec.fps};
@@ -126,7 +132,13 @@ Track VideoTrack(Muxer& muxer, const FilmSpec& spec) {
   // Not every encoder knows these words.
   av_opt_set(c.priv_data, "preset", "ultrafast", 0);
   av_opt_set(c.priv_data, "cpu-used", "8", 0);
-  av_opt_set(c.priv_data, "x265-params", "log-level=none:pools=none:frame-threads=1", 0);
+  std::string x265 = "log-level=none:pools=none:frame-threads=1";
+  if (spec.hdr) {
+    x265 +=
+        ":hdr10=1:max-cll=1000,400:master-display=G(13250,34500)B(7500,3000)R(34000,16000)"
+        "WP(15635,16450)L(10000000,1)";
+  }
+  av_opt_set(c.priv_data, "x265-params", x265.c_str(), 0);
   OpenTrack(muxer, track, codec);
   track.stream->avg_frame_rate = c.framerate;
   track.stream->sample_aspect_ratio = c.sample_aspect_ratio;
@@ -169,7 +181,7 @@ void Send(Muxer& muxer, Track& track, const AVFrame* frame) {
   }
 }
 
-void SendPicture(Muxer& muxer, Track& track, int i) {
+void SendPicture(Muxer& muxer, Track& track, const FilmSpec& spec, int i) {
   const FramePtr frame = NewFrame();
   frame->format = track.codec->pix_fmt;
   frame->width = track.codec->width;
@@ -181,7 +193,7 @@ void SendPicture(Muxer& muxer, Track& track, int i) {
   for (int plane = 0; plane < 3; ++plane) {
     const int rows = plane == 0 ? frame->height : (frame->height + 1) / 2;
     const int columns = plane == 0 ? frame->width : (frame->width + 1) / 2;
-    const int value = plane == 0 ? LumaOf(i) : 128;
+    const int value = plane == 0 ? LumaOf(i) : plane == 1 ? spec.blue : spec.red;
     for (int y = 0; y < rows; ++y) {
       uint8_t* row = frame->data[plane] + y * frame->linesize[plane];
       for (int x = 0; x < columns; ++x) {
@@ -253,7 +265,7 @@ Bytes MakeFilm(const FilmSpec& spec) {
   for (int i = 0; i < spec.audio_tracks && !spec.audio_codec.empty(); ++i)
     audio.push_back(AudioTrack(muxer, spec));
   muxer.Start(spec.muxer_options);
-  for (int i = 0; i < spec.frames && video.codec; ++i) SendPicture(muxer, video, i);
+  for (int i = 0; i < spec.frames && video.codec; ++i) SendPicture(muxer, video, spec, i);
   if (video.codec) Send(muxer, video, nullptr);
   const auto end = static_cast<int64_t>(spec.sound_s * spec.sample_rate_hz);
   for (Track& track : audio) {

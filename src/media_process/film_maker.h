@@ -20,6 +20,8 @@ struct FilmSpec {
   int frames = 50;
   int group = 10;  // from key frame to key frame
   bool ten_bit = false;
+  bool hdr = false;  // says that its colours are BT.2020 by the PQ curve (libx265, ten_bit)
+  int blue = 128, red = 128;       // colour differences of every frame
   bool skip_first_packet = false;  // so that no key frame comes first
   int audio_tracks = 1;
   int sample_rate_hz = 44100;
