@@ -119,6 +119,10 @@ VideoClip LoadVideo(const std::filesystem::path& path, const VideoOptions& video
 VideoClip ParseVideo(std::span<const uint8_t> bytes, const std::string& name,
                      const VideoOptions& video = {}, const MediaOptions& options = {});
 
+// How often a decoder process of this program was ended for a call that its sandbox forbids: each
+// time a file tried to break out. For those who watch a service.
+int64_t ForbiddenDecoderCalls();
+
 // Mono samples at any rate -> 16 kHz, by libsoxr at its "HQ" setting as librosa does: ceil(n *
 // 16000 / rate) samples. Throws Error(kMedia) for a rate outside `limits`.
 AudioClip ResampleTo16kHz(const AudioClip& clip, const MediaLimits& limits = {});

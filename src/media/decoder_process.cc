@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -109,10 +110,14 @@ std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
   return "cannot read the file: the decoder refused its job";
 }
 
+std::atomic<int64_t> forbidden_calls = 0;
+
 // What became of a program that ended without kDone.
 std::string DeathText(int status) {
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+    ++forbidden_calls;
     return "cannot read the file: its decoder tried something forbidden and was stopped";
+  }
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
     return "cannot read the file: decoding took too long and was stopped";
   return "cannot read the file: its decoder ended without an answer";
@@ -227,6 +232,10 @@ VideoClip Answer::Finish() {
 }
 
 }  // namespace
+
+int64_t ForbiddenDecoderCalls() {
+  return forbidden_calls;
+}
 
 std::filesystem::path FindDecoderProgram(const MediaOptions& options) {
   if (!options.decoder_program.empty()) return options.decoder_program;

@@ -146,6 +146,25 @@ TEST(Sandbox, hostile_V08_ForbiddenCallsEndTheProcess) {
   EXPECT_EQ(WTERMSIG(spun), SIGXCPU);
 }
 
+TEST(Sandbox, hostile_V08_ForbiddenCallsAreCounted) {
+  if (!HaveSandbox()) GTEST_SKIP() << "this kernel cannot filter system calls";
+  const Bytes film = MakeFilm({.audio_codec = ""});
+  const auto probe = [](const std::string& call) {
+    return WithProgram("exec " + std::string(GEMMA3N_BINARY_DIR) + "/bin/sandbox_probe " + call);
+  };
+  const int64_t before = ForbiddenDecoderCalls();
+  int64_t count = 0;
+  for (const char* call : {"open", "socket", "fork", "map_executable"}) {
+    EXPECT_THAT(Refusal(film, probe(call)), HasSubstr("something forbidden")) << call;
+    EXPECT_EQ(ForbiddenDecoderCalls() - before, ++count) << call;
+  }
+  // Other deaths, and none, do not count.
+  EXPECT_NE(Refusal(film, probe("compute")), "");
+  EXPECT_NE(Refusal(film, WithProgram("kill -SEGV $$")), "");
+  EXPECT_THAT(Read(film).frames, SizeIs(5));
+  EXPECT_EQ(ForbiddenDecoderCalls() - before, count);
+}
+
 TEST(Sandbox, hostile_V09_WithoutItFilmsAreOffUnlessAllowed) {
   if (!HaveSandbox()) GTEST_SKIP() << "needs a filter of its own to take the sandbox away";
   const std::string bin = std::string(GEMMA3N_BINARY_DIR) + "/bin/";
