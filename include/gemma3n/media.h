@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,7 +38,7 @@ struct VideoFrame {
 struct VideoClip {
   std::vector<VideoFrame> frames;  // in order of time
   AudioClip audio;                 // no samples when the film has no soundtrack
-  double duration_s = 0;           // of the part that was looked at
+  double duration_s = 0;           // of the film as far as it was looked at, whatever the span
 };
 
 // Each is checked before the memory or the work that it bounds.
@@ -75,6 +76,9 @@ struct VideoOptions {
   double fps = 1;       // frames a second at most, (0, 1000]
   int max_frames = 32;  // a longer film is sampled more thinly, evenly over its length
   bool soundtrack = true;
+  // The span to take frames and sound from, in seconds since the film's first frame. Its end must
+  // come after its start and, unless infinite, not after the second in which the film ends.
+  double from_s = 0, to_s = std::numeric_limits<double>::infinity();
 };
 
 enum class MediaKind { kUnknown, kImage, kAudio, kVideo };

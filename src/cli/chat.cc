@@ -16,6 +16,7 @@ namespace {
 constexpr char kHelp[] =
     R"(/image F  /audio F  /video F   attach a picture, a sound, a film to the next message; so does
                                a line that is nothing but the path of one: drop a file here
+/video F 1:05-1:20             of a film, only what lies between these times
 /file F                        attach a text file
 /set                           lists the settings; /set temp 0.7, top-k, top-p, min-p, seed,
                                repeat-penalty, max-tokens, stop TEXT, system TEXT, stats on|off,
@@ -88,7 +89,7 @@ std::map<std::string, Chat::Command> Chat::Commands() {
       {"/video",
        [this](const std::string& rest) {
          const std::string file = FileIn(rest);
-         Attach(Part(LoadVideo(file, media_.video, media_.media)), file);
+         Attach(media_.LoadFilm(file), file);
        }},
       {"/file",
        [this](const std::string& rest) {

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "cli/film_span.h"
 #include "cli/progress_bar.h"
 #include "gemma3n/error.h"
 
@@ -189,7 +190,7 @@ void MediaArgs::Add(CLI::App& command) {
   };
   one_each("--image", images, "Picture: PNG, JPEG, WebP, GIF");
   one_each("--audio", audio, "Sound: WAV, FLAC, or anything FFmpeg reads");
-  one_each("--video", videos, "Film");
+  one_each("--video", videos, "Film, or \"FILE FROM-TO\" for a span of it: 65-80, 1:05-1:20");
   command.add_option("--fps", video.fps, "Film: frames a second at most")
       ->check(CLI::Range(0.001, 1000.0))
       ->capture_default_str();
@@ -211,8 +212,13 @@ std::vector<Part> MediaArgs::Load() const {
   std::vector<Part> parts;
   for (const std::string& path : images) parts.push_back(Part(ImageFile(path, media)));
   for (const std::string& path : audio) parts.push_back(Part(LoadAudio(path, media)));
-  for (const std::string& path : videos) parts.push_back(Part(LoadVideo(path, video, media)));
+  for (const std::string& typed : videos) parts.push_back(LoadFilm(typed));
   return parts;
+}
+
+Part MediaArgs::LoadFilm(const std::string& typed) const {
+  const FilmSpan film = ParseFilmSpan(typed, video);
+  return Part(LoadVideo(film.path, film.video, media));
 }
 
 std::optional<Part> MediaArgs::LoadAny(const std::string& path) const {

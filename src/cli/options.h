@@ -59,6 +59,8 @@ struct MediaArgs {
   void Add(CLI::App& command);
   // Loads what the options name, in the order pictures, sounds, films.
   std::vector<Part> Load() const;
+  // Loads a film, or the span of it that stands behind its name.
+  Part LoadFilm(const std::string& typed) const;
   // Loads one file as what its content says it is; nullopt when it is nothing we know. Throws Error
   // (kMedia) also for formats that we know and do not read.
   std::optional<Part> LoadAny(const std::string& path) const;

@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -55,6 +56,10 @@ std::vector<std::string> JobWords(const std::string& program, const DecoderJob& 
       std::to_string(std::min(job.video.max_frames, limits.video_frames)),
       "--seconds",
       std::to_string(seconds),
+      "--from",
+      std::to_string(std::min(job.video.from_s, seconds)),
+      "--to",
+      std::to_string(std::min(job.video.to_s, seconds)),
       "--streams",
       std::to_string(limits.video_streams),
       "--frame-pixels",
@@ -148,6 +153,7 @@ class Answer {
   void ReadBody(ChildProcess& child, void* to, size_t bytes) const {
     if (!child.Read(to, bytes)) ThrowMedia(name_, DeathText(child.Wait()));
   }
+  void CheckSpan() const;
   void TakeFrame(ChildProcess& child, uint32_t bytes);
   void TakeSound(ChildProcess& child, uint32_t bytes);
 
@@ -175,6 +181,7 @@ bool Answer::Take(ChildProcess& child) {
     if (!(film.duration_s >= 0 && film.duration_s < 1e9)) ThrowGarbage();
     have_film_ = true;
     clip_.duration_s = film.duration_s;
+    CheckSpan();
     if (!job_.frames) sound_.Check(kModelSampleRateHz, 1, film.duration_s);
     return true;
   }
@@ -189,6 +196,15 @@ bool Answer::Take(ChildProcess& child) {
     ThrowGarbage();
   }
   return true;
+}
+
+void Answer::CheckSpan() const {
+  const auto [from_s, to_s] = std::pair(job_.video.from_s, job_.video.to_s);
+  // Players show whole seconds: a span may end with the one in which the film ends.
+  const bool ends_within = std::isinf(to_s) || to_s <= std::ceil(clip_.duration_s);
+  if (ends_within && (from_s == 0 || from_s < clip_.duration_s)) return;
+  ThrowMedia(name_, "span of the film: expected one within the " + SpanText(0, clip_.duration_s) +
+                        " that are looked at, found " + SpanText(from_s, to_s));
 }
 
 void Answer::TakeFrame(ChildProcess& child, uint32_t bytes) {
@@ -232,6 +248,12 @@ VideoClip Answer::Finish() {
 }
 
 }  // namespace
+
+std::string SpanText(double from_s, double to_s) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.9g to %.9g s", from_s, to_s);
+  return text;
+}
 
 int64_t ForbiddenDecoderCalls() {
   return forbidden_calls;

@@ -25,6 +25,9 @@ struct DecoderJob {
 VideoClip RunDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
                      const MediaOptions& options);
 
+// A span of time as messages have it: "65 to 80.5 s".
+std::string SpanText(double from_s, double to_s);
+
 // Where the program is, by the rule of MediaOptions::decoder_program; empty when there is none.
 std::filesystem::path FindDecoderProgram(const MediaOptions& options);
 

@@ -14,6 +14,9 @@ DecoderJob CheckedJob(const MediaType& type, const std::string& name, const Vide
   if (!(video.fps > 0 && video.fps <= 1000))
     ThrowMedia(name, "frames a second: expected more than 0 and at most 1000");
   if (video.max_frames < 1) ThrowMedia(name, "number of frames: expected at least 1");
+  if (!(video.from_s >= 0 && video.from_s < video.to_s))
+    ThrowMedia(name, "span of the film: expected an end after its start, found " +
+                         SpanText(video.from_s, video.to_s));
   // Ogg holds sound nearly always; that it holds no film the decoder will find out.
   if (type.kind == MediaKind::kVideo || type.format == "Ogg")
     return {type.format, true, video.soundtrack, video};

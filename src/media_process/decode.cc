@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "media_process/decode.h"
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <utility>
@@ -39,7 +40,7 @@ class VideoTrack {
         timeline_(timeline),
         job_(job),
         codec_(OpenDecoder(stream, job)),
-        picker_(timeline.duration_s, job.fps, job.max_frames),
+        picker_(job.from_s, std::min(job.to_s, timeline.duration_s), job.fps, job.max_frames),
         wanted_(WantedGroups(timeline, picker_)),
         writer_(stream, job, out) {}
 
@@ -115,32 +116,40 @@ class VideoTrack {
 // A track that says it starts later than this after the last picture is not filled up with silence:
 // a lying start would make hours of it.
 constexpr double kLongestWait = 10;  // seconds
+// What a decoder hears before the span, so that it is at home in the sound when that begins.
+constexpr double kLeadIn = 1;  // seconds
 
 class AudioTrack {
  public:
-  // `origin_s`: when the pictures begin, if there are any; `length_s`: how long they go on.
+  // `origin_s`: when the pictures of the span begin, if there are any; `length_s`: how long they go
+  // on.
   AudioTrack(const AVStream& stream, std::optional<double> origin_s, double length_s,
              const Job& job, RecordWriter& out)
       : stream_(stream),
         origin_s_(origin_s),
         job_(job),
         codec_(OpenDecoder(stream, job)),
-        writer_(length_s + kLongestWait, job, out) {}
+        writer_(length_s + kLongestWait, std::min(job.to_s - job.from_s, job.seconds), job, out) {}
 
-  bool done() const { return writer_.written_s() >= job_.seconds; }
+  bool done() const { return writer_.done(); }
   bool any() const { return writer_.started(); }
 
   // A null packet ends the track.
   void Take(const AVPacket* packet) {
     if (done()) return;
+    if (packet != nullptr && !any() && StartOf(packet->pts, 0) < -kLeadIn) return;
     Decode(*codec_, packet, *frame_, [this](AVFrame& frame) {
-      double start = NAN;
-      if (origin_s_) start = SecondsOf(frame.best_effort_timestamp, stream_.time_base) - *origin_s_;
-      if (!done()) writer_.Write(frame, start);
+      if (!done()) writer_.Write(frame, StartOf(frame.best_effort_timestamp, -job_.from_s));
     });
   }
 
  private:
+  // Seconds since the span's beginning; `unknown` where nothing says.
+  double StartOf(int64_t stamp, double unknown) const {
+    const double time = SecondsOf(stamp, stream_.time_base);
+    return origin_s_ && std::isfinite(time) ? time - *origin_s_ : unknown;
+  }
+
   const AVStream& stream_;
   std::optional<double> origin_s_;
   const Job& job_;
@@ -162,8 +171,9 @@ void DecodeFilm(int fd, int64_t size, const Job& job, RecordWriter& out) {
   std::optional<AudioTrack> audio;
   if (film.video() != nullptr) video.emplace(*film.video(), timeline, job, out);
   if (film.audio() != nullptr) {
-    const auto origin = video ? std::optional<double>(timeline.origin_s) : std::nullopt;
-    audio.emplace(*film.audio(), origin, timeline.duration_s, job, out);
+    const auto origin =
+        video ? std::optional<double>(timeline.origin_s + job.from_s) : std::nullopt;
+    audio.emplace(*film.audio(), origin, timeline.duration_s - job.from_s, job, out);
   }
   out.Film(timeline.duration_s);
   const PacketPtr packet = NewPacket();

@@ -5,10 +5,17 @@
 #include <cmath>
 
 namespace gemma3n {
+namespace {
 
-FramePicker::FramePicker(double duration_s, double fps, int max_frames) {
+constexpr double kRounding = 1e-6;  // of times, in seconds
+
+}  // namespace
+
+FramePicker::FramePicker(double from_s, double to_s, double fps, int max_frames)
+    : from_s_(from_s), to_s_(to_s) {
+  const double duration_s = to_s - from_s;
   // A hair less, so that a film of exactly n intervals has n targets whatever the rounding.
-  const double wanted = std::max(1.0, std::ceil(duration_s * fps - 1e-6));
+  const double wanted = std::max(1.0, std::ceil(duration_s * fps - kRounding));
   if (wanted <= max_frames) {
     count_ = static_cast<int>(wanted);
     interval_s_ = 1 / fps;
@@ -23,7 +30,8 @@ FramePicker::Choice FramePicker::Offer(double time_s) {
   Choice choice{.accepted = true};
   for (; next_ < count_ && target_s(next_) <= time_s; ++next_) {
     const double target = target_s(next_);
-    const bool previous = have_last_ && target - last_s_ <= time_s - target;
+    const bool nearer = last_s_ >= from_s_ - kRounding && target - last_s_ <= time_s - target;
+    const bool previous = have_last_ && (nearer || time_s >= to_s_);
     if (previous && !last_taken_) choice.previous = last_taken_ = true;
     if (!previous) choice.current = true;
   }

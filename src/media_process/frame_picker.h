@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which of a film's frames are handed over. Times are seconds since the first frame. Targets are
-// 0, i, 2i, ...: i is 1 / fps, or what spreads max_frames evenly over a longer film. Each target
-// takes the decoded frame nearest to it, the earlier of two equally near; no frame is taken twice.
+// from, from + i, from + 2i, ... before the end of the span: i is 1 / fps, or what spreads
+// max_frames evenly over a longer one. Each target takes the decoded frame in the span that is
+// nearest to it, the earlier of two equally near; where the span holds none, the one that is shown
+// when it begins. No frame is taken twice.
 #pragma once
 
 namespace gemma3n {
 
 class FramePicker {
  public:
-  FramePicker(double duration_s, double fps, int max_frames);
+  FramePicker(double from_s, double to_s, double fps, int max_frames);
 
   int count() const { return count_; }
-  double target_s(int i) const { return i * interval_s_; }
+  double target_s(int i) const { return from_s_ + i * interval_s_; }
   bool done() const { return next_ >= count_; }
 
   // Says what to hand over when a frame at `time_s` was decoded: the frame before it, this frame,
@@ -28,6 +30,7 @@ class FramePicker {
   bool TakeLast();
 
  private:
+  double from_s_, to_s_;
   int count_ = 0;
   double interval_s_ = 1;
   int next_ = 0;

@@ -44,6 +44,10 @@ Job ParseJob(int argc, char** argv) {
       job.max_frames = static_cast<int>(integer(1, 1e6));
     else if (word == "--seconds")
       job.seconds = Number(value, 0, 1e7);
+    else if (word == "--from")
+      job.from_s = Number(value, 0, 1e7);
+    else if (word == "--to")
+      job.to_s = Number(value, 0, 1e7);
     else if (word == "--streams")
       job.streams = static_cast<int>(integer(1, 1000));
     else if (word == "--frame-pixels")

@@ -22,6 +22,8 @@ struct Job {
   double fps = 1;
   int max_frames = 32;
   double seconds = 7200;  // looked at
+  // Of the film, since its first frame: where the frames and the sound that are wanted lie.
+  double from_s = 0, to_s = 7200;
   int streams = 16;
   int64_t frame_pixels = 2 << 20;    // larger frames are scaled down
   int64_t decode_pixels = 64 << 20;  // larger frames are refused

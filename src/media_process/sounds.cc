@@ -68,8 +68,7 @@ bool Convert(const AVFrame& frame, int channels, float* out) {
 
 void SoundWriter::Align(double start_s, int rate_hz, int channels) {
   started_ = true;
-  if (!std::isfinite(start_s)) return;
-  const double samples = std::round(std::clamp(start_s, -job_.seconds, job_.seconds) * rate_hz);
+  const double samples = std::round(std::clamp(start_s, -job_.seconds, most_s_) * rate_hz);
   if (samples < 0) to_drop_ = static_cast<int64_t>(-samples);
   const std::vector<float> silence(static_cast<size_t>(rate_hz) * static_cast<size_t>(channels));
   for (auto left = static_cast<int64_t>(std::max(samples, 0.0)); left > 0;) {
@@ -92,10 +91,12 @@ void SoundWriter::Write(const AVFrame& frame, double start_s) {
   if (!Convert(frame, channels, piece_.data())) return;
   const int64_t drop = std::min<int64_t>(to_drop_, frame.nb_samples);
   to_drop_ -= drop;
-  if (drop == frame.nb_samples) return;
-  const auto first = static_cast<size_t>(drop * channels);
-  out_.Sound(rate_hz, channels, {piece_.data() + first, piece_.size() - first});
-  written_s_ += static_cast<double>(frame.nb_samples - drop) / rate_hz;
+  const int64_t room = std::llround(std::max(most_s_ - written_s_, 0.0) * rate_hz);
+  const int64_t count = std::min(frame.nb_samples - drop, room);
+  if (count == 0) return;
+  out_.Sound(rate_hz, channels,
+             {piece_.data() + drop * channels, static_cast<size_t>(count * channels)});
+  written_s_ += static_cast<double>(count) / rate_hz;
 }
 
 }  // namespace gemma3n

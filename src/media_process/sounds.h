@@ -14,20 +14,20 @@ namespace gemma3n {
 
 class SoundWriter {
  public:
-  // Sound that starts after `latest_start_s` is left out.
-  SoundWriter(double latest_start_s, const Job& job, RecordWriter& out)
-      : latest_start_s_(latest_start_s), job_(job), out_(out) {}
+  // Writes at most `most_s` of sound, and none of a track that starts after `latest_start_s`.
+  SoundWriter(double latest_start_s, double most_s, const Job& job, RecordWriter& out)
+      : latest_start_s_(latest_start_s), most_s_(most_s), job_(job), out_(out) {}
 
   // `start_s` counts for the first frame only: sound before 0 is dropped, and silence fills the
-  // time up to a start after 0. NaN takes the frame as it comes.
+  // time up to a start after 0.
   void Write(const AVFrame& frame, double start_s);
-  double written_s() const { return written_s_; }
+  bool done() const { return written_s_ >= most_s_; }
   bool started() const { return started_; }
 
  private:
   void Align(double start_s, int rate_hz, int channels);
 
-  double latest_start_s_;
+  double latest_start_s_, most_s_;
   const Job& job_;
   RecordWriter& out_;
   bool started_ = false;

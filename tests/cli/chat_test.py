@@ -4,11 +4,15 @@
     chat_test.py GEMMA3N
 """
 import json
+import pathlib
 import re
+import shutil
 import time
 import unittest
 
-from program import Program, Terminal, WITHOUT_END, call, sample_media, start
+from program import GEMMA3N, Program, Terminal, WITHOUT_END, call, sample_media, start
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Conversation(Program):
@@ -146,6 +150,37 @@ class Attachments(Program):
             _, out, err = self.chat(line, "/show context")
             self.assertRegex(err, r"picture attached to the next message: .*, \d+ tokens, \d+ left")
         self.assertIn("sound attached", self.chat(f"{self.place}/s.wav")[2])
+
+    def test_spans_of_a_film(self):
+        film = min((ROOT / "models/nano/eval").glob("film-*.mp4"))
+        if not (pathlib.Path(GEMMA3N).parent / "gemma3n-media").exists():
+            self.skipTest("films need gemma3n-media")
+        shutil.copy(film, self.place / "a film.mp4")
+        shutil.copy(film, self.place / "a film.mp4 0-1")  # a name that looks like a span
+        plain = f"{self.place}/a film.mp4"
+        for typed, times in ((f"{plain} 1-2", "01"), (f'"{plain}" 0:01-0:00:01.5', "01"),
+                             (plain, None), (f"{plain} 0-1", None)):
+            code, out, err = self.chat(f"/video {typed}", "look", "/show prompt")
+            self.assertEqual(code, 0, err)
+            self.assertIn("film attached to the next message: ", err)
+            prompt = re.search("user\n(.*)look<end_of_turn>", out, re.S).group(1)
+            found = " ".join(re.findall(r"00:(\d\d)", prompt))
+            self.assertTrue(found.startswith("00 01") if times is None else found == times, found)
+        ids = [self.answer("--video", typed, "look")["prompt_token_ids"]
+               for typed in (plain, f"{plain} 1-2")]
+        self.assertLess(len(ids[1]), len(ids[0]))
+        unread = ("1", "1-", "-1", "1-x", "1:60-2:00", "1.5:00-2:00", "0:0:0:1-2", "1e0-2", "inf-2",
+                  "1-2-3", ":-:")
+        for span, code, words in (
+                ("3-1", 4, "expected an end after its start, found 3 to 1 s"),
+                ("1-1", 4, "expected an end after its start"),
+                ("1-900", 4, "that are looked at, found 1 to 900 s"),
+                ("15:00-16:00", 4, "that are looked at, found 900 to 960 s"),
+                *((span, 2, f"{plain}: span of the film: expected FROM-TO such as 65-80 or "
+                            f"1:05-1:20, found {span}\n") for span in unread)):
+            self.refused(code, words, "run", "-m", self.model, "--video", f"{plain} {span}", "look")
+        _, _, err = self.chat(*(f"/video {plain} {span}" for span in unread))
+        self.assertEqual(err.count("expected FROM-TO"), len(unread), err)
 
     def test_unreadable_files_are_refused(self):
         for name, head in (("x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 64), ("x.pdf", b"%PDF-1.7\n")):
