@@ -20,16 +20,26 @@ using Kind = LineEditor::Line::Kind;
 
 constexpr char kQuotes[] = "\"\"\"";
 
-// The rest of a message that began with three quotes; nullopt when Ctrl-C dropped it.
+bool BeginsBlock(const std::string& line) {
+  return line.rfind(kQuotes, 0) == 0;
+}
+
+// Reads on until a message that began with three quotes has its end; nullopt when Ctrl-C dropped
+// it.
 std::optional<std::string> ReadBlock(LineEditor& editor, std::string text) {
-  text.erase(0, 3);
-  while (text.find(kQuotes) == std::string::npos) {
+  while (text.find(kQuotes, 3) == std::string::npos) {
     const LineEditor::Line line = editor.Read("... ");
     if (line.kind == Kind::kInterrupted) return std::nullopt;
-    if (line.kind == Kind::kEnd) return text;
-    text += (text.empty() ? "" : "\n") + line.text;
+    if (line.kind == Kind::kEnd) return text + kQuotes;
+    text += "\n" + line.text;
   }
-  return text.erase(text.find(kQuotes), 3);
+  return text;
+}
+
+// What such a message says.
+std::string WithoutQuotes(std::string block) {
+  block.erase(block.find(kQuotes, 3), 3).erase(0, 3);
+  return block.rfind('\n', 0) == 0 ? block.substr(1) : block;
 }
 
 std::string HistoryFile() {
@@ -37,13 +47,13 @@ std::string HistoryFile() {
   return home == nullptr ? "" : std::string(home) + "/.gemma3n_history";
 }
 
-// One line of input; false when the chat is over. What goes wrong is told, and the chat lives on:
-// only an output that nobody reads ends it, or a model that changed on disk.
-bool TakeLine(Chat& chat, LineEditor& editor, const std::string& line) {
+// A line of input, or all lines of a block; false when the chat is over. What goes wrong is told,
+// and the chat lives on: only an output that nobody reads ends it, or a model that changed on disk.
+bool TakeInput(Chat& chat, const std::string& input) {
   try {
-    if (line.rfind(kQuotes, 0) != 0) return chat.Take(line);
-    const std::optional<std::string> block = ReadBlock(editor, line);
-    if (block && !block->empty()) chat.Say(*block);
+    if (!BeginsBlock(input)) return chat.Take(input);
+    const std::string block = WithoutQuotes(input);
+    if (!block.empty()) chat.Say(block);
   } catch (const OutputError&) {
     throw;
   } catch (const Error& error) {
@@ -66,12 +76,14 @@ int ChatLoop(const ModelArgs& model, const OutputArgs& output, const GenerateArg
          std::to_string(chat.context()) + " tokens)");
   }
   for (bool leaving = false;;) {
-    editor.KeepHistory(chat.settings().history);
     const LineEditor::Line line = editor.Read(">>> ");
     if (line.kind == Kind::kEnd) return 0;
     if (line.kind == Kind::kText) {
       leaving = false;
-      if (!TakeLine(chat, editor, line.text)) return 0;
+      const std::optional<std::string> input =
+          BeginsBlock(line.text) ? ReadBlock(editor, line.text) : line.text;
+      if (input && chat.settings().history) editor.Keep(*input);
+      if (input && !TakeInput(chat, *input)) return 0;
       continue;
     }
     if (!editor.interactive()) return 130;

@@ -91,15 +91,26 @@ std::string Edited(const std::string& text) {
   }
 }
 
-// A text of one or more lines. Those above the last are done: libedit takes a newline at the end of
-// its buffer for the Enter key, and so never gets to hold one.
+// libedit takes a newline at the end of its buffer for the Enter key, and so never gets to hold
+// one. Where a text of several lines must be one of its own, in the history, this stands for the
+// newline.
+constexpr char kNewlineMark[] = "\u2424";
+
+std::string Replaced(std::string text, const std::string& part, const std::string& by) {
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += by.size()) {
+    text.replace(at, part.size(), by);
+  }
+  return text;
+}
+
+// A text of one or more lines. Those above the last are done.
 LineEditor::Line ReadText(const std::string& prompt) {
   std::string above, last;
   const auto prompt_now = [&](bool first) { return first ? prompt : std::string("... "); };
   for (;;) {
     LineEditor::Line line = ReadKeys(prompt_now(above.empty()), last);
     if (line.kind == Kind::kEnd) return line;
-    line.text = above + line.text;
+    line.text = above + Replaced(line.text, kNewlineMark, "\n");
     if (line.kind == Kind::kInterrupted || wish == Wish::kNone) return line;
     std::string text = wish == Wish::kEditor ? Edited(line.text) : line.text + "\n";
     const size_t begin = text.find_last_of('\n') + 1;  // 0 where there is none
@@ -157,18 +168,13 @@ LineEditor::Line LineEditor::Read(const std::string& prompt) {
     if (std::getline(std::cin, text)) return {Kind::kText, text};
     return {Interrupted() ? Kind::kInterrupted : Kind::kEnd, ""};
   }
-  const Line line = ReadText(prompt);
-  if (line.kind == Kind::kText && keep_history_) Keep(line.text);
-  return line;
+  return ReadText(prompt);
 }
 
-// Line by line, for the reason that ReadText gives.
 void LineEditor::Keep(const std::string& text) const {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) add_history(line.c_str());
-  }
-  if (!text.empty() && !history_file_.empty()) write_history(history_file_.c_str());
+  if (!interactive_ || text.empty()) return;
+  add_history(Replaced(text, "\n", kNewlineMark).c_str());
+  if (!history_file_.empty()) write_history(history_file_.c_str());
 }
 
 }  // namespace gemma3n::cli

@@ -19,15 +19,13 @@ class LineEditor {
   };
   Line Read(const std::string& prompt);
 
-  void KeepHistory(bool keep) { keep_history_ = keep; }
+  // Puts a text of one or more lines into the history, as one entry.
+  void Keep(const std::string& text) const;
   bool interactive() const { return interactive_; }
 
  private:
-  void Keep(const std::string& text) const;
-
   std::string history_file_;
   bool interactive_;
-  bool keep_history_ = true;
 };
 
 }  // namespace gemma3n::cli

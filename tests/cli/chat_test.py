@@ -325,6 +325,36 @@ class Keys(Program):
         terminal.until("r\u00e9d\r\ngreen\r\nblue!<end_of_turn>")
         self.leave(terminal)
 
+    def test_a_message_of_several_lines_is_one_entry_of_the_history(self):
+        home = self.place / "home"
+        home.mkdir()
+        up, mark = "\x1b[A", "\u2424"
+        terminal = self.open(most=1, env={"HOME": home})
+        terminal.send("one\x1b\r")
+        terminal.until("... ")
+        terminal.send("tw\u00f6\r")
+        terminal.until(">>> ")
+        terminal.send('"""red\r')
+        terminal.until("... ")
+        terminal.send('blue"""\r')
+        terminal.until(">>> ")
+        terminal.send(up)
+        terminal.until(f'"""red{mark}blue"""')
+        terminal.send("\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("red\r\nblue<end_of_turn>")
+        terminal.until("red\r\nblue<end_of_turn>")
+        self.leave(terminal)
+        terminal = self.open(most=1, env={"HOME": home})  # whose history comes from the file
+        for _ in range(3):
+            terminal.send(up)
+        terminal.send(up + "\x05!\r")  # Ctrl-E: the end of the line
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("one\r\ntw\u00f6!<end_of_turn>")
+        self.leave(terminal)
+
     def test_an_editor_that_fails_changes_nothing(self):
         terminal = self.open(most=1, env={"VISUAL": "false"})
         terminal.send("kept\x07")
