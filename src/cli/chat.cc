@@ -30,6 +30,7 @@ constexpr char kHelp[] =
 /clear  /bye                   start anew; leave (also Ctrl-D)
 """                            begins and ends a message of several lines
 Alt-Enter  Ctrl-G              another line of the message; the message in $EDITOR
+                               (what is pasted or recalled shows its line ends as ␤)
 Ctrl-C                         stops the answer; clears the line; twice at an empty prompt, leaves
 )";
 

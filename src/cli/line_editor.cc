@@ -28,6 +28,18 @@ using Kind = LineEditor::Line::Kind;
 std::optional<LineEditor::Line> finished;
 enum class Wish { kNone, kMoreLines, kEditor } wish = Wish::kNone;
 
+// libedit takes a newline at the end of its buffer for the Enter key, and so never gets to hold
+// one. Where a text of several lines must be one of its own, in the history, this stands for the
+// newline.
+constexpr char kNewlineMark[] = "\u2424";
+
+std::string Replaced(std::string text, const std::string& part, const std::string& by) {
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += by.size()) {
+    text.replace(at, part.size(), by);
+  }
+  return text;
+}
+
 void OnLine(char* text) {
   finished = {text == nullptr ? Kind::kEnd : Kind::kText, text == nullptr ? "" : text};
   std::free(text);
@@ -43,6 +55,27 @@ int OnEditor(int, int) {
   return 0;
 }
 
+// What terminals put around a paste when asked to, so that its newlines are no Enter keys.
+constexpr char kAskForPasteMarks[] = "\x1b[?2004h", kNoPasteMarks[] = "\x1b[?2004l";
+constexpr char kPasteEnd[] = "\x1b[201~";
+
+// The first mark has come; what was pasted becomes part of the line, with all its lines.
+int OnPaste(int, int) {
+  std::string text;
+  while (text.find(kPasteEnd) == std::string::npos) {
+    pollfd events[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
+    if (poll(events, 2, -1) < 0) continue;
+    char byte = 0;  // one by one: behind the mark come keys
+    if (events[1].revents != 0 || read(STDIN_FILENO, &byte, 1) != 1) return 0;
+    text += byte == '\r' ? '\n' : byte;
+  }
+  text.erase(text.size() - std::strlen(kPasteEnd));
+  text.erase(text.find_last_not_of('\n') + 1);
+  rl_insert_text(Replaced(text, "\n", kNewlineMark).c_str());
+  rl_forced_update_display();
+  return 0;
+}
+
 // Ends the line where it is, as if it were done.
 void Finish(LineEditor::Line line) {
   finished = std::move(line);
@@ -55,6 +88,8 @@ LineEditor::Line ReadKeys(const std::string& prompt, const std::string& text) {
   finished.reset();
   wish = Wish::kNone;
   bool typed = false;  // before that, libedit's buffer holds the line before this one
+  const bool marks = TakesEscapeCodes(STDOUT_FILENO);
+  if (marks) Put(kAskForPasteMarks);
   rl_callback_handler_install(prompt.c_str(), OnLine);
   if (!text.empty()) {
     rl_insert_text(text.c_str());
@@ -76,6 +111,7 @@ LineEditor::Line ReadKeys(const std::string& prompt, const std::string& text) {
       Finish({Kind::kEnd, ""});
     }
   }
+  if (marks) Put(kNoPasteMarks);
   return *std::exchange(finished, std::nullopt);
 }
 
@@ -89,18 +125,6 @@ std::string Edited(const std::string& text) {
     Tell(error.what());
     return text;
   }
-}
-
-// libedit takes a newline at the end of its buffer for the Enter key, and so never gets to hold
-// one. Where a text of several lines must be one of its own, in the history, this stands for the
-// newline.
-constexpr char kNewlineMark[] = "\u2424";
-
-std::string Replaced(std::string text, const std::string& part, const std::string& by) {
-  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += by.size()) {
-    text.replace(at, part.size(), by);
-  }
-  return text;
 }
 
 // A text of one or more lines. Those above the last are done.
@@ -125,18 +149,19 @@ LineEditor::Line ReadText(const std::string& prompt) {
   }
 }
 
-// ESC and Enter, which is what Alt-Enter sends, end in these keys. They stand for functions of ours
-// since libedit gives such a function one key and no sequence.
+// ESC and Enter, which is what Alt-Enter sends, and the mark before a paste end in these keys. They
+// stand for functions of ours since libedit gives such a function one key and no sequence.
 constexpr char kMoreLinesKey = 0x1f;  // Ctrl-_
 constexpr char kEditorKey = 0x07;     // Ctrl-G
+constexpr char kPasteKey = 0x1e;      // Ctrl-^
 
 void BindKeys() {
   rl_add_defun("gemma3n-more-lines", OnMoreLines, kMoreLinesKey);
   rl_add_defun("gemma3n-editor", OnEditor, kEditorKey);
-  for (const char* binding : {"bind -s ^[^M ^_", "bind -s ^[^J ^_",
-                              // The marks that some terminals put around what is pasted; libedit
-                              // would take half of them for text.
-                              "bind ^[[200~ ed-ignore", "bind ^[[201~ ed-ignore"}) {
+  rl_add_defun("gemma3n-paste", OnPaste, kPasteKey);
+  for (const char* binding : {"bind -s ^[^M ^_", "bind -s ^[^J ^_", "bind -s ^[[200~ ^^",
+                              // An end without a beginning: libedit would take half of it for text.
+                              "bind ^[[201~ ed-ignore"}) {
     rl_parse_and_bind(binding);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines from a person: edited and with a history on a terminal (libedit), plain otherwise. On a
-// terminal Alt-Enter begins another line of the same text, and Ctrl-G takes it to $EDITOR and back.
+// terminal Alt-Enter begins another line of the same text, Ctrl-G takes it to $EDITOR and back, and
+// what is pasted stays one text. Where several lines stand in one, U+2424 marks their ends.
 #pragma once
 
 #include <string>

@@ -366,6 +366,35 @@ class Keys(Program):
         terminal.until("kept text<end_of_turn>")
         self.leave(terminal)
 
+    def test_pasted_lines_are_one_message(self):
+        terminal = self.open(most=1)
+        self.assertIn("\x1b[?2004h", terminal.seen)
+        terminal.send("see \x1b[200~one\rtw\u00f6\n\x1b[201~")
+        terminal.until("see one\u2424tw\u00f6")
+        terminal.send("!\r")
+        terminal.until("\x1b[?2004l")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("see one\r\ntw\u00f6!<end_of_turn>")
+        terminal.until(">>> ")
+        terminal.send("\x1b[200~without an end")
+        time.sleep(0.2)  # until it is read
+        terminal.send("\x03")
+        terminal.until("Ctrl-C again")
+        terminal.until(">>> ")
+        long = "\r".join(["x" * 50] * 100)  # more than a terminal holds back
+        terminal.send("/show context\r")
+        terminal.until("tokens")
+        terminal.until(">>> ")
+        for begin in range(0, len(long), 1000):
+            terminal.send(("\x1b[200~" if begin == 0 else "") + long[begin:begin + 1000])
+            terminal._read(0.05)
+        terminal.send("\x1b[201~\r")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until(long.replace("\r", "\r\n") + "<end_of_turn>")
+        self.leave(terminal)
+
     def test_pasted_path_attaches(self):
         terminal = self.open()
         terminal.send(f"\x1b[200~{self.place}/p.png\x1b[201~\r")
