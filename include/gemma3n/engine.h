@@ -37,7 +37,8 @@ struct ModelFacts {
   int64_t default_image_size = 0;  // pixels
   double max_clip_seconds = 0;
   // What somebody who uses this model should know, a line each: that its chat template is not
-  // Gemma's, that its files hold tensors which nothing reads, that memory does not hold its weights.
+  // Gemma's, that its files hold tensors which nothing reads, that memory does not hold its
+  // weights.
   std::vector<std::string> notes;
 };
 

@@ -210,7 +210,7 @@ JsonValue JsonValue::Load(const std::filesystem::path& path, uint64_t max_bytes)
 }
 
 namespace {
-const Node kNullNode;
+const Node kNullNode{};
 }  // namespace
 
 #define GEMMA3N_NODE() \
@@ -348,7 +348,7 @@ std::string JsonValue::Where() const {
       step = "[" + std::to_string(position) + "]";
     }
     if (!path.empty() && path[0] != '[') step += ".";
-    path = step + path;
+    path.insert(0, step);
   }
   return document_->name + (path.empty() ? "" : ": " + path);
 }

@@ -26,7 +26,7 @@ size_t TerminalColumns() {
 }  // namespace
 
 ProgressBar::ProgressBar(bool enabled) : enabled_(enabled && TakesEscapeCodes(STDERR_FILENO)) {
-  if (enabled_) drawer_ = std::jthread([this](std::stop_token stop) { KeepDrawing(stop); });
+  if (enabled_) drawer_ = std::jthread([this](const std::stop_token& stop) { KeepDrawing(stop); });
 }
 
 ProgressBar::~ProgressBar() {

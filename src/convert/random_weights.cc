@@ -33,8 +33,8 @@ struct Spread {
 };
 
 Spread SpreadOf(const std::string& name, const Shape& shape) {
-  const double fan_in =
-      shape.rank() < 2 ? 1.0 : static_cast<double>(shape.NumElements() / shape[0]);
+  const int64_t inputs = shape.rank() < 2 ? 1 : shape.NumElements() / shape[0];
+  const double fan_in = static_cast<double>(inputs);
   const double width = static_cast<double>(shape.back());
   const auto ends = [&](const char* end) { return EndsWith(name, end); };
   // AltUp's router sees its input divided by its width: its answers should still reach tanh's bend.

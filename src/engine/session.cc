@@ -179,8 +179,9 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
                                         const ProgressCallback& on_progress) {
   const Clock::time_point request = Clock::now();
   // Refuses bad options before any work.
-  Sampler(DecideSampling(options.sampling, model_.generation), model_.config.text.vocab_size, {});
-  StopMatcher{options.stop};
+  const Sampler wanted(DecideSampling(options.sampling, model_.generation),
+                       model_.config.text.vocab_size, {});
+  const StopMatcher wanted_stop{options.stop};
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
   CheckRoom(prompt);

@@ -202,9 +202,9 @@ struct RowTarget {
 
 void TakeRow(void* to, const uint8_t* row) {
   auto& target = *static_cast<RowTarget*>(to);
-  const int width = target.image->width;
+  const ptrdiff_t width = target.image->width;
   if (target.channels == 3) std::memcpy(target.next, row, static_cast<size_t>(width) * 3);
-  for (int x = 0; x < width && target.channels != 3; ++x) {
+  for (ptrdiff_t x = 0; x < width && target.channels != 3; ++x) {
     if (target.channels == 1) std::memset(target.next + x * 3, row[x], 3);
     if (target.channels == 4) CmykToRgb(row + x * 4, target.next + x * 3);
   }
