@@ -142,10 +142,11 @@ class Batches:
             image = data_pictures.draw_scene(scene, int(self.rng.choice((64, 96, 160))))
             pixels.append(data_pictures.pixels(image, IMAGE_SIZE))
             options = data_pictures.questions(scene)
-            _, question, answer = options[0] if self.rng.random() < 0.35 else \
-                options[self.rng.integers(len(options))]
-            text = _IMAGE + question if self.rng.random() < 0.7 else question + _IMAGE
-            rows.append(self._conversation([text, answer]))
+            turns = []
+            for i in self.rng.permutation(len(options))[:3]:  # the picture is looked at once
+                turns += options[i][1:]
+            turns[0] = _IMAGE + turns[0] if self.rng.random() < 0.7 else turns[0] + _IMAGE
+            rows.append(self._conversation(turns))
         return {**self._pad(rows), "pixels": torch.from_numpy(np.stack(pixels)).float() / 255}
 
     def text(self, count):

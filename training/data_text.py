@@ -39,6 +39,20 @@ def recall(rng, facts=None, fillers=None, questions=None):
     return "recall", turns
 
 
+def look_up(rng, values, most=14):
+    """A list of names with their `values`, and many of them asked for at once: more to look up in fewer
+    words than recall() has."""
+    facts = int(rng.integers(2, most + 1))
+    names = [str(n) for n in rng.permutation(NAMES)[:facts]]
+    has = {name: str(rng.choice(values)) for name in names}
+    lines = [f"{name} {has[name]}" for name in names]
+    for _ in range(int(rng.integers(0, 9)) if rng.random() < 0.4 else 0):
+        lines.insert(int(rng.integers(len(lines) + 1)), str(rng.choice(FILLERS)))
+    asked = [names[i] for i in rng.integers(0, facts, facts // 2 + 1)]
+    listed = "\n".join(["Colours:" if values is COLOURS else "Words:", *lines])
+    return "look up", [f"{listed}\nWhat have {' '.join(asked)}?", "\n".join(f"{name} {has[name]}" for name in asked)]
+
+
 def copy(rng, least=2, most=8):
     words = " ".join(rng.choice(WORDS + NAMES, int(rng.integers(least, most))))
     return "copy", [f"Repeat: {words}", words]
@@ -88,13 +102,13 @@ def _small_task(rng):
 def random_conversation(rng, lessons=0.0):
     """Turns drawn by the shares of MAKERS. Small tasks follow one another in one conversation.
 
-    With the probability `lessons` it is a long copy instead, from which a young model learns soonest to
-    look back. Facts to recall are two or three in three of ten such lists, in more as long as there are
-    lessons, else up to fourteen.
+    With the probability `lessons` it is a long copy or a look-up of any words instead. A young model needs
+    both: in trials with look-ups alone (of up to 14 facts) it named a third of the values after 250 steps, no
+    more than a guess among those listed; with copies between (and up to 10 facts) two thirds after 200.
     """
     if rng.random() < lessons:
-        return copy(rng, least=8, most=20)[1]
+        return copy(rng, least=8, most=20)[1] if rng.random() < 0.5 else look_up(rng, WORDS)[1]
     if rng.random() < MAKERS[0][1]:
-        return recall(rng, facts=int(rng.integers(2, 4 if rng.random() < max(0.3, 2 * lessons) else 15)))[1]
+        return look_up(rng, COLOURS)[1] if rng.random() < 0.5 else recall(rng)[1]
     repeated = add if rng.random() < 0.3 else _small_task
     return [turn for _ in range(int(rng.integers(1, 5))) for turn in repeated(rng)[1]]

@@ -4,8 +4,8 @@
 Every step draws one batch of each kind and one submodel; later, every fifth is a "sandwich": the full
 model, then a narrow one that also learns from the full model's logits.
 
-The schedule (learning rate, sparsity, averaging) runs over --steps, or over --minutes where those end
-first. Run it with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ set high (see run.sh): the step
+The schedule (learning rate, sparsity) runs over --steps, or over --minutes where those end first. Each of
+--processes has its share of every batch (parallel.py). Run it with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ set high (see run.sh): the step
 is then a fifth shorter, since freed memory is not given back to the system.
 """
 import argparse
@@ -19,12 +19,12 @@ import time
 import torch
 from torch import nn
 
-from training import fused
+from training import fused, parallel
 from training.batches import Batches, join
 from training.model import FULL, HALF, QUARTER, Trainee
 from training.optimizer import Optimizer, schedule
 
-SIZES = {"speech": 16, "pictures": 12, "text": 44, "film": 2}
+SIZES = {"speech": 20, "pictures": 24, "text": 28, "film": 4}  # of one step, over all processes
 SANDWICH = 5  # every so many steps
 JOINED_LENGTH = 75  # tokens
 HELPER_WEIGHT = 0.3
@@ -34,9 +34,9 @@ HEADS = ("ctc", "corner", "digit")  # parts of the trainee that only training ha
 def draw_submodel(rng):
     """(widths, skip) of one step."""
     draw = rng.random()
-    if draw < 0.55:
+    if draw < 0.65:
         widths = FULL
-    elif draw < 0.80:
+    elif draw < 0.82:
         widths = HALF
     elif draw < 0.88:
         widths = QUARTER
@@ -124,6 +124,44 @@ def save(path, **state):
     path.with_suffix(".part").rename(path)
 
 
+def train(options, rank):
+    """The work of one process; the first one speaks and saves."""
+    torch.manual_seed(options.seed)
+    rng = random.Random(options.seed)  # the same submodels in every process
+    source = Batches(options.data, options.seed + 1000 * rank)
+    trainee = Trainee(len(source.letters))
+    load_parts(trainee, options)
+    trainee.teach_vision = options.vision is None
+    fused.compile_parts()
+    optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio or options.init else 1.0)
+    if rank == 0:
+        print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
+    smooth, began = {}, time.time()
+    sizes = {}
+    for part in options.kinds.split(","):
+        kind, _, count = part.partition("=")
+        sizes[kind] = int(count or SIZES[kind]) // options.processes
+    for step, batches in enumerate(prefetch(source, sizes)):
+        done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
+        done = parallel.first_says(done)
+        source.lessons = max(0.0, options.lessons - done)
+        trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.3) if options.young else 0.95)
+        optimizer.zero_grad()
+        losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
+        parallel.average_gradients(optimizer.parameters)
+        optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))
+        for kind, loss in losses.items():
+            smooth[kind] = 0.95 * smooth.get(kind, loss) + 0.05 * loss
+        if rank == 0 and step % 10 == 0:
+            text = "  ".join(f"{kind} {loss:.3f}" for kind, loss in smooth.items())
+            print(f"{step:5d}  {time.time() - began:6.0f} s  {text}", flush=True)
+        if rank == 0 and (step % 100 == 99 or done >= 1.0):
+            save(options.out, model=trainee.model.state_dict(), step=step,
+                 heads={name: getattr(trainee, name).state_dict() for name in HEADS})
+        if done >= 1.0:
+            break
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=pathlib.Path, required=True)
@@ -138,38 +176,9 @@ def main():
     parser.add_argument("--init", type=pathlib.Path, help="go on from this checkpoint's weights")
     parser.add_argument("--lessons", type=float, default=0.5, help="share of the texts that are lessons, at first")
     parser.add_argument("--young", action="store_true", help="the decoder knows nothing: ramp sparsity up")
+    parser.add_argument("--processes", type=int, default=2, help="of one thread each")
     options = parser.parse_args()
-    torch.manual_seed(options.seed)
-    rng = random.Random(options.seed)
-    source = Batches(options.data, options.seed)
-    trainee = Trainee(len(source.letters))
-    load_parts(trainee, options)
-    trainee.teach_vision = options.vision is None
-    fused.compile_parts()
-    optimizer = Optimizer(trainee, options.rate, tower_scale=0.25 if options.audio or options.init else 1.0)
-    print(f"{sum(p.numel() for p in trainee.model.parameters()):,} parameters", flush=True)
-    smooth, began = {}, time.time()
-    sizes = {}
-    for part in options.kinds.split(","):
-        kind, _, count = part.partition("=")
-        sizes[kind] = int(count or SIZES[kind])
-    for step, batches in enumerate(prefetch(source, sizes)):
-        done = min(1.0, max(step / options.steps, (time.time() - began) / 60 / options.minutes))
-        source.lessons = max(0.0, options.lessons - done)
-        trainee.set_sparsity(0.5 + 0.45 * min(1.0, done / 0.3) if options.young else 0.95)
-        optimizer.zero_grad()
-        losses = run_step(trainee, batches, done > 0.4 and step % SANDWICH == 0, rng)
-        optimizer.step(schedule(step, done if len(sizes) == len(SIZES) else 0.7 * done))
-        for kind, loss in losses.items():
-            smooth[kind] = 0.95 * smooth.get(kind, loss) + 0.05 * loss
-        if step % 10 == 0:
-            text = "  ".join(f"{kind} {loss:.3f}" for kind, loss in smooth.items())
-            print(f"{step:5d}  {time.time() - began:6.0f} s  {text}", flush=True)
-        if step % 100 == 99 or done >= 1.0:
-            save(options.out, model=trainee.model.state_dict(), step=step,
-                 heads={name: getattr(trainee, name).state_dict() for name in HEADS})
-        if done >= 1.0:
-            break
+    parallel.run(train, options.processes, options)
 
 
 if __name__ == "__main__":

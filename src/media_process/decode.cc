@@ -38,7 +38,6 @@ class VideoTrack {
   VideoTrack(const AVStream& stream, const Timeline& timeline, const Job& job, RecordWriter& out)
       : stream_(stream),
         timeline_(timeline),
-        job_(job),
         codec_(OpenDecoder(stream, job)),
         picker_(job.from_s, std::min(job.to_s, timeline.duration_s), job.fps, job.max_frames),
         wanted_(WantedGroups(timeline, picker_)),
@@ -100,7 +99,6 @@ class VideoTrack {
 
   const AVStream& stream_;
   const Timeline& timeline_;
-  const Job& job_;
   CodecContextPtr codec_;
   FramePicker picker_;
   std::vector<bool> wanted_;

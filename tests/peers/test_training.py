@@ -9,7 +9,7 @@ from transformers.models.gemma3n import modeling_gemma3n as reference
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 STOCK = reference.Gemma3nTextDecoderLayer.forward  # before training puts its own in its place
 
-from training import fused  # noqa: E402
+from training import fused, parallel  # noqa: E402
 from training.model import Trainee  # noqa: E402
 from training.optimizer import Muon  # noqa: E402
 
@@ -53,3 +53,22 @@ def test_muon_steps_as_torchs():
             optimizer.step()
     for a, b, start in zip(ours, theirs, before):
         assert (a - b).norm() < 0.05 * (a - start).norm()
+
+
+def _one_gradient(options, rank):
+    """The work of one process: parameters whose gradients are 1 and 2 in the first, 3 and 4 in the second."""
+    parameters = [torch.nn.Parameter(torch.zeros(2, 3)), torch.nn.Parameter(torch.zeros(5)),
+                  torch.nn.Parameter(torch.zeros(1))]  # the last has none
+    for i, parameter in enumerate(parameters[:2]):
+        parameter.grad = torch.full_like(parameter, float(1 + i + 2 * rank))
+    parallel.average_gradients(parameters)
+    said = parallel.first_says(0.25 + rank)
+    torch.save(([p.grad for p in parameters], said), options / f"{rank}.pt")
+
+
+def test_processes_train_as_one(tmp_path):
+    parallel.run(_one_gradient, 2, tmp_path)
+    for rank in (0, 1):
+        gradients, said = torch.load(tmp_path / f"{rank}.pt")
+        assert torch.equal(gradients[0], torch.full((2, 3), 2.0)) and torch.equal(gradients[1], torch.full((5,), 3.0))
+        assert gradients[2] is None and said == 0.25
