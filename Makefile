@@ -61,8 +61,8 @@ lint:
 	tools/install_debian.sh --lint
 	git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
 	cmake --preset dev > /dev/null
-	$(call CMAKE_BUILD,dev)
-	git ls-files 'src/*.cc' | grep -v -e _test.cc -e /test_files.cc -e /film_maker.cc -e /sandbox_probe.cc -e '^src/kernels/' | xargs clang-tidy --quiet -p build/dev
+	git ls-files 'src/*.cc' | grep -v -e _test.cc -e /test_files.cc -e /film_maker.cc -e /sandbox_probe.cc \
+	  -e '^src/kernels/' | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p build/dev
 
 fuzz:
 	tools/install_debian.sh --fuzz

@@ -51,6 +51,12 @@ void FewRows(const Problem& p, ThreadPool& pool) {
   });
 }
 
+// Each thread's own, kept from call to call.
+AlignedBuffer<float>& Panel() {
+  thread_local AlignedBuffer<float> panel;
+  return panel;
+}
+
 template <class T>
 void ManyRows(const Problem& p, ThreadPool& pool) {
   const int64_t panels = CeilDivide(p.out, kPanelColumns);
@@ -64,7 +70,7 @@ void ManyRows(const Problem& p, ThreadPool& pool) {
     if constexpr (std::is_same_v<T, float>) {
       wide = stored;
     } else {
-      thread_local AlignedBuffer<float> panel;
+      AlignedBuffer<float>& panel = Panel();
       panel.Reserve(kPanelColumns * p.in);
       kernels::Widen(stored, columns * p.in, panel.data());
       wide = panel.data();

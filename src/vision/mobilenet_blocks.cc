@@ -59,7 +59,7 @@ bool SameShape(const FeatureMap& a, const FeatureMap& b) {
   return a.height == b.height && a.width == b.width && a.channels == b.channels;
 }
 
-FeatureMap Run(const EdgeResidualWeights& weights, FeatureMap x, ThreadPool& pool) {
+FeatureMap Run(const EdgeResidualWeights& weights, const FeatureMap& x, ThreadPool& pool) {
   const int64_t kernel = weights.conv_exp.kernel_size, stride = weights.conv_exp.stride;
   FeatureMap out(ComputeSamePadding(x.height, kernel, stride).out,
                  ComputeSamePadding(x.width, kernel, stride).out, weights.conv_pwl.conv.shape[0]);
@@ -77,7 +77,7 @@ FeatureMap Run(const EdgeResidualWeights& weights, FeatureMap x, ThreadPool& poo
   return out;
 }
 
-FeatureMap Run(const InvertedResidualWeights& weights, FeatureMap x, ThreadPool& pool) {
+FeatureMap Run(const InvertedResidualWeights& weights, const FeatureMap& x, ThreadPool& pool) {
   FeatureMap started;
   if (weights.dw_start) started = NormedDepthwise(*weights.dw_start, x, pool);
   const FeatureMap& input = weights.dw_start ? started : x;
