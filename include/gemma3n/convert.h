@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making models: a complete checkpoint of random weights, for tests and measurements.
+// Making models: a complete checkpoint of random weights, for tests and measurements, and packed
+// files of quantized ones.
 #pragma once
 
 #include <cstdint>
@@ -25,5 +26,19 @@ struct SynthOptions {
 // Returns false when the callback cancelled; nothing that looks complete is then left behind.
 // Throws Error (kUsage, kModel, kResources), for wrong options before a file is touched.
 bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress = nullptr);
+
+struct QuantizeOptions {
+  std::filesystem::path model;  // a model directory
+  std::filesystem::path out;    // a file
+  // "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored. Norms, the
+  // small matrices of AltUp and the encoders of pictures and sound are always as stored.
+  std::string recipe = "q4";
+  bool force = false;  // replace a file that is there
+};
+
+// Packs a model into one file (docs/format.md). Returns false when the callback cancelled; nothing
+// is left behind then. Throws Error (kUsage, kModel, kResources), for wrong options before a file
+// is touched.
+bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress = nullptr);
 
 }  // namespace gemma3n

@@ -44,6 +44,7 @@ struct ModelReport {
 
   // Empty where all is as it should be.
   std::vector<std::string> missing, surplus, misshapen, not_finite;
+  std::vector<std::string> damaged;  // of a packed file: bytes that do not have their checksum
 };
 
 // Reads the headers; with `read_all` also every value, to find NaN and infinities. Throws Error

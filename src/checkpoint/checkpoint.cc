@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "checkpoint/packed_file.h"
 #include "checkpoint/safetensors.h"
 #include "gemma3n/error.h"
 
@@ -13,11 +14,10 @@ namespace {
 
 constexpr char kSingleFile[] = "model.safetensors";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
-constexpr uint64_t kMostTextBytes = 4 << 20;
 
 struct Place {
   TensorView view;
-  const Safetensors* shard;
+  const MappedFile* file;
 };
 
 // A shard's name must be that of a file beside the index: no way out of the directory.
@@ -32,6 +32,17 @@ std::string PlainFileName(const JsonValue& value) {
 
 bool Begins(const std::string& name, std::string_view with) {
   return name.compare(0, with.size(), with) == 0;
+}
+
+std::string FormsText(Checkpoint::Forms forms) {
+  switch (forms) {
+    case Checkpoint::Forms::kFloatOrTiles:
+      return "BF16, F16, F32, Q4T or Q8T";
+    case Checkpoint::Forms::kRows:
+      return "Q4R or Q8R";
+    default:
+      return "BF16, F16 or F32";
+  }
 }
 
 // The name that Gemma3nForConditionalGeneration gives a tensor which older files, and files saved
@@ -53,20 +64,28 @@ struct Checkpoint::State {
   std::filesystem::path directory;
   JsonValue config;
   std::vector<std::unique_ptr<Safetensors>> shards;
+  std::unique_ptr<PackedFile> packed;  // instead of shards
+  std::vector<const MappedFile*> files;
   std::map<std::string, Place, std::less<>> tensors;
 
   const Safetensors& Open(const std::string& file_name) {
     shards.push_back(std::make_unique<Safetensors>(directory / file_name));
+    files.push_back(&shards.back()->file());
     return *shards.back();
   }
 
-  void Add(const std::string& name, const TensorView& view, const Safetensors& shard) {
-    const auto [place, added] = tensors.emplace(CanonicalName(name), Place{view, &shard});
+  void Add(const std::string& name, const TensorView& view, const MappedFile& file) {
+    const auto [place, added] = tensors.emplace(CanonicalName(name), Place{view, &file});
     if (!added) {
-      throw Error(ErrorKind::kModel, shard.file().path().string() + ": tensor '" + name +
-                                         "' is also in " +
-                                         place->second.shard->file().path().filename().string());
+      throw Error(ErrorKind::kModel, file.path().string() + ": tensor '" + name + "' is also in " +
+                                         place->second.file->path().filename().string());
     }
+  }
+
+  void OpenPacked() {
+    packed = std::make_unique<PackedFile>(directory);
+    files.push_back(&packed->file());
+    for (const auto& [name, view] : packed->tensors()) Add(name, view, packed->file());
   }
 
   void OpenShards(const JsonValue& index);
@@ -91,7 +110,7 @@ void Checkpoint::State::OpenShards(const JsonValue& index) {
         throw Error(ErrorKind::kModel, (directory / file_name).string() + ": tensor '" + name +
                                            "' is not listed here by " + kIndexFile);
       }
-      Add(name, view, shard);
+      Add(name, view, shard.file());
     }
   }
 }
@@ -100,20 +119,27 @@ Checkpoint::Checkpoint(std::unique_ptr<State> state) : state_(std::move(state)) 
 Checkpoint::~Checkpoint() = default;
 
 std::unique_ptr<Checkpoint> Checkpoint::Load(const std::filesystem::path& path) {
-  if (!std::filesystem::is_directory(path)) {
-    throw Error(ErrorKind::kModel, path.string() +
-                                       ": expected a model directory with config.json and "
-                                       "model.safetensors, found " +
-                                       (std::filesystem::exists(path) ? "a file" : "nothing"));
-  }
   auto state = std::make_unique<State>();
   state->directory = path;
+  if (PackedFile::Recognizes(path)) {
+    state->OpenPacked();
+    auto checkpoint = std::unique_ptr<Checkpoint>(new Checkpoint(std::move(state)));
+    checkpoint->state_->config = checkpoint->Json("config.json");
+    return checkpoint;
+  }
+  if (!std::filesystem::is_directory(path)) {
+    throw Error(ErrorKind::kModel,
+                path.string() +
+                    ": expected a model directory with config.json and "
+                    "model.safetensors, or a packed model, found " +
+                    (std::filesystem::exists(path) ? "another file" : "nothing"));
+  }
   state->config = JsonValue::Load(path / "config.json");
   if (std::filesystem::exists(path / kIndexFile)) {
     state->OpenShards(JsonValue::Load(path / kIndexFile));
   } else if (std::filesystem::exists(path / kSingleFile)) {
     const Safetensors& shard = state->Open(kSingleFile);
-    for (const auto& [name, view] : shard.tensors()) state->Add(name, view, shard);
+    for (const auto& [name, view] : shard.tensors()) state->Add(name, view, shard.file());
   } else {
     throw Error(ErrorKind::kModel, path.string() + ": expected " + kSingleFile + " or " +
                                        kIndexFile + ", found neither");
@@ -137,7 +163,7 @@ TensorView Checkpoint::Find(std::string_view name) const {
   return found == state_->tensors.end() ? TensorView{} : found->second.view;
 }
 
-TensorView Checkpoint::Get(std::string_view name, const Shape& expected) const {
+TensorView Checkpoint::Get(std::string_view name, const Shape& expected, Forms forms) const {
   const auto found = state_->tensors.find(name);
   if (found == state_->tensors.end()) {
     throw Error(ErrorKind::kModel, state_->directory.string() + ": tensor '" + std::string(name) +
@@ -145,8 +171,11 @@ TensorView Checkpoint::Get(std::string_view name, const Shape& expected) const {
   }
   const TensorView& view = found->second.view;
   const std::string where = FileOf(name) + ": tensor '" + std::string(name) + "': expected ";
-  if (view.dtype == DType::kI32) {
-    throw Error(ErrorKind::kModel, where + "BF16, F16 or F32, found I32");
+  const bool right = (forms != Forms::kRows && IsFloat(view.dtype)) ||
+                     (forms == Forms::kFloatOrTiles && packed::IsTiled(view.dtype)) ||
+                     (forms == Forms::kRows && packed::IsRows(view.dtype));
+  if (!right) {
+    throw Error(ErrorKind::kModel, where + FormsText(forms) + ", found " + DTypeName(view.dtype));
   }
   if (!(view.shape == expected)) {
     throw Error(ErrorKind::kModel,
@@ -158,7 +187,7 @@ TensorView Checkpoint::Get(std::string_view name, const Shape& expected) const {
 std::string Checkpoint::FileOf(std::string_view name) const {
   const auto found = state_->tensors.find(name);
   if (found == state_->tensors.end()) return state_->directory.string();
-  return found->second.shard->file().path().string();
+  return found->second.file->path().string();
 }
 
 std::vector<std::string> Checkpoint::Names() const {
@@ -168,49 +197,74 @@ std::vector<std::string> Checkpoint::Names() const {
 }
 
 void Checkpoint::CheckUnchanged() const {
-  for (const auto& shard : state_->shards) shard->file().CheckUnchanged();
+  for (const MappedFile* file : state_->files) file->CheckUnchanged();
 }
 
 namespace {
 
-void Advise(const std::vector<std::unique_ptr<Safetensors>>& shards, const TensorView& view,
+void Advise(const std::vector<const MappedFile*>& files, const TensorView& view,
             MappedFile::Advice advice) {
-  for (const auto& shard : shards) {
-    const std::span<const std::byte> bytes = shard->file().bytes();
+  for (const MappedFile* file : files) {
+    const std::span<const std::byte> bytes = file->bytes();
     if (view.data < bytes.data() || view.data >= bytes.data() + bytes.size()) continue;
-    shard->file().Advise({view.data, view.bytes()}, advice);
+    file->Advise({view.data, view.bytes()}, advice);
   }
 }
 
 }  // namespace
 
 void Checkpoint::AdviseRandom(const TensorView& view) const {
-  Advise(state_->shards, view, MappedFile::Advice::kRandom);
+  Advise(state_->files, view, MappedFile::Advice::kRandom);
 }
 void Checkpoint::AdviseWillNeed(const TensorView& view) const {
-  Advise(state_->shards, view, MappedFile::Advice::kWillNeed);
+  Advise(state_->files, view, MappedFile::Advice::kWillNeed);
 }
 
 JsonValue Checkpoint::Json(const std::string& file_name) const {
   const std::filesystem::path path = state_->directory / file_name;
+  if (state_->packed) {
+    const auto found = state_->packed->texts().find(file_name);
+    if (found == state_->packed->texts().end()) return JsonValue();
+    return JsonValue::Parse(found->second, path.string());
+  }
   return std::filesystem::exists(path) ? JsonValue::Load(path) : JsonValue();
 }
 
-std::optional<std::string> Checkpoint::Text(const std::string& file_name) const {
-  const std::filesystem::path path = state_->directory / file_name;
-  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
-  const uint64_t size = std::filesystem::file_size(path);
-  if (size > kMostTextBytes) {
-    throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
-                                       std::to_string(kMostTextBytes) + " bytes, found " +
-                                       std::to_string(size));
-  }
+namespace {
+
+std::string ReadFile(const std::filesystem::path& path, uint64_t size) {
   std::string text(size, '\0');
   std::ifstream file(path, std::ios::binary);
   if (!file.read(text.data(), static_cast<std::streamsize>(size))) {
     throw Error(ErrorKind::kModel, path.string() + ": cannot be read");
   }
   return text;
+}
+
+}  // namespace
+
+std::optional<std::string> Checkpoint::Text(const std::string& file_name,
+                                            uint64_t max_bytes) const {
+  const std::filesystem::path path = state_->directory / file_name;
+  std::string_view packed;
+  if (state_->packed) {
+    const auto found = state_->packed->texts().find(file_name);
+    if (found == state_->packed->texts().end()) return std::nullopt;
+    packed = found->second;
+  } else if (!std::filesystem::is_regular_file(path)) {
+    return std::nullopt;
+  }
+  const uint64_t size = state_->packed ? packed.size() : std::filesystem::file_size(path);
+  if (size > max_bytes) {
+    throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
+                                       std::to_string(max_bytes) + " bytes, found " +
+                                       std::to_string(size));
+  }
+  return state_->packed ? std::string(packed) : ReadFile(path, size);
+}
+
+const PackedFile* Checkpoint::packed() const {
+  return state_->packed.get();
 }
 
 }  // namespace gemma3n

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model directory as Hugging Face lays it out: tensors by name out of one or many mapped
-// safetensors shards, and the JSON and text files beside them.
+// A model: tensors by name, and the JSON and text files that belong to them. Either a directory as
+// Hugging Face lays it out, with one or many safetensors shards, or one packed file.
 //
 // Nothing is copied: a TensorView points into the mapping, which lives as long as the Checkpoint.
 // Names are those of Hugging Face's whole model
@@ -20,22 +20,28 @@
 
 namespace gemma3n {
 
+class PackedFile;
+
 class Checkpoint {
  public:
-  // `path` is the directory. Throws Error (kModel) naming file, tensor, expected and found.
+  // `path` is the directory or the packed file. Throws Error (kModel) naming file, tensor, expected
+  // and found.
   static std::unique_ptr<Checkpoint> Load(const std::filesystem::path& path);
   ~Checkpoint();
   Checkpoint(const Checkpoint&) = delete;
   Checkpoint& operator=(const Checkpoint&) = delete;
 
+  // The directory, or the packed file: where side files are said to be in messages.
   const std::filesystem::path& directory() const;
 
   bool Has(std::string_view name) const;
   // An empty view when there is no such tensor.
   TensorView Find(std::string_view name) const;
-  // The tensor, which must exist with this shape and a float type; throws Error (kModel) such as
+  // What the reader of a tensor takes: floats; also matrices in tiles; only those in single rows.
+  enum class Forms { kFloat, kFloatOrTiles, kRows };
+  // The tensor, which must exist with this shape in such a form; throws Error (kModel) such as
   // "model-00002-of-00003.safetensors: tensor 'x': expected [16384, 2048], found [8192, 2048]".
-  TensorView Get(std::string_view name, const Shape& expected) const;
+  TensorView Get(std::string_view name, const Shape& expected, Forms forms = Forms::kFloat) const;
   // The file that holds the tensor, for messages.
   std::string FileOf(std::string_view name) const;
   std::vector<std::string> Names() const;  // sorted
@@ -51,7 +57,10 @@ class Checkpoint {
   const JsonValue& config() const;  // config.json
   // A side file such as "generation_config.json": null value / nullopt when absent.
   JsonValue Json(const std::string& file_name) const;
-  std::optional<std::string> Text(const std::string& file_name) const;
+  // Throws Error (kModel) where it is longer than `max_bytes`.
+  std::optional<std::string> Text(const std::string& file_name, uint64_t max_bytes = 4 << 20) const;
+
+  const PackedFile* packed() const;  // null for a directory
 
  private:
   struct State;

@@ -29,6 +29,14 @@ class Tensors {
   TensorView Matrix(const std::string& name, int64_t out, int64_t in) const {
     return Get(name, {out, in});
   }
+  // A matrix that may be quantized, for products with all its rows.
+  TensorView Tiles(const std::string& name, int64_t out, int64_t in) const {
+    return checkpoint_.Get(prefix_ + name, {out, in}, Checkpoint::Forms::kFloatOrTiles);
+  }
+  // A quantized matrix of which some rows are wanted.
+  TensorView SingleRows(const std::string& name, int64_t rows, int64_t columns) const {
+    return checkpoint_.Get(prefix_ + name, {rows, columns}, Checkpoint::Forms::kRows);
+  }
   std::vector<float> Floats(const std::string& name, const Shape& shape) const {
     return ToFloatVector(Get(name, shape));
   }

@@ -12,23 +12,41 @@ namespace {
 
 constexpr int64_t kPiece = 2048;  // elements looked at in one place
 
-// The first element in [begin, begin + kPiece) that is not finite.
-void CheckPiece(const Checkpoint& checkpoint, const std::string& name, const TensorView& view,
-                int64_t begin) {
+struct Sample {
+  const Checkpoint& checkpoint;
+  const std::string& name;
+  const TensorView& view;
+};
+
+// `values` are the elements from `begin` on.
+void CheckFinite(const Sample& sample, int64_t begin, std::span<const float> values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
+    throw Error(ErrorKind::kModel, sample.checkpoint.FileOf(sample.name) + ": tensor '" +
+                                       sample.name + "': expected finite weights, found " +
+                                       (std::isnan(values[i]) ? "NaN" : "an infinity") +
+                                       " at element " +
+                                       std::to_string(begin + static_cast<int64_t>(i)) +
+                                       "; is the download complete?");
+  }
+}
+
+void CheckPiece(const Sample& sample, int64_t begin) {
   std::array<float, kPiece> values;
+  const TensorView& view = sample.view;
   const int64_t count = std::min(kPiece, view.shape.NumElements() - begin);
   const size_t offset = static_cast<size_t>(begin) * ElementSize(view.dtype);
   const std::span<float> piece(values.data(), static_cast<size_t>(count));
   CopyToFloat({view.dtype, Shape({count}), view.data + offset}, piece);
-  for (int64_t i = 0; i < count; ++i) {
-    const float value = values[static_cast<size_t>(i)];
-    if (std::isfinite(value)) continue;
-    throw Error(ErrorKind::kModel, checkpoint.FileOf(name) + ": tensor '" + name +
-                                       "': expected finite weights, found " +
-                                       (std::isnan(value) ? "NaN" : "an infinity") +
-                                       " at element " + std::to_string(begin + i) +
-                                       "; is the download complete?");
-  }
+  CheckFinite(sample, begin, piece);
+}
+
+// Of a quantized matrix, the first elements of a row.
+void CheckPackedRow(const Sample& sample, int64_t row) {
+  std::array<float, kPiece> values;
+  const int64_t columns = sample.view.shape[1], count = std::min(kPiece, columns);
+  packed::UnpackRow(sample.view.dtype, sample.view.data, columns, row, 0, count, values.data());
+  CheckFinite(sample, row * columns, {values.data(), static_cast<size_t>(count)});
 }
 
 }  // namespace
@@ -36,9 +54,14 @@ void CheckPiece(const Checkpoint& checkpoint, const std::string& name, const Ten
 void CheckSampleIsFinite(const Checkpoint& checkpoint) {
   for (const std::string& name : checkpoint.Names()) {
     const TensorView view = checkpoint.Find(name);
-    if (view.dtype == DType::kI32) continue;
-    const int64_t last = std::max<int64_t>(0, view.shape.NumElements() - kPiece);
-    for (int64_t begin : {int64_t{0}, last / 2, last}) CheckPiece(checkpoint, name, view, begin);
+    const Sample sample{checkpoint, name, view};
+    if (IsPacked(view.dtype)) {
+      const int64_t last = view.shape[0] - 1;
+      for (int64_t row : {int64_t{0}, last / 2, last}) CheckPackedRow(sample, row);
+    } else if (IsFloat(view.dtype)) {
+      const int64_t last = std::max<int64_t>(0, view.shape.NumElements() - kPiece);
+      for (int64_t begin : {int64_t{0}, last / 2, last}) CheckPiece(sample, begin);
+    }
   }
 }
 

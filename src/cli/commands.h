@@ -15,5 +15,6 @@ void AddTokenize(CLI::App& app, int& exit_code);
 void AddLogits(CLI::App& app, int& exit_code);
 void AddDump(CLI::App& app, int& exit_code);
 void AddSynth(CLI::App& app, int& exit_code);
+void AddQuantize(CLI::App& app, int& exit_code);
 
 }  // namespace gemma3n::cli

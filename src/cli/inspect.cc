@@ -97,7 +97,8 @@ LoadCheck TryLoading(const std::string& model) {
 // "text ok · vision ok · audio ok · tokenizer ok · 1951 tensors, no NaN"
 std::string CheckLine(const ModelReport& report, const LoadCheck& load) {
   std::set<std::string> bad;
-  for (const auto* names : {&report.missing, &report.misshapen, &report.not_finite}) {
+  for (const auto* names :
+       {&report.missing, &report.misshapen, &report.not_finite, &report.damaged}) {
     for (const std::string& name : *names) bad.insert(PartOf(name));
   }
   std::string line;
@@ -109,9 +110,11 @@ std::string CheckLine(const ModelReport& report, const LoadCheck& load) {
           : load.error.empty() ? "tokenizer ok"
                                : "does not load";
   line += " · " + std::to_string(report.tensors) + " tensors, ";
-  return line + (report.not_finite.empty()
-                     ? "no NaN"
-                     : std::to_string(report.not_finite.size()) + " with NaN or infinities");
+  line += report.not_finite.empty()
+              ? "no NaN"
+              : std::to_string(report.not_finite.size()) + " with NaN or infinities";
+  if (report.damaged.empty()) return line;
+  return line + ", " + std::to_string(report.damaged.size()) + " with wrong checksums";
 }
 
 nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
@@ -143,7 +146,8 @@ nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
                                  {"missing", report.missing},
                                  {"surplus", report.surplus},
                                  {"misshapen", report.misshapen},
-                                 {"not_finite", report.not_finite}};
+                                 {"not_finite", report.not_finite},
+                                 {"damaged", report.damaged}};
   for (const LayerReport& layer : report.layers) {
     json["layers"].push_back({{"attention", layer.sliding ? "sliding" : "full"},
                               {"intermediate_size", layer.intermediate_size},
@@ -166,7 +170,8 @@ int RunInspect(const InspectArgs& args) {
     report = Inspect(args.model, args.check, bar.Callback());
   }
   if (args.check && !report.read_all) return 130;
-  bool good = report.missing.empty() && report.misshapen.empty() && report.not_finite.empty();
+  bool good = report.missing.empty() && report.misshapen.empty() && report.not_finite.empty() &&
+              report.damaged.empty();
   LoadCheck load;
   if (args.check && good) load = TryLoading(args.model);
   good = good && load.error.empty();
@@ -180,6 +185,7 @@ int RunInspect(const InspectArgs& args) {
     PrintList("of another shape", report.misshapen);
     PrintList("that nothing reads", report.surplus);
     PrintList("with NaN or infinite values", report.not_finite);
+    PrintList("damaged: the bytes do not have their checksum", report.damaged);
     if (args.check) std::printf("%s\n", CheckLine(report, load).c_str());
   }
   if (!load.error.empty()) Tell("gemma3n: " + load.error);

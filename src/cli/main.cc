@@ -45,8 +45,8 @@ int Main(int argc, char** argv) {
     if (debug) TellDetails(app.config_to_str());
   });
   int exit_code = 0;
-  for (auto add :
-       {AddRun, AddChat, AddEval, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth}) {
+  for (auto add : {AddRun, AddChat, AddEval, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth,
+                   AddQuantize}) {
     add(app, exit_code);
   }
   NameSources(app);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/packed_file.h"
 #include "convert/report.h"
 #include "convert/tensor_list.h"
 #include "model/config.h"
@@ -58,10 +59,35 @@ bool AllFinite(const TensorView& view, int64_t begin, int64_t end) {
       return AllFinite<Bf16>(view, begin, end);
     case DType::kF16:
       return AllFinite<F16>(view, begin, end);
-    case DType::kI32:
+    default:  // integers; of quantized matrices the scales can be wrong: ScalesFinite
       return true;
   }
+}
+
+// One element of every row has that row's scale, or that of one block of it.
+bool ScalesFinite(const TensorView& view) {
+  const int64_t columns = view.shape[1];
+  for (int64_t row = 0; row < view.shape[0]; ++row) {
+    for (int64_t column = 0; column < columns; column += packed::kBlock) {
+      float value;
+      packed::UnpackRow(view.dtype, view.data, columns, row, column, 1, &value);
+      if (!std::isfinite(value)) return false;
+    }
+  }
   return true;
+}
+
+// Of a packed file, what does not have its checksum.
+void CheckSums(const PackedFile& file, const ProgressCallback& on_progress, ModelReport& report) {
+  const int64_t total = static_cast<int64_t>(file.file().bytes().size());
+  int64_t done = 0;
+  bool cancelled = false;
+  report.damaged = file.Damaged([&](uint64_t bytes) {
+    done += static_cast<int64_t>(bytes);
+    cancelled = on_progress && !on_progress({"comparing checksums", done, total});
+    return !cancelled;
+  });
+  report.read_all = !cancelled;
 }
 
 void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
@@ -73,7 +99,7 @@ void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
   for (const std::string& name : checkpoint.Names()) {
     const TensorView view = checkpoint.Find(name);
     const int64_t elements = view.shape.NumElements();
-    bool finite = true;
+    bool finite = !IsPacked(view.dtype) || ScalesFinite(view);
     for (int64_t begin = 0; begin < elements; begin += kCheckedElements) {
       const int64_t end = std::min(elements, begin + kCheckedElements);
       finite = finite && AllFinite(view, begin, end);
@@ -83,6 +109,7 @@ void ReadAll(const Checkpoint& checkpoint, const ProgressCallback& on_progress,
     if (!finite) report.not_finite.push_back(name);
   }
   report.read_all = true;
+  if (checkpoint.packed() != nullptr) CheckSums(*checkpoint.packed(), on_progress, report);
 }
 
 std::string KindOf(const JsonValue& config) {
@@ -96,28 +123,52 @@ std::string KindOf(const JsonValue& config) {
                                       : "a Gemma 3n of another size";
 }
 
+// A tensor of the list as the files have it: quantized, a matrix may lie there transposed or, the
+// per-layer table, with a row for each layer of a token.
+struct Stored {
+  std::string name;
+  Shape shape;  // expected
+};
+Stored StoredForm(const Checkpoint& checkpoint, const TensorEntry& entry, int64_t layers) {
+  const std::string end = ".weight";
+  const std::string stem = entry.name.substr(0, entry.name.rfind(end));
+  if (!checkpoint.Has(entry.name) && checkpoint.Has(stem + ".transposed")) {
+    return {stem + ".transposed", {entry.shape[1], entry.shape[0]}};
+  }
+  const bool table = Contains(entry.name, "embed_tokens_per_layer.weight");
+  if (table && IsPacked(checkpoint.Find(entry.name).dtype)) {
+    return {entry.name, {entry.shape[0] * layers, entry.shape[1] / layers}};
+  }
+  return {entry.name, entry.shape};
+}
+
 void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
   const std::vector<TensorEntry> entries =
       ListTensors(checkpoint.config(), ModelParts::Of(checkpoint));
   report.kind = KindOf(checkpoint.config());
   std::set<std::string> listed, dtypes;
   const auto count = [&](const TensorEntry& entry, const TensorView& view) {
+    const int64_t before = report.core + report.token_embedding;
     CountParameters(entry, view.shape.NumElements(), report);
+    if (report.core + report.token_embedding > before) {
+      report.resident_bytes += static_cast<int64_t>(view.bytes());
+    }
     report.file_bytes += static_cast<int64_t>(view.bytes());
     dtypes.insert(DTypeName(view.dtype));
   };
   for (const TensorEntry& entry : entries) {
-    listed.insert(entry.name);
-    const TensorView view = checkpoint.Find(entry.name);
+    const Stored stored = StoredForm(checkpoint, entry, static_cast<int64_t>(report.layers.size()));
+    listed.insert(stored.name);
+    const TensorView view = checkpoint.Find(stored.name);
     if (view.empty()) {
       if (entry.need == TensorEntry::Need::kRequired) {
         report.missing.push_back(entry.name + " " + entry.shape.ToString());
       }
       continue;
     }
-    if (!(view.shape == entry.shape)) {
-      report.misshapen.push_back(entry.name + ": expected " + entry.shape.ToString() + ", found " +
-                                 view.shape.ToString());
+    if (!(view.shape == stored.shape)) {
+      report.misshapen.push_back(stored.name + ": expected " + stored.shape.ToString() +
+                                 ", found " + view.shape.ToString());
     }
     count(entry, view);
   }
@@ -130,12 +181,7 @@ void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
   }
 }
 
-void EstimateMemory(const TextConfig& text, ModelReport& report) {
-  const int64_t parameters = std::max<int64_t>(report.total, 1);
-  const double bytes_each =
-      static_cast<double>(report.file_bytes) / static_cast<double>(parameters);
-  report.resident_bytes =
-      static_cast<int64_t>(static_cast<double>(report.core + report.token_embedding) * bytes_each);
+void EstimateCache(const TextConfig& text, ModelReport& report) {
   for (int64_t layer = 0; layer < text.num_hidden_layers; ++layer) {
     if (text.shares_kv(layer)) continue;
     const int64_t positions =
@@ -165,7 +211,7 @@ ModelReport ReportOn(const Checkpoint& checkpoint) {
   CompareTensors(checkpoint, report);
   report.sees = report.vision > 0;
   report.hears = report.audio > 0;
-  EstimateMemory(text, report);
+  EstimateCache(text, report);
   return report;
 }
 

@@ -16,7 +16,9 @@ using Clock = std::chrono::steady_clock;
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, const ModelConfig& config) {
   const std::filesystem::path path = checkpoint.directory() / "tokenizer.json";
-  auto tokenizer = Tokenizer::Parse(JsonValue::Load(path));
+  const JsonValue json = checkpoint.Json("tokenizer.json");
+  if (json.IsNull()) throw Error(ErrorKind::kModel, path.string() + ": not found");
+  auto tokenizer = Tokenizer::Parse(json);
   if (tokenizer->vocab_size() > config.text.vocab_size) {
     throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
                                        std::to_string(config.text.vocab_size) +

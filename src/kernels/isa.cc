@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernels/isa.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 
 #include "gemma3n/error.h"
@@ -27,6 +29,8 @@ constexpr Isa kIsas[] = {{"avx512", HWY_AVX3},
 int64_t Usable() {
   return hwy::SupportedTargets() & HWY_TARGETS;
 }
+
+std::atomic<int> changes{0};
 
 }  // namespace
 
@@ -60,6 +64,16 @@ void ForceIsa(const std::string& name) {
   }
   hwy::SetSupportedTargetsForTest(Usable() & allowed);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  changes.fetch_add(1, std::memory_order_release);
+}
+
+bool IsAllowed(const std::string& name) {
+  const std::vector<std::string> names = AvailableIsas();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+int IsaChanges() {
+  return changes.load(std::memory_order_acquire);
 }
 
 void ForceIsaFromEnvironment() {

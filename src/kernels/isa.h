@@ -18,4 +18,9 @@ void ForceIsa(const std::string& name);
 // The same from the environment variable GEMMA3N_ISA, when it is set.
 void ForceIsaFromEnvironment();
 
+// Whether kernels of this instruction set may run: processor and build have it, ForceIsa allows it.
+bool IsAllowed(const std::string& name);
+// How often ForceIsa was called: what was chosen before its last call may no longer be allowed.
+int IsaChanges();
+
 }  // namespace gemma3n::kernels

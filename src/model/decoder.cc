@@ -181,8 +181,9 @@ int64_t Decoder::WeightBytesPerStep() const {
     for (const TensorView* view :
          {&w.laurel.linear_left, &w.laurel.linear_right, &w.attention.q_proj, &w.attention.k_proj,
           &w.attention.v_proj, &w.attention.o_proj, &w.feed_forward.gate_proj,
-          &w.feed_forward.up_proj, &w.feed_forward.down_proj, &w.per_layer_input_gate,
-          &w.per_layer_projection, &weights_.per_layer.per_layer_model_projection[layer]}) {
+          &w.feed_forward.up_proj, &w.feed_forward.down_proj, &w.feed_forward.up_rows,
+          &w.feed_forward.down_rows, &w.per_layer_input_gate, &w.per_layer_projection,
+          &weights_.per_layer.per_layer_model_projection[layer]}) {
       add(*view);
     }
   }

@@ -8,6 +8,7 @@
 #include "kernels/gaussian_topk.h"
 #include "kernels/rows.h"
 #include "ops/gather.h"
+#include "ops/packed_linear.h"
 
 namespace gemma3n {
 namespace {
@@ -40,6 +41,17 @@ void SparseUp(const FeedForwardWeights& weights, const float* x, const Chunk& ch
     end = at;
   }
   std::fill(scratch.up, scratch.up + end, 0.0f);
+}
+
+// up and down of a sparse layer that has a row for each neuron: only active ones are read.
+void SparseRows(const FeedForwardWeights& weights, const float* x, const Chunk& chunk,
+                const FeedForwardScratch& scratch, float* out) {
+  const int64_t width = weights.up_rows.shape[0], hidden = weights.up_rows.shape[1];
+  const ops::ConstRows gates{scratch.gate, chunk.rows, width};
+  ops::GatedLinear({x, chunk.rows, hidden}, weights.up_rows, gates, {scratch.up, chunk.rows, width},
+                   chunk.pool);
+  GateTimesUp(scratch.gate, scratch.up, chunk.rows * width, chunk.pool);
+  ops::WeightedRowSum(gates, weights.down_rows, {out, chunk.rows, hidden}, chunk.pool);
 }
 
 // The share of each row's gates that survived, for the observer.
@@ -80,6 +92,7 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
     });
     if (chunk.observer != nullptr) ObserveSurvivors(chunk, scratch.gate, width);
   }
+  if (!weights.down_rows.empty()) return SparseRows(weights, x, chunk, scratch, out);
   if (weights.sparse && chunk.rows == 1) {
     SparseUp(weights, x, chunk, scratch);
   } else {

@@ -22,10 +22,11 @@ void PerLayerInput(const PerLayerEmbeddingWeights& weights, float eps, const Per
     float* projected = out + row * width;
     float* looked_up = scratch + row * width;
     const int32_t id = source.inputs[row].id;
-    const bool in_table = id >= 0 && id < weights.embed_tokens_per_layer.shape[0];
-    ops::GatherRow(weights.embed_tokens_per_layer,
-                   {.row = in_table ? id : 0, .begin = chunk.layer * width},
-                   {looked_up, static_cast<size_t>(width)});
+    const int64_t known = id >= 0 && id < weights.vocab_size ? id : 0;
+    const ops::RowPart part = IsPacked(weights.embed_tokens_per_layer.dtype)
+                                  ? ops::RowPart{known * weights.num_layers() + chunk.layer, 0}
+                                  : ops::RowPart{known, chunk.layer * width};
+    ops::GatherRow(weights.embed_tokens_per_layer, part, {looked_up, static_cast<size_t>(width)});
     kernels::Scale(projected, projection_scale, width, projected);
     kernels::RmsNorm(projected, weights.per_layer_projection_norm.data(), eps, width, projected);
     kernels::AddScaled(looked_up, table_scale, width, projected);

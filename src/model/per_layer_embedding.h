@@ -14,9 +14,12 @@
 namespace gemma3n {
 
 struct PerLayerEmbeddingWeights {
-  TensorView embed_tokens_per_layer;                   // [vocab_per_layer, layers * width]
+  int64_t vocab_size = 0;  // of the table
+  // [vocab_size, layers * width]; quantized [vocab_size * layers, width], in single rows.
+  TensorView embed_tokens_per_layer;
   std::vector<TensorView> per_layer_model_projection;  // a layer's rows [width, hidden], by layer
   std::vector<float> per_layer_projection_norm;        // [width]
+  int64_t num_layers() const { return static_cast<int64_t>(per_layer_model_projection.size()); }
   int64_t width() const { return static_cast<int64_t>(per_layer_projection_norm.size()); }
 };
 

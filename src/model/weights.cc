@@ -26,6 +26,8 @@ bool HasPart(const Checkpoint& checkpoint, const std::string& prefix) {
 
 namespace {
 
+constexpr char kTransposedDown[] = "down_proj.transposed";
+
 AltUpWeights LoadAltUp(const Tensors& tensors, const TextConfig& config) {
   const int64_t streams = config.altup_num_inputs;
   AltUpWeights weights;
@@ -42,8 +44,8 @@ AltUpWeights LoadAltUp(const Tensors& tensors, const TextConfig& config) {
 
 LaurelWeights LoadLaurel(const Tensors& tensors, const TextConfig& config) {
   return {
-      .linear_left = tensors.Matrix("linear_left.weight", config.laurel_rank, config.hidden_size),
-      .linear_right = tensors.Matrix("linear_right.weight", config.hidden_size, config.laurel_rank),
+      .linear_left = tensors.Tiles("linear_left.weight", config.laurel_rank, config.hidden_size),
+      .linear_right = tensors.Tiles("linear_right.weight", config.hidden_size, config.laurel_rank),
       .post_laurel_norm = tensors.Vector("post_laurel_norm.weight", config.hidden_size)};
 }
 
@@ -52,25 +54,33 @@ AttentionWeights LoadAttention(const Tensors& tensors, const TextConfig& config,
   const int64_t queries = config.num_attention_heads * config.head_dim;
   const int64_t keys = config.num_key_value_heads * config.head_dim;
   AttentionWeights weights;
-  weights.q_proj = tensors.Matrix("q_proj.weight", queries, hidden);
-  weights.o_proj = tensors.Matrix("o_proj.weight", hidden, queries);
+  weights.q_proj = tensors.Tiles("q_proj.weight", queries, hidden);
+  weights.o_proj = tensors.Tiles("o_proj.weight", hidden, queries);
   weights.q_norm = tensors.Vector("q_norm.weight", config.head_dim);
   if (config.kv_source_layer(layer) == layer) {
-    weights.k_proj = tensors.Matrix("k_proj.weight", keys, hidden);
-    weights.v_proj = tensors.Matrix("v_proj.weight", keys, hidden);
+    weights.k_proj = tensors.Tiles("k_proj.weight", keys, hidden);
+    weights.v_proj = tensors.Tiles("v_proj.weight", keys, hidden);
     weights.k_norm = tensors.Vector("k_norm.weight", config.head_dim);
   }
   return weights;
 }
 
+// A sparse layer's up_proj and down_proj may be kept in single rows, a neuron each, of which only
+// the active ones are read; down_proj is transposed then.
 FeedForwardWeights LoadFeedForward(const Tensors& tensors, const TextConfig& config, int layer) {
   const int64_t hidden = config.hidden_size, width = config.intermediate_size[layer];
   const float sparsity = static_cast<float>(config.activation_sparsity_pattern[layer]);
-  return {.gate_proj = tensors.Matrix("gate_proj.weight", width, hidden),
-          .up_proj = tensors.Matrix("up_proj.weight", width, hidden),
-          .down_proj = tensors.Matrix("down_proj.weight", hidden, width),
-          .sparse = sparsity > 0,
-          .cutoff_deviations = sparsity > 0 ? CutoffDeviations(sparsity) : 0};
+  FeedForwardWeights weights{.gate_proj = tensors.Tiles("gate_proj.weight", width, hidden),
+                             .sparse = sparsity > 0,
+                             .cutoff_deviations = sparsity > 0 ? CutoffDeviations(sparsity) : 0};
+  if (weights.sparse && tensors.Has(kTransposedDown)) {
+    weights.up_rows = tensors.SingleRows("up_proj.weight", width, hidden);
+    weights.down_rows = tensors.SingleRows(kTransposedDown, width, hidden);
+  } else {
+    weights.up_proj = tensors.Tiles("up_proj.weight", width, hidden);
+    weights.down_proj = tensors.Tiles("down_proj.weight", hidden, width);
+  }
+  return weights;
 }
 
 LayerWeights LoadLayer(const Tensors& tensors, const TextConfig& config, int layer) {
@@ -86,18 +96,26 @@ LayerWeights LoadLayer(const Tensors& tensors, const TextConfig& config, int lay
           .laurel = LoadLaurel(tensors.Below("laurel"), config),
           .attention = LoadAttention(tensors.Below("self_attn"), config, layer),
           .feed_forward = LoadFeedForward(tensors.Below("mlp"), config, layer),
-          .per_layer_input_gate = tensors.Matrix("per_layer_input_gate.weight", width, hidden),
-          .per_layer_projection = tensors.Matrix("per_layer_projection.weight", hidden, width),
+          .per_layer_input_gate = tensors.Tiles("per_layer_input_gate.weight", width, hidden),
+          .per_layer_projection = tensors.Tiles("per_layer_projection.weight", hidden, width),
           .post_per_layer_input_norm = norm("post_per_layer_input_norm")};
 }
 
 PerLayerEmbeddingWeights LoadPerLayer(const Tensors& tensors, const TextConfig& config) {
   const int64_t width = config.hidden_size_per_layer_input, layers = config.num_hidden_layers;
   PerLayerEmbeddingWeights weights;
-  weights.embed_tokens_per_layer = tensors.Matrix(
-      "embed_tokens_per_layer.weight", config.vocab_size_per_layer_input, layers * width);
-  const TensorView projection =
-      tensors.Matrix("per_layer_model_projection.weight", layers * width, config.hidden_size);
+  // Quantized, every layer's part of a token is a row with scales of its own.
+  const std::string table = "embed_tokens_per_layer.weight";
+  const int64_t ids = config.vocab_size_per_layer_input;
+  weights.vocab_size = ids;
+  weights.embed_tokens_per_layer = IsPacked(tensors.Find(table).dtype)
+                                       ? tensors.SingleRows(table, ids * layers, width)
+                                       : tensors.Matrix(table, ids, layers * width);
+  const bool whole_tiles = width % packed::kTileRows == 0;  // of each layer
+  const std::string name = "per_layer_model_projection.weight";
+  const TensorView projection = whole_tiles
+                                    ? tensors.Tiles(name, layers * width, config.hidden_size)
+                                    : tensors.Matrix(name, layers * width, config.hidden_size);
   for (int64_t layer = 0; layer < layers; ++layer) {
     weights.per_layer_model_projection.push_back(
         projection.Rows(layer * width, (layer + 1) * width));
@@ -117,7 +135,7 @@ MultimodalEmbedder LoadEmbedder(const Tensors& tensors, const Sizes& sizes,
   embedder.hard_embedding_norm = tensors.Vector("hard_embedding_norm.weight", sizes.hidden_size);
   embedder.soft_embedding_norm = tensors.Vector("soft_embedding_norm.weight", sizes.hidden_size);
   embedder.embedding_projection =
-      tensors.Matrix("embedding_projection.weight", text_hidden_size, sizes.hidden_size);
+      tensors.Tiles("embedding_projection.weight", text_hidden_size, sizes.hidden_size);
   return embedder;
 }
 
@@ -146,7 +164,8 @@ TensorView LoadHead(const Checkpoint& checkpoint, const ModelConfig& config,
                     const TensorView& embed_tokens) {
   constexpr char kName[] = "lm_head.weight";
   if (config.tie_word_embeddings && !checkpoint.Has(kName)) return embed_tokens;
-  return checkpoint.Get(kName, {config.text.vocab_size, config.text.hidden_size});
+  return checkpoint.Get(kName, {config.text.vocab_size, config.text.hidden_size},
+                        Checkpoint::Forms::kFloatOrTiles);
 }
 
 }  // namespace
@@ -163,16 +182,15 @@ DecoderWeights DecoderWeights::Load(const Checkpoint& checkpoint, const ModelCon
   const int64_t hidden = text.hidden_size;
   DecoderWeights weights;
   weights.config = text;
-  weights.embedding.embed_tokens = tensors.Matrix("embed_tokens.weight", text.vocab_size, hidden);
+  weights.embedding.embed_tokens = tensors.Tiles("embed_tokens.weight", text.vocab_size, hidden);
   LoadModalities(checkpoint, config, weights.embedding);
   weights.per_layer = LoadPerLayer(tensors, text);
   checkpoint.AdviseRandom(weights.per_layer.embed_tokens_per_layer);
   for (int64_t k = 0; k + 1 < text.altup_num_inputs; ++k) {
     const std::string name = std::to_string(k) + ".weight";
-    weights.altup_projections.push_back(
-        tensors.Matrix("altup_projections." + name, hidden, hidden));
+    weights.altup_projections.push_back(tensors.Tiles("altup_projections." + name, hidden, hidden));
     weights.altup_unembed_projections.push_back(
-        tensors.Matrix("altup_unembed_projections." + name, hidden, hidden));
+        tensors.Tiles("altup_unembed_projections." + name, hidden, hidden));
   }
   for (int layer = 0; layer < text.num_hidden_layers; ++layer) {
     const Tensors below = tensors.Below("layers." + std::to_string(layer));

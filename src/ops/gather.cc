@@ -21,10 +21,9 @@ void WithElements(const TensorView& view, const Fn& fn) {
       return fn(view.as<Bf16>());
     case DType::kF16:
       return fn(view.as<F16>());
-    case DType::kI32:
-      break;
+    default:
+      CheckFailed(__FILE__, __LINE__, "gather: not a float tensor");
   }
-  CheckFailed(__FILE__, __LINE__, "gather: not a float tensor");
 }
 
 }  // namespace
@@ -32,6 +31,10 @@ void WithElements(const TensorView& view, const Fn& fn) {
 void GatherRow(const TensorView& table, RowPart part, std::span<float> out) {
   CHECK(0 <= part.row && part.row < table.shape[0]);
   CHECK_LE(part.begin + static_cast<int64_t>(out.size()), table.shape[1]);
+  if (IsPacked(table.dtype)) {
+    return packed::UnpackRow(table.dtype, table.data, table.shape[1], part.row, part.begin,
+                             static_cast<int64_t>(out.size()), out.data());
+  }
   WithElements(table, [&](const auto* elements) {
     kernels::Widen(elements + part.row * table.shape[1] + part.begin, out.size(), out.data());
   });

@@ -9,6 +9,7 @@
 #include "base/aligned_buffer.h"
 #include "kernels/float_dot.h"
 #include "kernels/rows.h"
+#include "ops/packed_linear.h"
 
 namespace gemma3n::ops {
 namespace {
@@ -110,10 +111,12 @@ void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& po
       return Run<Bf16>(p, pool);
     case DType::kF16:
       return Run<F16>(p, pool);
-    case DType::kI32:
-      break;
+    case DType::kQ4Tiles:
+    case DType::kQ8Tiles:
+      return TiledLinear(x, weight, y, pool);
+    default:
+      CheckFailed(__FILE__, __LINE__, "linear: weights must be floats or in tiles");
   }
-  CheckFailed(__FILE__, __LINE__, "linear: weights must be floats");
 }
 
 }  // namespace gemma3n::ops

@@ -21,10 +21,10 @@ struct MutableRows {
   int64_t stride;
 };
 
-// x [rows, in] float32, weight [out, in] (f32, bf16 or f16) -> y [rows, out], which must not
-// overlap x. Accumulates in float32 in an order that depends on `in` alone: the bits of a row of y
-// do not depend on how many rows there are, on the number of threads, or on which output columns
-// are asked for.
+// x [rows, in] float32, weight [out, in] (f32, bf16, f16, or in tiles: packed_linear.h) -> y [rows,
+// out], which must not overlap x. Accumulates in float32 in an order that depends on `in` alone:
+// the bits of a row of y do not depend on how many rows there are, on the number of threads, or on
+// which output columns are asked for.
 void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool);
 
 }  // namespace gemma3n::ops

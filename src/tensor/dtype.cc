@@ -13,8 +13,9 @@ size_t ElementSize(DType dtype) {
     case DType::kF16:
     case DType::kBF16:
       return 2;
+    default:
+      CheckFailed(__FILE__, __LINE__, "packed elements have no size of their own");
   }
-  CheckFailed(__FILE__, __LINE__, "unknown dtype");
 }
 
 const char* DTypeName(DType dtype) {
@@ -27,8 +28,16 @@ const char* DTypeName(DType dtype) {
       return "F16";
     case DType::kBF16:
       return "BF16";
+    case DType::kQ4Tiles:
+      return "Q4T";
+    case DType::kQ8Tiles:
+      return "Q8T";
+    case DType::kQ4Rows:
+      return "Q4R";
+    case DType::kQ8Rows:
+      return "Q8R";
   }
-  return "?";
+  CheckFailed(__FILE__, __LINE__, "unknown dtype");
 }
 
 float ToFloat(F16 value) {

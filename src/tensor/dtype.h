@@ -8,7 +8,15 @@
 
 namespace gemma3n {
 
-enum class DType { kF32, kF16, kBF16, kI32 };
+// The last four are quantized matrices, laid out as packed.h says.
+enum class DType { kF32, kF16, kBF16, kI32, kQ4Tiles, kQ8Tiles, kQ4Rows, kQ8Rows };
+
+inline bool IsPacked(DType dtype) {
+  return dtype >= DType::kQ4Tiles;
+}
+inline bool IsFloat(DType dtype) {
+  return dtype <= DType::kBF16;
+}
 
 // Distinct types, so that a pointer says how its elements are to be read.
 struct Bf16 {
@@ -18,8 +26,9 @@ struct F16 {
   uint16_t bits;
 };
 
-size_t ElementSize(DType dtype);
-const char* DTypeName(DType dtype);  // as safetensors spells it: "F32", "F16", "BF16", "I32"
+size_t ElementSize(DType dtype);  // of the types that are not packed
+// As safetensors spells it: "F32", "F16", "BF16", "I32"; ours are "Q4T", "Q8T", "Q4R", "Q8R".
+const char* DTypeName(DType dtype);
 
 inline float ToFloat(float value) {
   return value;

@@ -17,9 +17,12 @@ void Widen(const TensorView& view, std::span<float> out) {
 TensorView TensorView::Rows(int64_t begin, int64_t end) const {
   CHECK(shape.rank() > 0 && 0 <= begin && begin <= end && end <= shape[0]);
   std::vector<int64_t> dims = shape.dims();
-  const int64_t row_elements = dims[0] ? shape.NumElements() / dims[0] : 0;
+  const int64_t granule = packed::IsTiled(dtype) ? packed::kTileRows : 1;
+  CHECK_EQ(begin % granule, int64_t{0});
+  dims[0] = begin;
+  const uint64_t before = packed::StoredBytes(dtype, Shape(dims));
   dims[0] = end - begin;
-  return {dtype, Shape(std::move(dims)), data + begin * row_elements * ElementSize(dtype)};
+  return {dtype, Shape(std::move(dims)), data + before};
 }
 
 void CopyToFloat(const TensorView& view, std::span<float> out) {
@@ -31,10 +34,9 @@ void CopyToFloat(const TensorView& view, std::span<float> out) {
       return Widen<F16>(view, out);
     case DType::kBF16:
       return Widen<Bf16>(view, out);
-    case DType::kI32:
-      break;
+    default:
+      CheckFailed(__FILE__, __LINE__, "not a float tensor");
   }
-  CheckFailed(__FILE__, __LINE__, "not a float tensor");
 }
 
 std::vector<float> ToFloatVector(const TensorView& view) {

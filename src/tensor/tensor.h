@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TensorView borrows bytes (usually of a mapped file); Tensor owns float32 memory. Both are dense
-// and row-major.
+// and row-major, but for the packed types.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include "base/aligned_buffer.h"
 #include "base/check.h"
 #include "tensor/dtype.h"
+#include "tensor/packed.h"
 #include "tensor/shape.h"
 
 namespace gemma3n {
@@ -22,13 +23,14 @@ struct TensorView {
   const std::byte* data = nullptr;
 
   bool empty() const { return data == nullptr; }
-  size_t bytes() const { return static_cast<size_t>(shape.NumElements()) * ElementSize(dtype); }
+  size_t bytes() const { return packed::StoredBytes(dtype, shape); }
   // Typed access; the caller knows the dtype.
   template <class T>
   const T* as() const {
     return reinterpret_cast<const T*>(data);
   }
-  // Elements [begin, end) of the outermost dimension, same memory.
+  // Elements [begin, end) of the outermost dimension, same memory. Of tiles `begin` is a multiple
+  // of a tile's rows.
   TensorView Rows(int64_t begin, int64_t end) const;
 };
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// `gemma3n quantize`: a model directory to one small file.
+#include <memory>
+#include <string>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress_bar.h"
+#include "gemma3n/convert.h"
+
+namespace gemma3n::cli {
+
+void AddQuantize(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("quantize", "Pack a model into one file that is mapped and run as it is");
+  auto options = std::make_shared<QuantizeOptions>();
+  auto output = std::make_shared<OutputArgs>();
+  output->AddEverywhere(*command);
+  command->add_option("model", options->model, "Model directory")->required();
+  command->add_option("-o,--out", options->out, "File to write")->required();
+  command
+      ->add_option("--recipe", options->recipe,
+                   "q4: 4 bits, 8 for small matrices that matter; q8: 8 bits; bf16: as stored")
+      ->capture_default_str();
+  command->add_flag("--force", options->force, "Replace a file that is there");
+  command->footer("Example:\n  gemma3n quantize gemma-3n-E2B-it/ -o e2b-q4.g3n\n");
+  command->callback([options, output, &exit_code] {
+    ProgressBar bar(!output->quiet);
+    exit_code = Quantize(*options, bar.Callback()) ? 0 : 130;
+  });
+}
+
+}  // namespace gemma3n::cli

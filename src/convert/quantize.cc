@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model directory to one packed file, tensor by tensor: memory stays at a few pieces of one.
+#include <algorithm>
+#include <functional>
+
+#include "base/thread_pool.h"
+#include "checkpoint/checkpoint.h"
+#include "convert/packed_writer.h"
+#include "convert/rounding.h"
+#include "convert/tensor_list.h"
+#include "gemma3n/convert.h"
+#include "model/config.h"
+#include "ops/gather.h"
+
+namespace gemma3n {
+namespace {
+
+constexpr int64_t kFloatsAtOnce = 4 << 20;  // widened at a time
+constexpr uint64_t kBytesAtOnce = 8 << 20;  // copied at a time
+constexpr uint64_t kMostTextBytes = 256 << 20;
+// What belongs to a model besides its tensors.
+constexpr const char* kTexts[] = {
+    "config.json",    "generation_config.json", "processor_config.json", "preprocessor_config.json",
+    "tokenizer.json", "tokenizer_config.json",  "chat_template.jinja",   "chat_template.json"};
+
+enum class Bits { kAsStored, kFour, kEight };
+
+// How one tensor comes into the file.
+struct Plan {
+  TensorView source;
+  PackedWriter::Piece piece;
+  bool transposed = false;
+  std::string text;  // of a small file
+};
+
+bool EndsWith(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+bool IsOneOf(const std::string& name, std::initializer_list<const char*> parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const char* part) { return name.find(part) != std::string::npos; });
+}
+
+// Matrices that many values pass through but that are small: they keep 8 bits in the recipe "q4".
+bool IsTouchy(const std::string& name) {
+  return IsOneOf(name,
+                 {"k_proj.", "v_proj.", "laurel.", "per_layer_input_gate.", "per_layer_projection.",
+                  "per_layer_model_projection.", "altup_projections.", "altup_unembed_projections.",
+                  "embedding_projection."});
+}
+
+// Matrices that the decoder multiplies by, or reads rows of. Encoders stay as they are stored.
+bool IsQuantizable(const std::string& name, const Shape& shape) {
+  if (shape.rank() != 2 || shape[1] < packed::kBlock) return false;
+  return IsOneOf(name, {"_proj.weight", "laurel.linear_", "embed_tokens.weight", "lm_head.weight",
+                        "per_layer_input_gate.", "per_layer_projection.", "altup_projections.",
+                        "altup_unembed_projections.", "per_layer_model_projection.",
+                        "embedding_projection."}) &&
+         !IsOneOf(name, {"_tower."});
+}
+
+class Planner {
+ public:
+  Planner(const Checkpoint& checkpoint, const std::string& recipe)
+      : checkpoint_(checkpoint), text_(ModelConfig::Load(checkpoint).text), recipe_(recipe) {}
+
+  std::vector<Plan> Plans() const {
+    std::vector<Plan> plans;
+    for (const char* name : kTexts) {
+      if (auto text = checkpoint_.Text(name, kMostTextBytes)) {
+        plans.push_back({.piece = {name, true, DType::kF32, {}, text->size()}, .text = *text});
+      }
+    }
+    for (const TensorEntry& entry :
+         ListTensors(checkpoint_.config(), ModelParts::Of(checkpoint_))) {
+      const TensorView view = checkpoint_.Find(entry.name);
+      if (view.empty() || entry.need == TensorEntry::Need::kDead) continue;
+      plans.push_back(PlanOf(entry.name, view));
+    }
+    return plans;
+  }
+
+ private:
+  Bits BitsOf(const std::string& name, const TensorView& view) const {
+    if (recipe_ == "bf16" || !IsFloat(view.dtype)) return Bits::kAsStored;
+    const bool table = EndsWith(name, "embed_tokens_per_layer.weight");
+    if (!table && !IsQuantizable(name, view.shape)) return Bits::kAsStored;
+    if (table && text_.hidden_size_per_layer_input < packed::kBlock) return Bits::kAsStored;
+    return recipe_ == "q8" || IsTouchy(name) ? Bits::kEight : Bits::kFour;
+  }
+
+  // The number of the layer in "...layers.12.mlp.up_proj.weight"; -1 where there is none.
+  static int LayerOf(const std::string& name) {
+    const size_t at = name.find("layers.");
+    return at == std::string::npos ? -1 : std::atoi(name.c_str() + at + 7);
+  }
+
+  Plan PlanOf(const std::string& name, const TensorView& view) const {
+    const Bits bits = BitsOf(name, view);
+    Plan plan{.source = view, .piece = {name, false, view.dtype, view.shape, view.bytes()}};
+    if (bits == Bits::kAsStored) return plan;
+    const DType tiles = bits == Bits::kFour ? DType::kQ4Tiles : DType::kQ8Tiles;
+    const DType rows = bits == Bits::kFour ? DType::kQ4Rows : DType::kQ8Rows;
+    plan.piece.dtype = tiles;
+    const bool up = EndsWith(name, "mlp.up_proj.weight");
+    const bool down = EndsWith(name, "mlp.down_proj.weight");
+    if (EndsWith(name, "embed_tokens_per_layer.weight")) {
+      const int64_t width = text_.hidden_size_per_layer_input;
+      plan.piece.dtype = rows;
+      plan.piece.shape = {view.shape.NumElements() / width, width};
+      plan.source.shape = plan.piece.shape;
+    } else if ((up || down) && text_.activation_sparsity_pattern[LayerOf(name)] > 0 &&
+               view.shape[down ? 0 : 1] >= packed::kBlock) {
+      plan.piece.dtype = rows;
+      if (down) {
+        plan.transposed = true;
+        plan.piece.name = name.substr(0, name.size() - 6) + "transposed";
+        plan.piece.shape = {view.shape[1], view.shape[0]};
+      }
+    }
+    plan.piece.bytes = packed::StoredBytes(plan.piece.dtype, plan.piece.shape);
+    return plan;
+  }
+
+  const Checkpoint& checkpoint_;
+  TextConfig text_;
+  std::string recipe_;
+};
+
+// Writes plans one after the other; counts what is done.
+class Packer {
+ public:
+  Packer(PackedWriter& writer, const ProgressCallback& on_progress)
+      : writer_(writer), on_progress_(on_progress) {}
+
+  // False when the callback cancelled.
+  bool Write(const Plan& plan) {
+    if (plan.piece.is_text) {
+      return Put({reinterpret_cast<const std::byte*>(plan.text.data()), plan.text.size()});
+    }
+    return IsPacked(plan.piece.dtype) ? Round(plan) : Copy(plan.source);
+  }
+
+ private:
+  bool Put(std::span<const std::byte> bytes) {
+    writer_.Write(bytes);
+    done_ += bytes.size();
+    return !on_progress_ || on_progress_({"packing weights", static_cast<int64_t>(done_),
+                                          static_cast<int64_t>(writer_.total_bytes())});
+  }
+
+  bool Copy(const TensorView& view) {
+    for (uint64_t begin = 0; begin < view.bytes(); begin += kBytesAtOnce) {
+      if (!Put({view.data + begin, std::min<uint64_t>(kBytesAtOnce, view.bytes() - begin)})) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool Round(const Plan& plan) {
+    const DType dtype = plan.piece.dtype;
+    const int64_t rows = plan.piece.shape[0], columns = plan.piece.shape[1];
+    const int64_t unit = packed::IsTiled(dtype) ? packed::kTileRows : 1;
+    const int64_t unit_bytes = packed::UnitBytes(dtype, columns);
+    const int64_t at_once = std::max(int64_t{1}, kFloatsAtOnce / columns / unit) * unit;
+    for (int64_t begin = 0; begin < rows; begin += at_once) {
+      const int64_t count = std::min(at_once, rows - begin);
+      const int64_t units = (count + unit - 1) / unit;
+      bytes_.resize(units * unit_bytes);
+      floats_.resize(count * columns);
+      Widen(plan, begin, count);
+      pool_.ParallelFor(units, [&](size_t i) {
+        const int64_t first = static_cast<int64_t>(i) * unit;
+        RoundUnit(dtype, floats_.data() + first * columns, std::min(unit, count - first), columns,
+                  bytes_.data() + static_cast<int64_t>(i) * unit_bytes);
+      });
+      if (!Put(bytes_)) return false;
+    }
+    return true;
+  }
+
+  // Rows [begin, begin + count) of what is written, as floats.
+  void Widen(const Plan& plan, int64_t begin, int64_t count) {
+    const int64_t columns = plan.piece.shape[1];
+    if (!plan.transposed) {
+      pool_.ParallelFor(count, [&](size_t i) {
+        const int64_t row = static_cast<int64_t>(i);
+        ops::GatherRow(plan.source, {.row = begin + row, .begin = 0},
+                       {floats_.data() + row * columns, static_cast<size_t>(columns)});
+      });
+      return;
+    }
+    pool_.ParallelFor(columns, [&](size_t i) {
+      const int64_t column = static_cast<int64_t>(i);
+      thread_local std::vector<float> part;
+      part.resize(count);
+      ops::GatherRow(plan.source, {.row = column, .begin = begin}, part);
+      for (int64_t row = 0; row < count; ++row) floats_[row * columns + column] = part[row];
+    });
+  }
+
+  PackedWriter& writer_;
+  const ProgressCallback& on_progress_;
+  uint64_t done_ = 0;
+  ThreadPool pool_;
+  std::vector<float> floats_;
+  std::vector<std::byte> bytes_;
+};
+
+// Everything that can be wrong before the first byte is written.
+void CheckBeforehand(const QuantizeOptions& options, const Checkpoint& checkpoint) {
+  if (options.recipe != "q4" && options.recipe != "q8" && options.recipe != "bf16") {
+    throw Error(ErrorKind::kUsage, "recipe: expected q4, q8 or bf16, found " + options.recipe);
+  }
+  if (checkpoint.packed() != nullptr) {
+    throw Error(ErrorKind::kUsage, options.model.string() +
+                                       ": is a packed model already; give the directory that it "
+                                       "was made from");
+  }
+  if (std::filesystem::is_directory(options.out)) {
+    throw Error(ErrorKind::kUsage,
+                options.out.string() + ": expected a file's name, found a directory");
+  }
+  if (std::filesystem::exists(options.out) && !options.force) {
+    throw Error(ErrorKind::kUsage, options.out.string() + ": exists; replace it with --force");
+  }
+}
+
+void CheckSpace(const QuantizeOptions& options, uint64_t bytes) {
+  std::error_code error;
+  const auto parent = std::filesystem::absolute(options.out).parent_path();
+  const std::filesystem::space_info space = std::filesystem::space(parent, error);
+  if (!error && space.available < bytes) {
+    throw Error(ErrorKind::kResources,
+                options.out.string() + ": needs " + std::to_string(bytes / 1'000'000) + " MB, " +
+                    std::to_string(space.available / 1'000'000) + " MB are free");
+  }
+}
+
+}  // namespace
+
+bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress) {
+  const auto checkpoint = Checkpoint::Load(options.model);
+  CheckBeforehand(options, *checkpoint);
+  const std::vector<Plan> plans = Planner(*checkpoint, options.recipe).Plans();
+  std::vector<PackedWriter::Piece> pieces;
+  uint64_t bytes = 0;
+  for (const Plan& plan : plans) {
+    pieces.push_back(plan.piece);
+    bytes += plan.piece.bytes;
+  }
+  CheckSpace(options, bytes);
+  PackedWriter writer(options.out, pieces);
+  Packer packer(writer, on_progress);
+  for (const Plan& plan : plans) {
+    if (!packer.Write(plan)) return false;
+  }
+  writer.Finish();
+  return true;
+}
+
+}  // namespace gemma3n

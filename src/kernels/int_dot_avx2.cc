@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// The integer kernels for AVX2 with FMA. This file alone is compiled for it; see CMakeLists.txt.
+//
+// A vector holds 8 rows, half a tile. Products of bytes come in 16-bit pairs: of q + 8 they fit; of
+// 8-bit elements they would not, so there the sign of the element moves to x first.
+#include "kernels/int_dot_tables.h"
+#include "kernels/isa.h"
+
+#if defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace gemma3n::kernels {
+namespace {
+
+using packed::kBlock;
+using packed::kGroup;
+using packed::kGroups;
+using packed::kQ4Block;
+using packed::kQ8Block;
+using packed::kScaleBytes;
+using packed::kTileRows;
+
+__m256i Load(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+__m128i LoadHalf(const void* p) {
+  return _mm_loadu_si128(static_cast<const __m128i*>(p));
+}
+float FloatAt(const std::byte* data) {
+  float value;
+  std::memcpy(&value, data, sizeof(value));
+  return value;
+}
+// 4 values of x in every lane.
+__m256i Four(const int8_t* x) {
+  int32_t four;
+  std::memcpy(&four, x, sizeof(four));
+  return _mm256_set1_epi32(four);
+}
+__m256i LowNibbles(__m256i v) {
+  return _mm256_and_si256(v, _mm256_set1_epi8(15));
+}
+__m256i HighNibbles(__m256i v) {
+  return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+}
+
+// sum + the products of signed bytes w with x, 4 to a lane. w is stored as w + 128.
+__m256i AddBytes(__m256i sum, __m256i stored, __m256i x) {
+  const __m256i w = _mm256_xor_si256(stored, _mm256_set1_epi8(-128));
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+int32_t SumOfLanes(__m256i v) {
+  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
+}
+
+// The sub-scales of half a tile's 8 rows for one group of columns.
+__m256i LoadSubs(const std::byte* subs, int group, int half) {
+  const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(subs + group * 8));
+  const __m128i nibbles = half == 0 ? both : _mm_srli_epi16(both, 4);
+  return _mm256_cvtepu8_epi32(_mm_and_si128(nibbles, _mm_set1_epi8(15)));
+}
+
+// Half a 4-bit tile with up to 3 rows of x.
+template <int kRows>
+void Q4Half(const std::byte* tile, int half, int64_t blocks, const QuantizedRow* x, float* y,
+            int64_t y_stride) {
+  __m256 total[kRows];
+  for (__m256& t : total) t = _mm256_setzero_ps();
+  for (int64_t b = 0; b < blocks; ++b) {
+    const std::byte* block = tile + kScaleBytes + b * kQ4Block;
+    __m256i sum[kRows];
+    for (__m256i& s : sum) s = _mm256_setzero_si256();
+    for (int g = 0; g < kGroups; ++g) {
+      const std::byte* data = block + kScaleBytes + g * 128 + half * 32;
+      const __m256i first = Load(data), second = Load(data + 64);
+      const __m256i w[4] = {LowNibbles(first), HighNibbles(first), LowNibbles(second),
+                            HighNibbles(second)};
+      const __m256i sub = LoadSubs(block, g, half);
+      const __m256i sub_pairs = _mm256_or_si256(sub, _mm256_slli_epi32(sub, 16));
+      for (int i = 0; i < kRows; ++i) {
+        const int8_t* values = x[i].values + b * kBlock + g * kGroup;
+        __m256i pairs = _mm256_maddubs_epi16(w[0], Four(values));
+        for (int j = 1; j < 4; ++j) {
+          pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(w[j], Four(values + 4 * j)));
+        }
+        const __m256i offset = _mm256_set1_epi32(x[i].group_offsets[b * kGroups + g]);
+        sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, sub_pairs));
+        sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(offset, sub));
+      }
+    }
+    for (int i = 0; i < kRows; ++i) {
+      total[i] =
+          _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i]), _mm256_set1_ps(x[i].scales[b]), total[i]);
+    }
+  }
+  const __m256 scales = _mm256_loadu_ps(reinterpret_cast<const float*>(tile) + half * 8);
+  for (int i = 0; i < kRows; ++i) {
+    _mm256_storeu_ps(y + i * y_stride + half * 8, _mm256_mul_ps(total[i], scales));
+  }
+}
+
+// Half a tile of bytes, 2048 a block: block b's begin at bytes + b * stride. Scales of each block
+// lie before its bytes (8-bit tiles) or, where `row_scales` is given, once for the whole row.
+struct ByteTile {
+  const std::byte* bytes;
+  int64_t stride;
+  const std::byte* row_scales;
+};
+
+template <int kRows>
+void ByteHalf(const ByteTile& tile, int half, int64_t blocks, const QuantizedRow* x, float* y,
+              int64_t y_stride) {
+  __m256 total[kRows];
+  for (__m256& t : total) t = _mm256_setzero_ps();
+  for (int64_t b = 0; b < blocks; ++b) {
+    const std::byte* data = tile.bytes + b * tile.stride;
+    __m256i sum[kRows];
+    for (__m256i& s : sum) s = _mm256_setzero_si256();
+    for (int v = 0; v < 32; ++v) {
+      const __m256i w = Load(data + v * 64 + half * 32);
+      for (int i = 0; i < kRows; ++i) {
+        sum[i] = AddBytes(sum[i], w, Four(x[i].values + b * kBlock + 4 * v));
+      }
+    }
+    for (int i = 0; i < kRows; ++i) {
+      __m256 scale = _mm256_set1_ps(x[i].scales[b]);
+      if (tile.row_scales == nullptr) {
+        const float* scales = reinterpret_cast<const float*>(data - kScaleBytes) + half * 8;
+        scale = _mm256_mul_ps(_mm256_loadu_ps(scales), scale);
+      }
+      total[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i]), scale, total[i]);
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    if (tile.row_scales != nullptr) {
+      const float* scales = reinterpret_cast<const float*>(tile.row_scales) + half * 8;
+      total[i] = _mm256_mul_ps(total[i], _mm256_loadu_ps(scales));
+    }
+    _mm256_storeu_ps(y + i * y_stride + half * 8, total[i]);
+  }
+}
+
+// Calls fn(rows, first row) for n rows, at most 3 at a time: so many sums stay in registers.
+template <class Fn>
+void InThrees(int n, const Fn& fn) {
+  for (int i = 0; i < n;) {
+    const int rows = std::min(3, n - i);
+    if (rows == 1) fn(std::integral_constant<int, 1>(), i);
+    if (rows == 2) fn(std::integral_constant<int, 2>(), i);
+    if (rows == 3) fn(std::integral_constant<int, 3>(), i);
+    i += rows;
+  }
+}
+
+void Q4Tile(const std::byte* tile, int64_t blocks, const QuantizedRow* x, int n, float* y,
+            int64_t y_stride) {
+  InThrees(n, [&](auto rows, int i) {
+    for (int half : {0, 1}) {
+      Q4Half<rows>(tile, half, blocks, x + i, y + i * y_stride, y_stride);
+    }
+  });
+}
+
+void Bytes(const ByteTile& tile, int64_t blocks, const QuantizedRow* x, int n, float* y,
+           int64_t y_stride) {
+  InThrees(n, [&](auto rows, int i) {
+    for (int half : {0, 1}) {
+      ByteHalf<rows>(tile, half, blocks, x + i, y + i * y_stride, y_stride);
+    }
+  });
+}
+
+void Q8Tile(const std::byte* tile, int64_t blocks, const QuantizedRow* x, int n, float* y,
+            int64_t y_stride) {
+  Bytes({tile + kScaleBytes, kQ8Block, nullptr}, blocks, x, n, y, y_stride);
+}
+
+void WidenQ4Tile(const std::byte* tile, int64_t blocks, uint8_t* bytes) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    const std::byte* block = tile + kScaleBytes + b * kQ4Block;
+    for (int g = 0; g < kGroups; ++g) {
+      for (int half : {0, 1}) {
+        const __m256i sub = LoadSubs(block, g, half);
+        const __m256i sub16 = _mm256_or_si256(sub, _mm256_slli_epi32(sub, 16));
+        const __m256i sub8 = _mm256_or_si256(sub16, _mm256_slli_epi16(sub16, 8));
+        // (q + 8) * sub + 128 - 8 sub stays below 256 on the way.
+        const __m256i shift = _mm256_sub_epi8(_mm256_set1_epi8(-128), _mm256_slli_epi16(sub8, 3));
+        const auto widen = [&](__m256i nibbles, uint8_t* out) {
+          const __m256i even =
+              _mm256_mullo_epi16(_mm256_and_si256(nibbles, _mm256_set1_epi16(255)), sub16);
+          const __m256i odd = _mm256_mullo_epi16(_mm256_srli_epi16(nibbles, 8), sub16);
+          const __m256i both = _mm256_or_si256(even, _mm256_slli_epi16(odd, 8));
+          _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_add_epi8(both, shift));
+        };
+        const std::byte* data = block + kScaleBytes + g * 128 + half * 32;
+        uint8_t* out = bytes + b * 2048 + g * 256 + half * 32;
+        widen(LowNibbles(Load(data)), out);
+        widen(HighNibbles(Load(data)), out + 64);
+        widen(LowNibbles(Load(data + 64)), out + 128);
+        widen(HighNibbles(Load(data + 64)), out + 192);
+      }
+    }
+  }
+}
+
+void Q4Pair(const uint8_t* bytes, const std::byte* tiles, int64_t blocks, const QuantizedRow* x,
+            int n, float* y, int64_t y_stride) {
+  for (int64_t j : {0, 1}) {
+    const std::byte* data = reinterpret_cast<const std::byte*>(bytes) + j * blocks * 2048;
+    const std::byte* scales = tiles + j * (kScaleBytes + blocks * kQ4Block);
+    Bytes({data, 2048, scales}, blocks, x, n, y + j * kTileRows, y_stride);
+  }
+}
+
+void Q8Pair(const std::byte* tiles, int64_t blocks, const QuantizedRow* x, int n, float* y,
+            int64_t y_stride) {
+  Q8Tile(tiles, blocks, x, n, y, y_stride);
+  Q8Tile(tiles + blocks * kQ8Block, blocks, x, n, y + kTileRows, y_stride);
+}
+
+float Q4Row(const std::byte* row, int64_t blocks, const QuantizedRow& x) {
+  const std::byte* data = row + 4 + blocks * 4;
+  float total = 0;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int8_t* values = x.values + b * kBlock;
+    const int32_t* offsets = x.group_offsets + b * kGroups;
+    __m256i sum = _mm256_setzero_si256();
+    int32_t corrections = 0;
+    for (int g = 0; g < 4; ++g) {  // groups g and g + 4
+      const int subs = std::to_integer<int>(row[4 + b * 4 + g]);
+      const __m128i nibbles = LoadHalf(data + b * 64 + g * 16);
+      const __m128i low = _mm_and_si128(nibbles, _mm_set1_epi8(15));
+      const __m128i high = _mm_and_si128(_mm_srli_epi16(nibbles, 4), _mm_set1_epi8(15));
+      const __m256i w = _mm256_set_m128i(high, low);
+      const __m256i v = _mm256_set_m128i(LoadHalf(values + 64 + g * 16), LoadHalf(values + g * 16));
+      const __m256i sub = _mm256_set_m128i(_mm_set1_epi16(static_cast<int16_t>(subs >> 4)),
+                                           _mm_set1_epi16(static_cast<int16_t>(subs & 15)));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, v), sub));
+      corrections += (subs & 15) * offsets[g] + (subs >> 4) * offsets[g + 4];
+    }
+    const int32_t whole = SumOfLanes(sum) + corrections;
+    total = __builtin_fmaf(static_cast<float>(whole), x.scales[b], total);
+  }
+  return total * FloatAt(row);
+}
+
+float Q8Row(const std::byte* row, int64_t blocks, const QuantizedRow& x) {
+  const std::byte* data = row + blocks * 4;
+  float total = 0;
+  for (int64_t b = 0; b < blocks; ++b) {
+    __m256i sum = _mm256_setzero_si256();
+    for (int64_t k = b * kBlock; k < (b + 1) * kBlock; k += 32) {
+      sum = AddBytes(sum, Load(data + k), Load(x.values + k));
+    }
+    total = __builtin_fmaf(static_cast<float>(SumOfLanes(sum)), FloatAt(row + b * 4) * x.scales[b],
+                           total);
+  }
+  return total;
+}
+
+void AddEight(__m256 scale, __m256i elements, float* y) {
+  _mm256_storeu_ps(y, _mm256_fmadd_ps(scale, _mm256_cvtepi32_ps(elements), _mm256_loadu_ps(y)));
+}
+
+void AddQ4Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, float factor,
+              float* y) {
+  const __m256 scale = _mm256_set1_ps(factor * FloatAt(row));
+  const std::byte* data = row + 4 + blocks * 4;
+  for (int64_t i = begin * 64; i < end * 64; i += 8) {
+    const int64_t b = i / 64, k = i % 64;
+    const int subs = std::to_integer<int>(row[4 + b * 4 + k / kGroup]);
+    const __m256i both =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(data + i)));
+    const auto add = [&](__m256i nibbles, int sub, float* out) {
+      const __m256i q = _mm256_sub_epi32(nibbles, _mm256_set1_epi32(8));
+      AddEight(scale, _mm256_mullo_epi32(q, _mm256_set1_epi32(sub)), out);
+    };
+    add(_mm256_and_si256(both, _mm256_set1_epi32(15)), subs & 15, y + (b - begin) * kBlock + k);
+    add(_mm256_srli_epi32(both, 4), subs >> 4, y + (b - begin) * kBlock + 64 + k);
+  }
+}
+
+void AddQ8Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, float factor,
+              float* y) {
+  for (int64_t k = begin * kBlock; k < end * kBlock; k += 8) {
+    const __m256 scale = _mm256_set1_ps(factor * FloatAt(row + k / kBlock * 4));
+    const __m256i bytes = _mm256_cvtepu8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row + blocks * 4 + k)));
+    AddEight(scale, _mm256_sub_epi32(bytes, _mm256_set1_epi32(128)), y + k - begin * kBlock);
+  }
+}
+
+}  // namespace
+
+const IntKernels* Avx2IntKernels() {
+  static constexpr IntKernels kKernels = {"avx2", Q4Tile, Q8Tile, WidenQ4Tile, Q4Pair,
+                                          Q8Pair, Q4Row,  Q8Row,  AddQ4Row,    AddQ8Row};
+  const bool usable = IsAllowed("avx2") && __builtin_cpu_supports("fma");
+  return usable ? &kKernels : nullptr;
+}
+
+}  // namespace gemma3n::kernels
+
+#else
+
+namespace gemma3n::kernels {
+const IntKernels* Avx2IntKernels() {
+  return nullptr;
+}
+}  // namespace gemma3n::kernels
+
+#endif

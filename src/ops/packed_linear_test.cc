@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/packed_linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "ops/gather.h"
+
+namespace gemma3n::ops {
+namespace {
+
+std::mt19937 generator(9);
+
+std::vector<float> Random(size_t n) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+// A matrix of random elements, whose scales are near 0.01.
+struct Packed {
+  Packed(DType dtype, int64_t rows, int64_t columns)
+      : data(packed::StoredBytes(dtype, {rows, columns})) {
+    for (std::byte& b : data) b = static_cast<std::byte>(generator() & 255);
+    view = {dtype, {rows, columns}, data.data()};
+    const int64_t unit = packed::UnitBytes(dtype, columns), blocks = packed::Blocks(columns);
+    for (size_t at = 0; at < data.size(); at += unit) {
+      if (dtype == DType::kQ4Tiles) Scales(at, packed::kTileRows);
+      if (dtype == DType::kQ4Rows) Scales(at, 1);
+      if (dtype == DType::kQ8Rows) Scales(at, blocks);
+      for (int64_t b = 0; dtype == DType::kQ8Tiles && b < blocks; ++b) {
+        Scales(at + b * packed::kQ8Block, packed::kTileRows);
+      }
+    }
+  }
+  void Scales(size_t at, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      const float scale = 0.01f + 0.001f * static_cast<float>(i);
+      std::memcpy(data.data() + at + i * 4, &scale, 4);
+    }
+  }
+  std::vector<float> Row(int64_t row) const {
+    std::vector<float> out(view.shape[1]);
+    GatherRow(view, {.row = row, .begin = 0}, out);
+    return out;
+  }
+  std::vector<std::byte> data;
+  TensorView view;
+};
+
+// 8 bits of x: a part in 250 of each product, some of one sign and some of the other.
+void ExpectNear(const std::vector<float>& row, const float* x, float found) {
+  double expected = 0, squares = 0;
+  for (size_t k = 0; k < row.size(); ++k) {
+    expected += static_cast<double>(row[k]) * x[k];
+    squares += static_cast<double>(row[k]) * row[k];
+  }
+  EXPECT_NEAR(found, expected, 0.05 * std::sqrt(squares));
+}
+
+TEST(TiledLinear, IsTheProductAndDoesNotDependOnRowsNorThreads) {
+  constexpr int64_t kRows = 200, kIn = 300;
+  const std::vector<float> x = Random(kRows * kIn);
+  ThreadPool one(1), three(3);
+  for (DType dtype : {DType::kQ4Tiles, DType::kQ8Tiles}) {
+    for (int64_t out : {5, 41, 64}) {  // part of a tile, an odd and an even number of tiles
+      const Packed weight(dtype, out, kIn);
+      std::vector<float> all(kRows * out), threaded(kRows * out), few(3 * out);
+      Linear({x.data(), kRows, kIn}, weight.view, {all.data(), kRows, out}, one);
+      Linear({x.data(), kRows, kIn}, weight.view, {threaded.data(), kRows, out}, three);
+      EXPECT_EQ(all, threaded);
+      for (int64_t row = 0; row + 3 <= kRows; row += 61) {
+        Linear({x.data() + row * kIn, 3, kIn}, weight.view, {few.data(), 3, out}, three);
+        ASSERT_TRUE(std::equal(few.begin(), few.end(), all.begin() + row * out)) << row;
+        for (int64_t n = 0; n < out; ++n) {
+          ExpectNear(weight.Row(n), x.data() + row * kIn, few[n]);
+        }
+      }
+    }
+  }
+}
+
+TEST(TiledLinear, RowsOfAViewAreThoseOfTheWhole) {
+  ThreadPool pool(2);
+  const Packed weight(DType::kQ8Tiles, 64, 128);
+  const std::vector<float> x = Random(128);
+  std::vector<float> whole(64), part(20);
+  Linear({x.data(), 1, 128}, weight.view, {whole.data(), 1, 64}, pool);
+  Linear({x.data(), 1, 128}, weight.view.Rows(32, 52), {part.data(), 1, 20}, pool);
+  EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 32));
+}
+
+TEST(GatedLinear, LeavesClosedGatesAtZero) {
+  constexpr int64_t kRows = 7, kIn = 200, kOut = 130;
+  ThreadPool pool(2);
+  const std::vector<float> x = Random(kRows * kIn);
+  std::vector<float> gates(kRows * kOut);
+  for (size_t i = 0; i < gates.size(); i += 3) gates[i] = 1;
+  for (DType dtype : {DType::kQ4Rows, DType::kQ8Rows}) {
+    const Packed weight(dtype, kOut, kIn);
+    std::vector<float> y(kRows * kOut, 7);
+    GatedLinear({x.data(), kRows, kIn}, weight.view, {gates.data(), kRows, kOut},
+                {y.data(), kRows, kOut}, pool);
+    for (int64_t i = 0; i < kRows * kOut; ++i) {
+      if (gates[i] == 0) {
+        EXPECT_EQ(y[i], 0);
+      } else {
+        ExpectNear(weight.Row(i % kOut), x.data() + i / kOut * kIn, y[i]);
+      }
+    }
+  }
+}
+
+TEST(WeightedRowSum, AddsTheRowsThatCount) {
+  constexpr int64_t kRows = 3, kIn = 50, kOut = 700;
+  ThreadPool pool(2);
+  std::vector<float> x = Random(kRows * kIn);
+  for (size_t i = 0; i < x.size(); ++i) {
+    if (i % 4 != 0) x[i] = 0;
+  }
+  for (DType dtype : {DType::kQ4Rows, DType::kQ8Rows}) {
+    const Packed weight(dtype, kIn, kOut);
+    std::vector<double> expected(kRows * kOut);
+    for (int64_t n = 0; n < kIn; ++n) {
+      const std::vector<float> row = weight.Row(n);
+      for (int64_t i = 0; i < kRows; ++i) {
+        for (int64_t k = 0; k < kOut; ++k) {
+          expected[i * kOut + k] += static_cast<double>(x[i * kIn + n]) * row[k];
+        }
+      }
+    }
+    std::vector<float> y(kRows * kOut);
+    WeightedRowSum({x.data(), kRows, kIn}, weight.view, {y.data(), kRows, kOut}, pool);
+    for (int64_t i = 0; i < kRows * kOut; ++i) EXPECT_NEAR(y[i], expected[i], 1e-3);
+  }
+}
+
+}  // namespace
+}  // namespace gemma3n::ops
