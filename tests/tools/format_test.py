@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What docs/format.md says of packed files: the reader written by it finds the weights they were made of.
+
+    format_test.py GEMMA3N
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+from read_packed import read_header, read_piece, read_tensor
+
+GEMMA3N = sys.argv.pop(1)
+
+
+def run(*arguments):
+    return subprocess.run([GEMMA3N, *map(str, arguments)], check=True, capture_output=True, text=True)
+
+
+def read_safetensors(path):
+    """Tensors of one bf16 file as float32."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + length])
+    tensors = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            bits = np.frombuffer(data[begin:end], np.uint16).astype(np.uint32) << 16
+            tensors[name] = bits.view(np.float32).reshape(entry["shape"])
+    return tensors
+
+
+class Format(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = tempfile.TemporaryDirectory()
+        place = pathlib.Path(cls.place.name)
+        run("synth", "--like", "tiny", "--out", place / "tiny")
+        config = json.loads((place / "tiny/config.json").read_text())
+        config["text_config"].update(hidden_size=144, hidden_size_per_layer_input=128)
+        (place / "config.json").write_text(json.dumps(config))
+        cls.model = place / "model"
+        run("synth", "--like", place / "config.json", "--seed", 5, "--out", cls.model)
+        cls.weights = read_safetensors(cls.model / "model.safetensors")
+        cls.files = {}
+        for recipe in ("q4", "q8", "bf16"):
+            run("quantize", cls.model, "-o", place / f"{recipe}.g3n", "--recipe", recipe)
+            cls.files[recipe] = (place / f"{recipe}.g3n").read_bytes()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.place.cleanup()
+
+    def source(self, name, shape):
+        """The weight that a tensor of the file was made of."""
+        if name.endswith(".transposed"):
+            return self.weights[name.replace(".transposed", ".weight")].T
+        return self.weights[name].reshape(shape)
+
+    def test_every_tensor_is_its_source(self):
+        seen = set()
+        for recipe, data in self.files.items():
+            for name, entry in read_header(data)["tensors"].items():
+                seen.add(entry["dtype"])
+                found, source = read_tensor(data, entry), self.source(name, entry["shape"])
+                error = np.linalg.norm(found - source) / max(np.linalg.norm(source), 1e-9)
+                bound = {"Q4": 0.1, "Q8": 0.01}.get(entry["dtype"][:2], 0)
+                self.assertLessEqual(error, bound, f"{recipe} {name} {entry['dtype']}")
+                self.assertEqual(entry["offset"] % (4096 if entry["bytes"] >= 65536 else 64), 0)
+        self.assertEqual(seen, {"BF16", "Q4T", "Q8T", "Q4R", "Q8R"})
+
+    def test_the_small_files_are_there(self):
+        for data in self.files.values():
+            for name, entry in read_header(data)["files"].items():
+                self.assertEqual(read_piece(data, entry).tobytes(), (self.model / name).read_bytes())
+            self.assertIn("tokenizer.json", read_header(data)["files"])
+
+    def test_the_engine_reads_the_same_rows(self):
+        """The embedding of a token is its row of the table, quantized, times sqrt(hidden)."""
+        path = pathlib.Path(self.place.name)
+        run("dump", "-m", path / "q4.g3n", "--out", path / "values", "Hi")
+        values = path / "values"
+        embedded = np.load(next(values.rglob("*embedding*.npy")))
+        ids = np.load(next(values.rglob("*ids*.npy"))).reshape(-1).astype(int)
+        entry = read_header(self.files["q4"])["tensors"]["model.language_model.embed_tokens.weight"]
+        table = read_tensor(self.files["q4"], entry)
+        np.testing.assert_array_equal(embedded.reshape(len(ids), -1), table[ids] * np.float32(np.sqrt(144.0)))
+
+
+if __name__ == "__main__":
+    unittest.main()
