@@ -77,7 +77,7 @@ void QuantizeRow(const float* x, int64_t n, std::byte* memory) {
 
 std::vector<const IntKernels*> AvailableIntKernels() {
   std::vector<const IntKernels*> all;
-  for (const IntKernels* kernels : {Avx512IntKernels(), Avx2IntKernels()}) {
+  for (const IntKernels* kernels : {Avx512IntKernels(), Avx2IntKernels(), NeonIntKernels()}) {
     if (kernels != nullptr) all.push_back(kernels);
   }
   all.push_back(&PlainIntKernels());

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integer kernels for AVX2 with FMA. This file alone is compiled for it; see CMakeLists.txt.
+// The integer kernels for AVX2 with FMA.
 //
 // A vector holds 8 rows, half a tile. Products of bytes come in 16-bit pairs: of q + 8 they fit; of
 // 8-bit elements they would not, so there the sign of the element moves to x first.
+#include <hwy/base.h>
+
 #include "kernels/int_dot_tables.h"
 #include "kernels/isa.h"
 
-#if defined(__AVX2__) && defined(__FMA__)
+#if HWY_ARCH_X86_64
 #include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
+
+// From here on only, so that no inline function of a header is compiled for it.
+HWY_PUSH_ATTRIBUTES("avx2,fma")
 
 namespace gemma3n::kernels {
 namespace {
@@ -307,6 +312,8 @@ const IntKernels* Avx2IntKernels() {
 }
 
 }  // namespace gemma3n::kernels
+
+HWY_POP_ATTRIBUTES
 
 #else
 

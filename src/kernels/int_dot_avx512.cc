@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integer kernels for AVX-512 with VNNI. This file alone is compiled for it; see
-// CMakeLists.txt.
+// The integer kernels for AVX-512 with VNNI.
+#include <hwy/base.h>
+
 #include "kernels/int_dot_tables.h"
 #include "kernels/isa.h"
 
-#if defined(__AVX512VNNI__)
+#if HWY_ARCH_X86_64
 #include <immintrin.h>
 
 #include <cstring>
+
+// From here on only, so that no inline function of a header is compiled for it.
+HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma")
 
 namespace gemma3n::kernels {
 namespace {
@@ -219,6 +223,12 @@ void Q8Pair(const std::byte* tiles, int64_t blocks, const QuantizedRow* x, float
   }
 }
 
+// The first lane of every four takes one of v's; the others are 0.
+__m512i FirstLanes(__m128i v) {
+  const __m512i order = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  return _mm512_maskz_permutexvar_epi32(0x1111, order, _mm512_castsi128_si512(v));
+}
+
 float Q4Row(const std::byte* row, int64_t blocks, const QuantizedRow& x) {
   const std::byte* data = row + 4 + blocks * 4;
   // Lane l of a vector of 64 columns belongs to group l / 4.
@@ -234,14 +244,9 @@ float Q4Row(const std::byte* row, int64_t blocks, const QuantizedRow& x) {
     const int8_t* values = x.values + b * kBlock;
     // A group's offset goes in once, with the first of its four lanes.
     const __m128i* offsets = reinterpret_cast<const __m128i*>(x.group_offsets + b * kGroups);
-    const auto first_lanes = [](__m128i v) {
-      return _mm512_maskz_permutexvar_epi32(
-          0x1111, _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
-          _mm512_castsi128_si512(v));
-    };
-    const __m512i left = _mm512_dpbusd_epi32(first_lanes(_mm_loadu_si128(offsets)),
+    const __m512i left = _mm512_dpbusd_epi32(FirstLanes(_mm_loadu_si128(offsets)),
                                              LowNibbles(nibbles), Load(values));
-    const __m512i right = _mm512_dpbusd_epi32(first_lanes(_mm_loadu_si128(offsets + 1)),
+    const __m512i right = _mm512_dpbusd_epi32(FirstLanes(_mm_loadu_si128(offsets + 1)),
                                               HighNibbles(nibbles), Load(values + 64));
     const __m512i sum = _mm512_add_epi32(_mm512_madd_epi16(left, _mm512_cvtepu8_epi32(low)),
                                          _mm512_madd_epi16(right, _mm512_cvtepu8_epi32(high)));
@@ -363,6 +368,8 @@ const IntKernels* Avx512IntKernels() {
 }
 
 }  // namespace gemma3n::kernels
+
+HWY_POP_ATTRIBUTES
 
 #else
 

@@ -9,6 +9,7 @@ namespace gemma3n::kernels {
 
 const IntKernels* Avx512IntKernels();
 const IntKernels* Avx2IntKernels();
+const IntKernels* NeonIntKernels();
 const IntKernels& PlainIntKernels();
 
 }  // namespace gemma3n::kernels
