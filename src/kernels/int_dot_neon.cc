@@ -15,7 +15,7 @@
 #include <cstring>
 
 // From here on only, so that no inline function of a header is compiled for it.
-HWY_PUSH_ATTRIBUTES("+dotprod")
+HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod")
 
 namespace gemma3n::kernels {
 namespace {
@@ -260,8 +260,8 @@ void AddQ8Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, 
 }  // namespace
 
 const IntKernels* NeonIntKernels() {
-  static constexpr IntKernels kKernels = {"neon-dotprod", Q4Tile, Q8Tile, WidenQ4Tile, Q4Pair,
-                                          Q8Pair,         Q4Row,  Q8Row,  AddQ4Row,    AddQ8Row};
+  static constexpr IntKernels kKernels = {"neondot", Q4Tile, Q8Tile, WidenQ4Tile, Q4Pair,
+                                          Q8Pair,    Q4Row,  Q8Row,  AddQ4Row,    AddQ8Row};
   const bool usable = IsAllowed("neon") && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   return usable ? &kKernels : nullptr;
 }
