@@ -14,11 +14,11 @@ struct FeedForwardWeights {
   TensorView gate_proj;  // [intermediate, hidden]
   TensorView up_proj;    // [intermediate, hidden]
   TensorView down_proj;  // [hidden, intermediate]
-  // Instead of the last two, in sparse layers of packed files: a row for each neuron.
-  TensorView up_rows;    // [intermediate, hidden]
-  TensorView down_rows;  // [intermediate, hidden]
   bool sparse = false;
   float cutoff_deviations = 0;  // sparse: how many standard deviations above the mean survive
+  // Instead of up_proj and down_proj, in sparse layers of packed files: a row for each neuron.
+  TensorView up_rows;    // [intermediate, hidden]
+  TensorView down_rows;  // [intermediate, hidden]
 };
 
 // The inverse of the normal distribution's cumulative function at `sparsity`, evaluated in float32

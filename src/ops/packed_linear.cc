@@ -117,6 +117,12 @@ void LastTile(const Problem& p, int64_t tile, int64_t begin, int64_t end) {
   }
 }
 
+// Each thread's own, kept from call to call.
+AlignedBuffer<uint8_t>& WidenedTiles() {
+  thread_local AlignedBuffer<uint8_t> tiles;
+  return tiles;
+}
+
 void ManyRows(const Problem& p, ThreadPool& pool) {
   const int64_t tiles = packed::Tiles(p.weight.shape[0]);
   const int64_t blocks_of_rows = CeilDivide(p.y.rows, kBlockRows);
@@ -126,7 +132,7 @@ void ManyRows(const Problem& p, ThreadPool& pool) {
     const int64_t end = std::min(p.y.rows, begin + kBlockRows);
     if (2 * pair + 1 == tiles) return LastTile(p, 2 * pair, begin, end);
     if (p.weight.dtype == DType::kQ8Tiles) return Pair(p, pair, begin, end, nullptr);
-    thread_local AlignedBuffer<uint8_t> wide;
+    AlignedBuffer<uint8_t>& wide = WidenedTiles();
     const int64_t bytes = p.blocks * packed::kBlock * kTileRows;
     wide.Reserve(2 * bytes);
     for (int64_t i = 0; i < 2; ++i) {
