@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Try([&] { gemma3n::AudioConfig::Parse(root["audio_config"]); });
     Try([&] { gemma3n::MelConfig::Parse(root); });
     Try([&] { gemma3n::PreprocessConfig::Parse(root); });
-    Try([&] { gemma3n::ListTensors(root); });
+    Try([&] { gemma3n::ListTensors(root, gemma3n::ModelParts::Stated(root)); });
   });
   return 0;
 }

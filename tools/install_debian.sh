@@ -16,7 +16,7 @@ packages=(
 while [ $# -gt 0 ]; do
   case "$1" in
     --lint) packages+=(clang-format clang-tidy) ;;
-    --fuzz) packages+=(clang) ;;
+    --fuzz) packages+=(clang libclang-rt-dev) ;;
     --venv) packages+=(python3-venv) ;;
     --npm) packages+=(npm) ;;
     --peers) packages+=(iso-codes) ;;  # its translations are the strings of the tokenizer's comparison
