@@ -13,7 +13,6 @@ namespace {
 
 using packed::kBlock;
 using packed::kGroup;
-using packed::kGroups;
 using packed::kTileRows;
 
 // Adding and taking away 1.5 * 2^23 rounds to the nearest integer, ties to even; |x| < 2^22.
