@@ -90,6 +90,18 @@ class Format(unittest.TestCase):
         table = read_tensor(self.files["q4"], entry)
         np.testing.assert_array_equal(embedded.reshape(len(ids), -1), table[ids] * np.float32(np.sqrt(144.0)))
 
+    def test_logits_are_near_those_of_the_weights(self):
+        """As stored they are the same; in 8 bits within the error of rounding, sparse layers included."""
+        place = pathlib.Path(self.place.name)
+        logits = {}
+        for model in ("model", "bf16.g3n", "q8.g3n"):
+            run("logits", "-m", place / model, "--ids", ",".join(map(str, range(2, 60))), "--out", place / "y.npy")
+            logits[model] = np.load(place / "y.npy")
+        np.testing.assert_array_equal(logits["bf16.g3n"], logits["model"])
+        error = np.linalg.norm(logits["q8.g3n"] - logits["model"]) / np.linalg.norm(logits["model"])
+        self.assertGreater(error, 0)
+        self.assertLess(error, 0.1)
+
 
 if __name__ == "__main__":
     unittest.main()
