@@ -30,9 +30,11 @@ bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress
 struct QuantizeOptions {
   std::filesystem::path model;  // a model directory
   std::filesystem::path out;    // a file
-  // "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored. Norms, the
-  // small matrices of AltUp and the encoders of pictures and sound are always as stored.
+  // "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored. Norms and
+  // the small matrices of AltUp are always as stored.
   std::string recipe = "q4";
+  // The encoders of pictures and sound in "q4" and "q8": "int8" (8 bits) or "float" (as stored).
+  std::string encoders = "int8";
   bool force = false;  // replace a file that is there
 };
 

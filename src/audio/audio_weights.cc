@@ -43,7 +43,7 @@ SubsamplingWeights LoadSubsampling(const Tensors& tensors, const AudioConfig& co
                                               config.convolutions[i], channels);
     channels = config.convolutions[i].channels;
   }
-  weights.input_proj_linear = tensors.Matrix("input_proj_linear.weight", config.hidden_size,
+  weights.input_proj_linear = tensors.Tiles("input_proj_linear.weight", config.hidden_size,
                                              config.convolutions[1].output_frequencies * channels);
   return weights;
 }
@@ -52,8 +52,8 @@ ConformerFeedForwardWeights LoadFeedForward(const Tensors& tensors, int64_t hidd
   ConformerFeedForwardWeights weights;
   weights.pre_layer_norm = tensors.Vector("pre_layer_norm.weight", hidden);
   weights.post_layer_norm = tensors.Vector("post_layer_norm.weight", hidden);
-  weights.ffw_layer_1 = tensors.Matrix("ffw_layer_1.weight", 4 * hidden, hidden);
-  weights.ffw_layer_2 = tensors.Matrix("ffw_layer_2.weight", hidden, 4 * hidden);
+  weights.ffw_layer_1 = tensors.Tiles("ffw_layer_1.weight", 4 * hidden, hidden);
+  weights.ffw_layer_2 = tensors.Tiles("ffw_layer_2.weight", hidden, 4 * hidden);
   return weights;
 }
 
@@ -97,19 +97,19 @@ ConformerBlockWeights LoadBlock(const Tensors& tensors, const AudioConfig& confi
   const Tensors attention = tensors.Below("attention");
   weights.pre_attn_norm = attention.Vector("pre_attn_norm.weight", hidden);
   weights.post_norm = attention.Vector("post_norm.weight", hidden);
-  weights.q_proj = attention.Matrix("attn.q_proj.weight", hidden, hidden);
-  weights.k_proj = attention.Matrix("attn.k_proj.weight", hidden, hidden);
-  weights.v_proj = attention.Matrix("attn.v_proj.weight", hidden, hidden);
-  weights.post = attention.Matrix("post.weight", hidden, hidden);
+  weights.q_proj = attention.Tiles("attn.q_proj.weight", hidden, hidden);
+  weights.k_proj = attention.Tiles("attn.k_proj.weight", hidden, hidden);
+  weights.v_proj = attention.Tiles("attn.v_proj.weight", hidden, hidden);
+  weights.post = attention.Tiles("post.weight", hidden, hidden);
   weights.query_scale = QueryScale(attention.Floats("attn.per_dim_scale", {config.head_dim()}));
   weights.relative_positions = RelativePositions(
-      attention.Matrix("attn.relative_position_embedding.pos_proj.weight", hidden, hidden), config,
+      attention.Tiles("attn.relative_position_embedding.pos_proj.weight", hidden, hidden), config,
       pool);
   const Tensors lconv = tensors.Below("lconv1d");
   weights.lconv_pre_layer_norm = lconv.Vector("pre_layer_norm.weight", hidden);
   weights.conv_norm = lconv.Vector("conv_norm.weight", hidden);
-  weights.linear_start = lconv.Matrix("linear_start.weight", 2 * hidden, hidden);
-  weights.linear_end = lconv.Matrix("linear_end.weight", hidden, hidden);
+  weights.linear_start = lconv.Tiles("linear_start.weight", 2 * hidden, hidden);
+  weights.linear_end = lconv.Tiles("linear_end.weight", hidden, hidden);
   const int64_t kernel = config.conv_kernel_size;
   const std::vector<float> stored = lconv.Floats("depthwise_conv1d.weight", {hidden, 1, kernel});
   weights.depthwise = Tensor({kernel, hidden});

@@ -22,6 +22,10 @@ void AddQuantize(CLI::App& app, int& exit_code) {
       ->add_option("--recipe", options->recipe,
                    "q4: 4 bits, 8 for small matrices that matter; q8: 8 bits; bf16: as stored")
       ->capture_default_str();
+  command
+      ->add_option("--encoders", options->encoders,
+                   "Encoders of pictures and sound, in q4 and q8: int8; float: as stored")
+      ->capture_default_str();
   command->add_flag("--force", options->force, "Replace a file that is there");
   command->footer("Example:\n  gemma3n quantize gemma-3n-E2B-it/ -o e2b-q4.g3n\n");
   command->callback([options, output, &exit_code] {

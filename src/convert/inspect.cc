@@ -124,11 +124,14 @@ std::string KindOf(const JsonValue& config) {
 }
 
 // A tensor of the list as the files have it: quantized, a matrix may lie there transposed or, the
-// per-layer table, with a row for each layer of a token.
+// per-layer table, with a row for each layer of a token; convolutions are matrices, too.
 struct Stored {
   std::string name;
   Shape shape;  // expected
 };
+Shape AsMatrix(const Shape& shape) {
+  return {shape[0], shape.NumElements() / shape[0]};
+}
 Stored StoredForm(const Checkpoint& checkpoint, const TensorEntry& entry, int64_t layers) {
   const std::string end = ".weight";
   const std::string stem = entry.name.substr(0, entry.name.rfind(end));
@@ -138,6 +141,12 @@ Stored StoredForm(const Checkpoint& checkpoint, const TensorEntry& entry, int64_
   const bool table = Contains(entry.name, "embed_tokens_per_layer.weight");
   if (table && IsPacked(checkpoint.Find(entry.name).dtype)) {
     return {entry.name, {entry.shape[0] * layers, entry.shape[1] / layers}};
+  }
+  if (!checkpoint.Has(entry.name) && checkpoint.Has(stem + ".channels_last")) {
+    return {stem + ".channels_last", AsMatrix(entry.shape)};
+  }
+  if (entry.shape.rank() == 4 && IsPacked(checkpoint.Find(entry.name).dtype)) {
+    return {entry.name, AsMatrix(entry.shape)};
   }
   return {entry.name, entry.shape};
 }

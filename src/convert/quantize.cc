@@ -30,6 +30,7 @@ struct Plan {
   TensorView source;
   PackedWriter::Piece piece;
   bool transposed = false;
+  int64_t taps = 1;  // of a convolution: their channels come to lie together
   std::string text;  // of a small file
 };
 
@@ -50,7 +51,7 @@ bool IsTouchy(const std::string& name) {
                   "embedding_projection."});
 }
 
-// Matrices that the decoder multiplies by, or reads rows of. Encoders stay as they are stored.
+// Matrices that the decoder multiplies by, or reads rows of.
 bool IsQuantizable(const std::string& name, const Shape& shape) {
   if (shape.rank() != 2 || shape[1] < packed::kBlock) return false;
   return IsOneOf(name, {"_proj.weight", "laurel.linear_", "embed_tokens.weight", "lm_head.weight",
@@ -60,10 +61,24 @@ bool IsQuantizable(const std::string& name, const Shape& shape) {
          !IsOneOf(name, {"_tower."});
 }
 
+// Of the encoders: linear layers, 1x1 convolutions, and the full convolutions of edge residuals.
+// Fewer columns would take more room in padded blocks of 8 bits than they do in bfloat16.
+bool IsQuantizableInEncoder(const std::string& name, const Shape& shape) {
+  constexpr int64_t kFewestColumns = packed::kBlock / 2;
+  if (name.find("_tower.") == std::string::npos) return false;
+  const bool linear = shape.rank() == 2;
+  const bool pointwise = shape.rank() == 4 && shape[2] == 1 && shape[3] == 1;
+  const bool full = shape.rank() == 4 && EndsWith(name, "conv_exp.weight");
+  return (linear || pointwise || full) && shape.NumElements() / shape[0] >= kFewestColumns;
+}
+
 class Planner {
  public:
-  Planner(const Checkpoint& checkpoint, const std::string& recipe)
-      : checkpoint_(checkpoint), text_(ModelConfig::Load(checkpoint).text), recipe_(recipe) {}
+  Planner(const Checkpoint& checkpoint, const QuantizeOptions& options)
+      : checkpoint_(checkpoint),
+        text_(ModelConfig::Load(checkpoint).text),
+        recipe_(options.recipe),
+        encoders_(options.encoders) {}
 
   std::vector<Plan> Plans() const {
     std::vector<Plan> plans;
@@ -84,6 +99,9 @@ class Planner {
  private:
   Bits BitsOf(const std::string& name, const TensorView& view) const {
     if (recipe_ == "bf16" || !IsFloat(view.dtype)) return Bits::kAsStored;
+    if (IsQuantizableInEncoder(name, view.shape)) {
+      return encoders_ == "float" ? Bits::kAsStored : Bits::kEight;
+    }
     const bool table = EndsWith(name, "embed_tokens_per_layer.weight");
     if (!table && !IsQuantizable(name, view.shape)) return Bits::kAsStored;
     if (table && text_.hidden_size_per_layer_input < packed::kBlock) return Bits::kAsStored;
@@ -103,6 +121,12 @@ class Planner {
     const DType tiles = bits == Bits::kFour ? DType::kQ4Tiles : DType::kQ8Tiles;
     const DType rows = bits == Bits::kFour ? DType::kQ4Rows : DType::kQ8Rows;
     plan.piece.dtype = tiles;
+    if (view.shape.rank() == 4) {
+      plan.taps = view.shape[2] * view.shape[3];
+      plan.piece.shape = {view.shape[0], view.shape[1] * plan.taps};
+      plan.source.shape = plan.piece.shape;
+      if (plan.taps > 1) plan.piece.name = name.substr(0, name.size() - 6) + "channels_last";
+    }
     const bool up = EndsWith(name, "mlp.up_proj.weight");
     const bool down = EndsWith(name, "mlp.down_proj.weight");
     if (EndsWith(name, "embed_tokens_per_layer.weight")) {
@@ -125,7 +149,7 @@ class Planner {
 
   const Checkpoint& checkpoint_;
   TextConfig text_;
-  std::string recipe_;
+  std::string recipe_, encoders_;
 };
 
 // Writes plans one after the other; counts what is done.
@@ -181,14 +205,26 @@ class Packer {
     return true;
   }
 
+  // [channels, taps] -> [taps, channels].
+  static void PutChannelsLast(int64_t taps, std::span<float> row) {
+    const std::vector<float> stored(row.begin(), row.end());
+    const int64_t channels = static_cast<int64_t>(row.size()) / taps;
+    for (int64_t channel = 0; channel < channels; ++channel) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        row[tap * channels + channel] = stored[channel * taps + tap];
+      }
+    }
+  }
+
   // Rows [begin, begin + count) of what is written, as floats.
   void Widen(const Plan& plan, int64_t begin, int64_t count) {
     const int64_t columns = plan.piece.shape[1];
     if (!plan.transposed) {
       pool_.ParallelFor(count, [&](size_t i) {
         const int64_t row = static_cast<int64_t>(i);
-        ops::GatherRow(plan.source, {.row = begin + row, .begin = 0},
-                       {floats_.data() + row * columns, static_cast<size_t>(columns)});
+        const std::span<float> out(floats_.data() + row * columns, static_cast<size_t>(columns));
+        ops::GatherRow(plan.source, {.row = begin + row, .begin = 0}, out);
+        if (plan.taps > 1) PutChannelsLast(plan.taps, out);
       });
       return;
     }
@@ -213,6 +249,9 @@ class Packer {
 void CheckBeforehand(const QuantizeOptions& options, const Checkpoint& checkpoint) {
   if (options.recipe != "q4" && options.recipe != "q8" && options.recipe != "bf16") {
     throw Error(ErrorKind::kUsage, "recipe: expected q4, q8 or bf16, found " + options.recipe);
+  }
+  if (options.encoders != "int8" && options.encoders != "float") {
+    throw Error(ErrorKind::kUsage, "encoders: expected int8 or float, found " + options.encoders);
   }
   if (checkpoint.packed() != nullptr) {
     throw Error(ErrorKind::kUsage, options.model.string() +
@@ -244,7 +283,7 @@ void CheckSpace(const QuantizeOptions& options, uint64_t bytes) {
 bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress) {
   const auto checkpoint = Checkpoint::Load(options.model);
   CheckBeforehand(options, *checkpoint);
-  const std::vector<Plan> plans = Planner(*checkpoint, options.recipe).Plans();
+  const std::vector<Plan> plans = Planner(*checkpoint, options).Plans();
   std::vector<PackedWriter::Piece> pieces;
   uint64_t bytes = 0;
   for (const Plan& plan : plans) {

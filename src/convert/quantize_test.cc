@@ -84,9 +84,14 @@ class Quantizing : public testing::Test {
   }
   ~Quantizing() override { std::filesystem::remove_all(place_); }
 
-  std::unique_ptr<Checkpoint> Packed(const std::string& recipe) {
+  std::unique_ptr<Checkpoint> Packed(const std::string& recipe,
+                                     const std::string& encoders = "int8") {
     const auto out = place_ / (recipe + ".g3n");
-    EXPECT_TRUE(Quantize({.model = place_ / "model", .out = out, .recipe = recipe}));
+    EXPECT_TRUE(Quantize({.model = place_ / "model",
+                          .out = out,
+                          .recipe = recipe,
+                          .encoders = encoders,
+                          .force = true}));
     return Checkpoint::Load(out);
   }
 
@@ -143,6 +148,42 @@ TEST_F(Quantizing, RoundsTheDecodersMatricesAlone) {
   EXPECT_LT(error, 0.01 * size);
 }
 
+TEST_F(Quantizing, RoundsTheEncodersMatricesTo8Bits) {
+  const auto model = Checkpoint::Load(place_ / "model");
+  const auto packed = Packed("q4");
+  const std::string vision = "model.vision_tower.timm_model.", audio = "model.audio_tower.";
+  const auto dtype = [&](const std::string& name) { return packed->Find(name).dtype; };
+  EXPECT_EQ(dtype(vision + "blocks.1.0.pw_proj.conv.weight"), DType::kQ8Tiles);
+  EXPECT_EQ(dtype(audio + "conformer.0.ffw_layer_end.ffw_layer_2.weight"), DType::kQ8Tiles);
+  EXPECT_EQ(dtype(vision + "conv_stem.conv.weight"), DType::kBF16);
+  EXPECT_EQ(dtype(vision + "blocks.1.0.pw_exp.conv.weight"), DType::kBF16);  // 16 columns
+  EXPECT_EQ(dtype(vision + "blocks.1.0.dw_mid.conv.weight"), DType::kBF16);
+  EXPECT_EQ(dtype(audio + "subsample_conv_projection.conv_1.conv.weight"), DType::kBF16);
+  // A full convolution's columns are taps, then channels.
+  const TensorView source = model->Find(vision + "blocks.0.0.conv_exp.weight");
+  const TensorView rows = packed->Find(vision + "blocks.0.0.conv_exp.channels_last");
+  const int64_t channels = source.shape[1];
+  ASSERT_EQ(rows.shape, (Shape{source.shape[0], 9 * channels}));
+  const std::vector<float> stored = ToFloatVector(source);
+  std::vector<float> row(rows.shape[1]);
+  packed::UnpackRow(rows.dtype, rows.data, rows.shape[1], 5, 0, rows.shape[1], row.data());
+  for (int64_t channel = 0; channel < channels; ++channel) {
+    for (int64_t tap = 0; tap < 9; ++tap) {
+      EXPECT_NEAR(row[tap * channels + channel], stored[(5 * channels + channel) * 9 + tap], 0.01);
+    }
+  }
+}
+
+TEST_F(Quantizing, LeavesEncodersAsTheyAreWhereAsked) {
+  const auto model = Checkpoint::Load(place_ / "model");
+  const auto packed = Packed("q8", "float");
+  for (const std::string& name : model->Names()) {
+    if (name.find("_tower.") == std::string::npos) continue;
+    EXPECT_EQ(packed->Find(name).dtype, DType::kBF16) << name;
+    EXPECT_EQ(packed->Find(name).shape, model->Find(name).shape) << name;
+  }
+}
+
 TEST_F(Quantizing, RefusesWhatItCannotDo) {
   const auto message = [&](QuantizeOptions options) {
     try {
@@ -156,6 +197,7 @@ TEST_F(Quantizing, RefusesWhatItCannotDo) {
   const auto model = place_ / "model", out = place_ / "q8.g3n";
   EXPECT_THAT(message({.model = model, .out = out}), HasSubstr("exists; replace it with --force"));
   EXPECT_THAT(message({.model = model, .out = out, .recipe = "q3"}), HasSubstr("found q3"));
+  EXPECT_THAT(message({.model = model, .out = out, .encoders = "int4"}), HasSubstr("found int4"));
   EXPECT_THAT(message({.model = model, .out = place_}), HasSubstr("found a directory"));
   EXPECT_THAT(message({.model = out, .out = place_ / "x"}), HasSubstr("packed model already"));
   EXPECT_FALSE(

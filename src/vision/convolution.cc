@@ -35,7 +35,7 @@ void ConvolvePixels(const FeatureMap& x, const ConvolutionWeights& weights, int6
                     int64_t end, ThreadPool& pool, ops::MutableRows out) {
   const SamePadding vertical = ComputeSamePadding(x.height, weights.kernel_size, weights.stride);
   const SamePadding horizontal = ComputeSamePadding(x.width, weights.kernel_size, weights.stride);
-  const int64_t patch_size = weights.kernel.shape()[1];
+  const int64_t patch_size = weights.kernel.shape[1];
   Tensor patches({end - begin, patch_size});
   constexpr int64_t kPixelsPerPiece = 32;
   pool.ParallelFor((end - begin + kPixelsPerPiece - 1) / kPixelsPerPiece, [&](size_t piece) {
@@ -46,7 +46,7 @@ void ConvolvePixels(const FeatureMap& x, const ConvolutionWeights& weights, int6
                 patches.row(pixel - begin));
     }
   });
-  ops::Linear({patches.data(), end - begin, patch_size}, weights.kernel.view(), out, pool);
+  ops::Linear({patches.data(), end - begin, patch_size}, weights.kernel, out, pool);
 }
 
 FeatureMap ConvolveDepthwise(const FeatureMap& x, const DepthwiseWeights& weights,

@@ -16,7 +16,8 @@ SamePadding ComputeSamePadding(int64_t in, int64_t kernel, int64_t stride);
 
 // A full convolution; the kernel's input channels lie innermost.
 struct ConvolutionWeights {
-  Tensor kernel;  // [out channels, kernel_size * kernel_size * in channels]
+  TensorView kernel;  // [out channels, kernel_size * kernel_size * in channels]
+  Tensor owned;       // what `kernel` shows where the file has another order
   int64_t kernel_size = 0;
   int64_t stride = 1;
 };

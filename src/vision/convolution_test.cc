@@ -20,8 +20,9 @@ TEST(Convolution, ImpulseLightsWhatLooksAtIt) {
   const auto lit = [&](int64_t y, int64_t x) {
     FeatureMap map(4, 4, 1);
     map.pixel(y, x)[0] = 1;
-    ConvolutionWeights weights{Tensor({1, 9}), 3, 2};
-    for (float& value : weights.kernel.span()) value = 1;
+    Tensor kernel({1, 9});
+    for (float& value : kernel.span()) value = 1;
+    const ConvolutionWeights weights{.kernel = kernel.view(), .kernel_size = 3, .stride = 2};
     std::vector<float> out(4);
     ConvolvePixels(map, weights, 0, 4, pool, {out.data(), 4, 1});
     return out;

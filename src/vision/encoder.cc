@@ -19,7 +19,7 @@ void Show(const VisionObserver& observer, const std::string& name, const Feature
 FeatureMap RunStem(const VisionWeights& weights, const FeatureMap& pixels, ThreadPool& pool) {
   const SamePadding out =
       ComputeSamePadding(pixels.height, weights.stem.kernel_size, weights.stem.stride);
-  FeatureMap stem(out.out, out.out, weights.stem.kernel.shape()[0]);
+  FeatureMap stem(out.out, out.out, weights.stem.kernel.shape[0]);
   ConvolvePixels(pixels, weights.stem, 0, stem.pixels(), pool, stem.rows());
   if (!weights.stem_bias.empty()) {
     for (int64_t row = 0; row < stem.pixels(); ++row) {

@@ -63,7 +63,7 @@ FeatureMap Run(const EdgeResidualWeights& weights, const FeatureMap& x, ThreadPo
   const int64_t kernel = weights.conv_exp.kernel_size, stride = weights.conv_exp.stride;
   FeatureMap out(ComputeSamePadding(x.height, kernel, stride).out,
                  ComputeSamePadding(x.width, kernel, stride).out, weights.conv_pwl.conv.shape[0]);
-  const int64_t expanded = weights.conv_exp.kernel.shape()[0];
+  const int64_t expanded = weights.conv_exp.kernel.shape[0];
   Tensor wide({std::min(kRowsPerBlock, out.pixels()), expanded});
   for (int64_t begin = 0; begin < out.pixels(); begin += kRowsPerBlock) {
     const int64_t rows = std::min(kRowsPerBlock, out.pixels() - begin);

@@ -11,6 +11,7 @@ namespace gemma3n {
 namespace {
 
 constexpr char kPrefix[] = "model.vision_tower.timm_model.";
+constexpr char kChannelsLast[] = ".channels_last";
 
 // The tower's tensors as layers want them; shapes are read from the file and checked against each
 // other.
@@ -24,9 +25,11 @@ class VisionTensors : public Tensors {
     return Has(name) ? Vector(name, size) : std::vector<float>();
   }
 
-  // A 1x1 convolution of `in` channels, as a matrix [out, in].
+  // A 1x1 convolution of `in` channels, as a matrix [out, in]; quantized, it is stored as one.
   TensorView Pointwise(const std::string& name, int64_t in) const {
-    TensorView view = Four(name);
+    TensorView view = Find(name);
+    if (packed::IsTiled(view.dtype)) return Tiles(name, view.shape[0], in);
+    view = Four(name);
     view = Get(name, {view.shape[0], in, 1, 1});
     view.shape = Shape({view.shape[0], in});
     return view;
@@ -39,18 +42,22 @@ class VisionTensors : public Tensors {
     return weights;
   }
 
+  // A full convolution: `name`.weight or, quantized, the matrix `name`.channels_last.
   ConvolutionWeights Full(const std::string& name, int64_t in, int64_t stride) const {
-    const TensorView view = Four(name);
+    if (Has(name + kChannelsLast)) return QuantizedFull(name + kChannelsLast, in, stride);
+    const TensorView view = Four(name + ".weight");
     const int64_t out = view.shape[0], kernel = view.shape[2], taps = kernel * kernel;
-    const std::vector<float> stored = Floats(name, {out, in, kernel, kernel});
-    ConvolutionWeights weights{Tensor({out, taps * in}), kernel, stride};
+    const std::vector<float> stored = Floats(name + ".weight", {out, in, kernel, kernel});
+    ConvolutionWeights weights{
+        .owned = Tensor({out, taps * in}), .kernel_size = kernel, .stride = stride};
     for (int64_t o = 0; o < out; ++o) {
       for (int64_t i = 0; i < in; ++i) {
         for (int64_t tap = 0; tap < taps; ++tap) {
-          weights.kernel.row(o)[tap * in + i] = stored[(o * in + i) * taps + tap];
+          weights.owned.row(o)[tap * in + i] = stored[(o * in + i) * taps + tap];
         }
       }
     }
+    weights.kernel = weights.owned.view();
     return weights;
   }
 
@@ -70,6 +77,18 @@ class VisionTensors : public Tensors {
   }
 
  private:
+  ConvolutionWeights QuantizedFull(const std::string& name, int64_t in, int64_t stride) const {
+    const TensorView view = Find(name);
+    const int64_t columns = view.shape.rank() == 2 ? view.shape[1] : 0;
+    const int64_t kernel = std::llround(std::sqrt(static_cast<double>(columns / in)));
+    if (kernel < 1 || kernel * kernel * in != columns) {
+      throw Error(ErrorKind::kModel, FileOf(name) + ": tensor '" + FullName(name) +
+                                         "': expected columns for the taps of a square times " +
+                                         std::to_string(in) + " channels, found " +
+                                         view.shape.ToString());
+    }
+    return {.kernel = Tiles(name, view.shape[0], columns), .kernel_size = kernel, .stride = stride};
+  }
   // The tensor, whose rank must be 4.
   TensorView Four(const std::string& name) const {
     const TensorView view = Find(name);
@@ -83,10 +102,14 @@ class VisionTensors : public Tensors {
   }
 };
 
+bool HasFull(const VisionTensors& tensors, const std::string& name) {
+  return tensors.Has(name + ".weight") || tensors.Has(name + kChannelsLast);
+}
+
 EdgeResidualWeights LoadEdgeResidual(const VisionTensors& tensors, int64_t in, int64_t stride) {
   EdgeResidualWeights weights;
-  weights.conv_exp = tensors.Full("conv_exp.weight", in, stride);
-  const int64_t expanded = weights.conv_exp.kernel.shape()[0];
+  weights.conv_exp = tensors.Full("conv_exp", in, stride);
+  const int64_t expanded = weights.conv_exp.kernel.shape[0];
   weights.bn1 = tensors.Vector("bn1.weight", expanded);
   weights.conv_pwl = tensors.NormedPointwise("conv_pwl.weight", "bn2.weight", expanded);
   return weights;
@@ -151,7 +174,7 @@ int64_t OutputChannels(const BlockWeights& block) {
 }
 
 BlockWeights LoadBlock(const VisionTensors& tensors, int64_t in, int64_t stride) {
-  if (tensors.Has("conv_exp.weight")) return LoadEdgeResidual(tensors, in, stride);
+  if (HasFull(tensors, "conv_exp")) return LoadEdgeResidual(tensors, in, stride);
   if (tensors.Has("attn.query.proj.weight")) return LoadMobileAttention(tensors, in);
   return LoadInvertedResidual(tensors, in, stride);
 }
@@ -194,7 +217,7 @@ void RefuseWhatWeCannot(const JsonValue& vision) {
 }
 
 bool HasBlock(const VisionTensors& tensors) {
-  return tensors.Has("conv_exp.weight") || tensors.Has("attn.query.proj.weight") ||
+  return HasFull(tensors, "conv_exp") || tensors.Has("attn.query.proj.weight") ||
          tensors.Has("pw_exp.conv.weight");
 }
 
@@ -205,8 +228,8 @@ VisionWeights VisionWeights::Load(const Checkpoint& checkpoint, int64_t soft_tok
   RefuseWhatWeCannot(checkpoint.config()["vision_config"]);
   const JsonValue args = checkpoint.config()["vision_config"]["model_args"];
   VisionWeights weights;
-  weights.stem = tensors.Full("conv_stem.conv.weight", 3, 2);
-  int64_t channels = weights.stem.kernel.shape()[0];
+  weights.stem = tensors.Full("conv_stem.conv", 3, 2);
+  int64_t channels = weights.stem.kernel.shape[0];
   weights.stem_bias = tensors.OptionalVector("conv_stem.conv.bias", channels);
   weights.stem_norm = tensors.Vector("conv_stem.bn.weight", channels);
   std::vector<int64_t> stage_channels;

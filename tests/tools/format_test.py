@@ -13,6 +13,9 @@ import unittest
 import numpy as np
 from read_packed import read_header, read_piece, read_tensor
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
+from sample_media import write_picture, write_sound  # noqa: E402
+
 GEMMA3N = sys.argv.pop(1)
 
 
@@ -59,6 +62,9 @@ class Format(unittest.TestCase):
         """The weight that a tensor of the file was made of."""
         if name.endswith(".transposed"):
             return self.weights[name.replace(".transposed", ".weight")].T
+        if name.endswith(".channels_last"):
+            kernel = self.weights[name.replace(".channels_last", ".weight")]
+            return kernel.transpose(0, 2, 3, 1).reshape(shape)
         return self.weights[name].reshape(shape)
 
     def test_every_tensor_is_its_source(self):
@@ -89,6 +95,22 @@ class Format(unittest.TestCase):
         entry = read_header(self.files["q4"])["tensors"]["model.language_model.embed_tokens.weight"]
         table = read_tensor(self.files["q4"], entry)
         np.testing.assert_array_equal(embedded.reshape(len(ids), -1), table[ids] * np.float32(np.sqrt(144.0)))
+
+    def test_features_are_near_those_of_the_weights(self):
+        """As stored they are the same; in 8 bits within the error of rounding."""
+        place = pathlib.Path(self.place.name)
+        write_picture(place / "picture.png", 96, 64)
+        write_sound(place / "sound.wav", 16000)
+        features = {}
+        for model in ("model", "bf16.g3n", "q8.g3n"):
+            run("dump", "-m", place / model, "--image", place / "picture.png", "--audio", place / "sound.wav",
+                "--out", place / "dumped", "What?")
+            features[model] = [np.load(place / f"dumped/{name}_0.features.npy") for name in ("image", "audio")]
+        for stored, same, rounded in zip(features["model"], features["bf16.g3n"], features["q8.g3n"]):
+            np.testing.assert_array_equal(stored, same)
+            error = np.linalg.norm(rounded - stored) / np.linalg.norm(stored)
+            self.assertGreater(error, 0)
+            self.assertLess(error, 0.05)
 
     def test_logits_are_near_those_of_the_weights(self):
         """As stored they are the same; in 8 bits within the error of rounding, sparse layers included."""
