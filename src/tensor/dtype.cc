@@ -14,7 +14,7 @@ size_t ElementSize(DType dtype) {
     case DType::kBF16:
       return 2;
     default:
-      CheckFailed(__FILE__, __LINE__, "packed elements have no size of their own");
+      CheckFailed(__FILE__, __LINE__, "quantized elements have no size of their own");
   }
 }
 
@@ -36,6 +36,30 @@ const char* DTypeName(DType dtype) {
       return "Q4R";
     case DType::kQ8Rows:
       return "Q8R";
+    case DType::kBlockQ40:
+      return "Q4_0";
+    case DType::kBlockQ41:
+      return "Q4_1";
+    case DType::kBlockQ50:
+      return "Q5_0";
+    case DType::kBlockQ51:
+      return "Q5_1";
+    case DType::kBlockQ80:
+      return "Q8_0";
+    case DType::kBlockQ2K:
+      return "Q2_K";
+    case DType::kBlockQ3K:
+      return "Q3_K";
+    case DType::kBlockQ4K:
+      return "Q4_K";
+    case DType::kBlockQ5K:
+      return "Q5_K";
+    case DType::kBlockQ6K:
+      return "Q6_K";
+    case DType::kBlockIQ4NL:
+      return "IQ4_NL";
+    case DType::kBlockIQ4XS:
+      return "IQ4_XS";
   }
   CheckFailed(__FILE__, __LINE__, "unknown dtype");
 }
