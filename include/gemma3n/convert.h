@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making models: a complete checkpoint of random weights, for tests and measurements, and packed
-// files of quantized ones.
+// Making models: a complete checkpoint of random weights, for tests and measurements, and files of
+// quantized ones.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "gemma3n/content.h"
@@ -30,17 +31,23 @@ bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress
 struct QuantizeOptions {
   std::filesystem::path model;  // a model directory
   std::filesystem::path out;    // a file
-  // "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored. Norms and
-  // the small matrices of AltUp are always as stored.
-  std::string recipe = "q4";
+  // What is written: "packed", our own form (docs/format.md), or "gguf" (docs/gguf.md).
+  std::string to = "packed";
+  // Packed: "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored.
+  // Norms and the small matrices of AltUp are always as stored.
+  // GGUF: "q4_0", "q8_0", "f16". Empty: "q4" or "q4_0".
+  std::string recipe;
   // The encoders of pictures and sound in "q4" and "q8": "int8" (8 bits) or "float" (as stored).
   std::string encoders = "int8";
-  bool force = false;  // replace a file that is there
+  std::filesystem::path mmproj;  // GGUF: a second file, for the encoders; empty: they are left out
+  bool force = false;            // replace files that are there
+  // Told of what stops nothing but is worth knowing, a line each. May be empty.
+  std::function<void(const std::string& note)> on_note;
 };
 
-// Packs a model into one file (docs/format.md). Returns false when the callback cancelled; nothing
-// is left behind then. Throws Error (kUsage, kModel, kResources), for wrong options before a file
-// is touched.
+// Writes a model as one file, or as a GGUF file and one of its encoders. Returns false when the
+// callback cancelled; nothing is left behind then. Throws Error (kUsage, kModel, kResources), for
+// wrong options before a file is touched.
 bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress = nullptr);
 
 }  // namespace gemma3n

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `gemma3n quantize`: a model directory to one small file.
+// `gemma3n quantize`: a model directory to one small file, ours or GGUF.
 #include <memory>
 #include <string>
 
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
+#include "cli/terminal.h"
 #include "gemma3n/convert.h"
 
 namespace gemma3n::cli {
@@ -18,18 +19,30 @@ void AddQuantize(CLI::App& app, int& exit_code) {
   output->AddEverywhere(*command);
   command->add_option("model", options->model, "Model directory")->required();
   command->add_option("-o,--out", options->out, "File to write")->required();
-  command
-      ->add_option("--recipe", options->recipe,
-                   "q4: 4 bits, 8 for small matrices that matter; q8: 8 bits; bf16: as stored")
+  command->add_option("--to", options->to, "packed: our own form; gguf: for llama.cpp and others")
       ->capture_default_str();
+  command->add_option(
+      "--recipe", options->recipe,
+      "q4 (the default): 4 bits, 8 for small matrices that matter; q8: 8 bits; bf16: as stored; "
+      "of GGUF: q4_0 (the default), q8_0, f16");
   command
       ->add_option("--encoders", options->encoders,
                    "Encoders of pictures and sound, in q4 and q8: int8; float: as stored")
       ->capture_default_str();
+  command->add_option("--mmproj", options->mmproj,
+                      "With --to gguf: a second file, for the encoders of pictures and sound");
   command->add_flag("--force", options->force, "Replace a file that is there");
-  command->footer("Example:\n  gemma3n quantize gemma-3n-E2B-it/ -o e2b-q4.g3n\n");
+  command->footer(
+      "Examples:\n"
+      "  gemma3n quantize gemma-3n-E2B-it/ -o e2b-q4.g3n\n"
+      "  gemma3n quantize gemma-3n-E2B-it/ --to gguf -o e2b-q4_0.gguf --mmproj mmproj.gguf\n");
   command->callback([options, output, &exit_code] {
     ProgressBar bar(!output->quiet);
+    options->on_note = [&](const std::string& note) {
+      if (output->quiet) return;
+      bar.Clear();
+      Tell("note: " + note);
+    };
     exit_code = Quantize(*options, bar.Callback()) ? 0 : 130;
   });
 }

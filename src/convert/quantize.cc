@@ -5,7 +5,9 @@
 
 #include "base/thread_pool.h"
 #include "checkpoint/checkpoint.h"
+#include "convert/output_file.h"
 #include "convert/packed_writer.h"
+#include "convert/quantize_gguf.h"
 #include "convert/rounding.h"
 #include "convert/tensor_list.h"
 #include "gemma3n/convert.h"
@@ -245,10 +247,9 @@ class Packer {
   std::vector<std::byte> bytes_;
 };
 
-// Everything that can be wrong before the first byte is written.
-void CheckBeforehand(const QuantizeOptions& options, const Checkpoint& checkpoint) {
-  if (options.recipe != "q4" && options.recipe != "q8" && options.recipe != "bf16") {
-    throw Error(ErrorKind::kUsage, "recipe: expected q4, q8 or bf16, found " + options.recipe);
+void CheckSource(const QuantizeOptions& options, const Checkpoint& checkpoint) {
+  if (options.to != "packed" && options.to != "gguf") {
+    throw Error(ErrorKind::kUsage, "to: expected packed or gguf, found " + options.to);
   }
   if (options.encoders != "int8" && options.encoders != "float") {
     throw Error(ErrorKind::kUsage, "encoders: expected int8 or float, found " + options.encoders);
@@ -258,23 +259,15 @@ void CheckBeforehand(const QuantizeOptions& options, const Checkpoint& checkpoin
                                        ": is a packed model already; give the directory that it "
                                        "was made from");
   }
-  if (std::filesystem::is_directory(options.out)) {
-    throw Error(ErrorKind::kUsage,
-                options.out.string() + ": expected a file's name, found a directory");
-  }
-  if (std::filesystem::exists(options.out) && !options.force) {
-    throw Error(ErrorKind::kUsage, options.out.string() + ": exists; replace it with --force");
-  }
 }
 
-void CheckSpace(const QuantizeOptions& options, uint64_t bytes) {
-  std::error_code error;
-  const auto parent = std::filesystem::absolute(options.out).parent_path();
-  const std::filesystem::space_info space = std::filesystem::space(parent, error);
-  if (!error && space.available < bytes) {
-    throw Error(ErrorKind::kResources,
-                options.out.string() + ": needs " + std::to_string(bytes / 1'000'000) + " MB, " +
-                    std::to_string(space.available / 1'000'000) + " MB are free");
+void CheckPackedOptions(const QuantizeOptions& options) {
+  const std::string& recipe = options.recipe;  // empty: q4
+  if (!recipe.empty() && recipe != "q4" && recipe != "q8" && recipe != "bf16") {
+    throw Error(ErrorKind::kUsage, "recipe: expected q4, q8 or bf16, found " + recipe);
+  }
+  if (!options.mmproj.empty()) {
+    throw Error(ErrorKind::kUsage, "mmproj: is for GGUF; a packed file holds the encoders, too");
   }
 }
 
@@ -282,7 +275,10 @@ void CheckSpace(const QuantizeOptions& options, uint64_t bytes) {
 
 bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress) {
   const auto checkpoint = Checkpoint::Load(options.model);
-  CheckBeforehand(options, *checkpoint);
+  CheckSource(options, *checkpoint);
+  if (options.to == "gguf") return QuantizeToGguf(options, *checkpoint, on_progress);
+  CheckPackedOptions(options);
+  CheckOutputFile(options.out, options.force);
   const std::vector<Plan> plans = Planner(*checkpoint, options).Plans();
   std::vector<PackedWriter::Piece> pieces;
   uint64_t bytes = 0;
@@ -290,7 +286,7 @@ bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progres
     pieces.push_back(plan.piece);
     bytes += plan.piece.bytes;
   }
-  CheckSpace(options, bytes);
+  CheckFreeSpace(options.out, bytes);
   PackedWriter writer(options.out, pieces);
   Packer packer(writer, on_progress);
   for (const Plan& plan : plans) {

@@ -12,6 +12,7 @@ import unittest
 
 import numpy as np
 from read_packed import read_header, read_piece, read_tensor
+from read_safetensors import read_safetensors
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "reference"))
 from sample_media import write_picture, write_sound  # noqa: E402
@@ -21,20 +22,6 @@ GEMMA3N = sys.argv.pop(1)
 
 def run(*arguments):
     return subprocess.run([GEMMA3N, *map(str, arguments)], check=True, capture_output=True, text=True)
-
-
-def read_safetensors(path):
-    """Tensors of one bf16 file as float32."""
-    data = path.read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + length])
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            begin, end = (8 + length + offset for offset in entry["data_offsets"])
-            bits = np.frombuffer(data[begin:end], np.uint16).astype(np.uint32) << 16
-            tensors[name] = bits.view(np.float32).reshape(entry["shape"])
-    return tensors
 
 
 class Format(unittest.TestCase):
