@@ -43,10 +43,14 @@ class PackedWriter {
     uint32_t crc32 = 0;
   };
   std::string Header() const;
+  void Append(std::span<const std::byte> bytes);
+  void Flush();
+  void PadTo(uint64_t offset);
   void Check();
 
   std::filesystem::path path_, temporary_;
   std::ofstream file_;
+  std::vector<std::byte> buffer_;  // written up to here, but not yet to the file
   std::vector<Placed> pieces_;
   size_t current_ = 0;
   uint64_t at_ = 0, total_ = 0;  // bytes of the file: written, and of the whole
