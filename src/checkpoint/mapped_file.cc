@@ -20,15 +20,15 @@ namespace {
 // the system's cache allow no such pages, this is an ordinary mapping. Null on failure.
 void* MapOnHugePages(int descriptor, size_t size) {
   constexpr uintptr_t kHugePage = 2 << 20;
-  void* reserved =
-      mmap(nullptr, size + kHugePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* reserved = mmap(nullptr, size + kHugePage, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (reserved == MAP_FAILED) return nullptr;
   const uintptr_t begin = reinterpret_cast<uintptr_t>(reserved);
   const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const uintptr_t at = (begin + kHugePage - 1) / kHugePage * kHugePage;
   const uintptr_t end = (at + size + page - 1) / page * page;
-  void* mapped = mmap(reinterpret_cast<void*>(at), size, PROT_READ, MAP_SHARED | MAP_FIXED,
-                      descriptor, 0);
+  void* mapped =
+      mmap(reinterpret_cast<void*>(at), size, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor, 0);
   if (mapped == MAP_FAILED) {
     munmap(reserved, size + kHugePage);
     return nullptr;

@@ -38,7 +38,7 @@ PackedWriter::PackedWriter(const std::filesystem::path& path, const std::vector<
   bool after_huge = false;
   for (Placed& piece : pieces_) {
     const bool huge = piece.bytes >= kHuge;
-    at = RoundUp(at, huge || after_huge       ? kHugePage
+    at = RoundUp(at, huge || after_huge      ? kHugePage
                      : piece.bytes >= kLarge ? kPage
                                              : PackedFile::kAlignment);
     after_huge = huge;

@@ -13,6 +13,7 @@
 #include "gemma3n/convert.h"
 #include "model/config.h"
 #include "ops/gather.h"
+#include "text/tokenizer.h"
 
 namespace gemma3n {
 namespace {
@@ -88,6 +89,12 @@ class Planner {
       if (auto text = checkpoint_.Text(name, kMostTextBytes)) {
         plans.push_back({.piece = {name, true, DType::kF32, {}, text->size()}, .text = *text});
       }
+    }
+    if (const JsonValue tokenizer = checkpoint_.Json("tokenizer.json"); !tokenizer.IsNull()) {
+      std::string compiled = Tokenizer::Parse(tokenizer)->Compiled();
+      const PackedWriter::Piece piece{
+          Tokenizer::kCompiledFile, true, DType::kF32, {}, compiled.size()};
+      plans.push_back({.piece = piece, .text = std::move(compiled)});
     }
     for (const TensorEntry& entry :
          ListTensors(checkpoint_.config(), ModelParts::Of(checkpoint_))) {

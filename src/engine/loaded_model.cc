@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 
+#include "checkpoint/packed_file.h"
 #include "checkpoint/weight_sample.h"
 #include "convert/report.h"
 #include "engine/memory.h"
@@ -16,9 +17,19 @@ using Clock = std::chrono::steady_clock;
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const Checkpoint& checkpoint, const ModelConfig& config) {
   const std::filesystem::path path = checkpoint.directory() / "tokenizer.json";
-  const JsonValue json = checkpoint.Json("tokenizer.json");
-  if (json.IsNull()) throw Error(ErrorKind::kModel, path.string() + ": not found");
-  auto tokenizer = Tokenizer::Parse(json);
+  auto tokenizer = [&] {
+    if (checkpoint.packed() != nullptr) {
+      const auto& texts = checkpoint.packed()->texts();
+      const auto compiled = texts.find(Tokenizer::kCompiledFile);
+      if (compiled != texts.end()) {
+        const auto name = checkpoint.directory() / Tokenizer::kCompiledFile;
+        return Tokenizer::ReadCompiled(compiled->second, name.string());
+      }
+    }
+    const JsonValue json = checkpoint.Json("tokenizer.json");
+    if (json.IsNull()) throw Error(ErrorKind::kModel, path.string() + ": not found");
+    return Tokenizer::Parse(json);
+  }();
   if (tokenizer->vocab_size() > config.text.vocab_size) {
     throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
                                        std::to_string(config.text.vocab_size) +

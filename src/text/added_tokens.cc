@@ -14,13 +14,22 @@ uint8_t ByteAt(std::string_view text, size_t at) {
 
 void AddedTokenMatcher::Seal() {
   // std::string compares bytes as unsigned, which is the order that Narrow searches in.
-  std::sort(tokens_.begin(), tokens_.end(),
-            [](const Token& a, const Token& b) { return a.content < b.content; });
+  const auto before = [](const Token& a, const Token& b) { return a.content < b.content; };
+  if (!std::is_sorted(tokens_.begin(), tokens_.end(), before)) {
+    std::sort(tokens_.begin(), tokens_.end(), before);
+  }
   for (uint32_t i = 0; i < tokens_.size(); ++i) {
     Range& range = by_first_[ByteAt(tokens_[i].content, 0)];
     if (range.begin == range.end) range.begin = i;
     range.end = i + 1;
   }
+}
+
+std::vector<int32_t> AddedTokenMatcher::Ids() const {
+  std::vector<int32_t> ids;
+  ids.reserve(tokens_.size());
+  for (const Token& token : tokens_) ids.push_back(token.id);
+  return ids;
 }
 
 // The part of `range` whose byte at `depth` is `byte`; all of `range` agree on the bytes before.

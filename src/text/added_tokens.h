@@ -29,6 +29,8 @@ class AddedTokenMatcher {
   void Seal();
 
   bool empty() const { return tokens_.empty(); }
+  // The tokens' ids, by the order of their bytes once sealed.
+  std::vector<int32_t> Ids() const;
   // The longest match that begins at `at`, a place in the text.
   std::optional<Match> LongestAt(std::string_view text, size_t at) const;
   // The first match at or after `from`.

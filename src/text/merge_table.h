@@ -22,6 +22,14 @@ class MergeTable {
   // A pair given twice keeps the later rank and result. Ids are at least 0.
   void Add(int32_t left, int32_t right, Merge merge);
   Merge Find(int32_t left, int32_t right) const;
+  // Calls visit(left, right, merge) for each pair, in no order.
+  template <class Visit>
+  void ForEach(const Visit& visit) const {
+    for (const Slot& slot : slots_) {
+      if (slot.key == kFree) continue;
+      visit(static_cast<int32_t>(slot.key >> 32), static_cast<int32_t>(slot.key), slot.merge);
+    }
+  }
 
  private:
   struct Slot {

@@ -76,11 +76,19 @@ void Tokenizer::ParseModel(const JsonValue& model) {
     }
   }
   control_.resize(static_cast<size_t>(vocabulary_.size()));
+  if (const std::string missing = IndexCharacters(); !missing.empty()) vocab.Fail(missing);
+  ParseMerges(model["merges"]);
+}
+
+// Finds the pieces of single characters and bytes. Returns what is missing, or nothing.
+std::string Tokenizer::IndexCharacters() {
   bmp_symbols_.assign(65536, -1);
-  for (const auto& [piece, value] : vocab.Members()) {
+  for (int32_t id = 0; id < static_cast<int32_t>(vocabulary_.size()); ++id) {
+    const std::string_view piece = vocabulary_.Piece(id);
+    if (piece.empty() || piece.size() > 3) continue;
     const Utf8Character first = DecodeUtf8(piece);
     if (first.bytes == piece.size() && first.code_point < 65536) {
-      bmp_symbols_[first.code_point] = static_cast<int32_t>(value.Int());
+      bmp_symbols_[first.code_point] = id;
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
@@ -89,13 +97,20 @@ void Tokenizer::ParseModel(const JsonValue& model) {
     std::optional<int32_t> id = vocabulary_.Find(name);
     // One release spells the byte piece of the tabulator as the character itself.
     if (!id && byte == '\t') id = vocabulary_.Find("\t");
-    if (!id) vocab.Fail("a piece " + std::string(name) + " for each byte");
+    if (!id) return "a piece " + std::string(name) + " for each byte";
     byte_ids_[byte] = *id;
   }
   const std::optional<int32_t> space = vocabulary_.Find(kSpaceMark);
-  if (!space) vocab.Fail("a piece for U+2581");
+  if (!space) return "a piece for U+2581";
   space_id_ = *space;
-  ParseMerges(model["merges"]);
+  return "";
+}
+
+// Notes the characters that a merge of these pieces brings side by side.
+void Tokenizer::AddJoin(std::string_view left, std::string_view right) {
+  size_t last = left.size() - 1;
+  while (last > 0 && (static_cast<uint8_t>(left[last]) & 0xC0) == 0x80) --last;
+  joins_.Add(SymbolOf(left.substr(last)), SymbolOf(right.substr(0, DecodeUtf8(right).bytes)));
 }
 
 void Tokenizer::ParseMerges(const JsonValue& merges) {
@@ -122,10 +137,7 @@ void Tokenizer::ParseMerges(const JsonValue& merges) {
     const auto result = vocabulary_.Find(joined);
     if (!left_id || !right_id || !result) item.Fail("pieces that are in the vocabulary");
     merges_.Add(*left_id, *right_id, {static_cast<uint32_t>(merge_count_++), *result});
-    // The characters that this merge brings side by side.
-    size_t last = left.size() - 1;
-    while (last > 0 && (static_cast<uint8_t>(left[last]) & 0xC0) == 0x80) --last;
-    joins_.Add(SymbolOf(left.substr(last)), SymbolOf(right.substr(0, DecodeUtf8(right).bytes)));
+    AddJoin(left, right);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 
 #include "gemma3n/error.h"
 #include "text/detokenizer.h"
@@ -170,6 +171,54 @@ TEST(Tokenizer, hostile_D02_OtherFilesAreRefused) {
   EXPECT_THAT(MessageOf(good, "\"a b\"", "\"a z\""), HasSubstr("in the vocabulary"));
   EXPECT_THAT(MessageOf(good, "\"id\":2", "\"id\":7"), HasSubstr("vocabulary's id"));
   EXPECT_THAT(MessageOf("[1]", "1", "2"), HasSubstr("a tokenizer.json"));
+}
+
+TEST(CompiledTokenizer, IsTheSame) {
+  const auto before = Small();
+  const std::string bytes = before->Compiled();
+  const auto after = Tokenizer::ReadCompiled(bytes, "tokenizer.compiled");
+  EXPECT_EQ(after->Compiled(), bytes);
+  EXPECT_EQ(after->vocab_size(), before->vocab_size());
+  for (const char* text : {"ab abab\n\n<bos>b a", "<start_of_turn>\u0301\u0301é<t>ababab ab", ""}) {
+    for (auto mode : {kAsText, kParse}) {
+      EXPECT_EQ(after->Encode(text, mode), before->Encode(text, mode)) << text;
+    }
+  }
+  for (int32_t id = 0; id < before->vocab_size(); ++id) {
+    EXPECT_EQ(after->Piece(id), before->Piece(id));
+    EXPECT_EQ(after->IsControl(id), before->IsControl(id));
+  }
+}
+
+std::string CompiledRefusal(const std::string& bytes) {
+  try {
+    Tokenizer::ReadCompiled(bytes, "tokenizer.compiled");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CompiledTokenizer, RefusesWhatIsNone) {
+  const std::string good = Small()->Compiled();
+  EXPECT_EQ(CompiledRefusal(good), "");
+  for (size_t size : {size_t{0}, size_t{7}, size_t{20}, good.size() / 2, good.size() - 1}) {
+    EXPECT_THAT(CompiledRefusal(good.substr(0, size)), HasSubstr("tokenizer.compiled: expected"));
+  }
+  EXPECT_THAT(CompiledRefusal(good + "x"), HasSubstr("expected no more bytes, found 1"));
+  const auto with = [&](size_t at, uint32_t number) {
+    std::string bytes = good;
+    std::memcpy(bytes.data() + at, &number, sizeof(number));
+    return bytes;
+  };
+  const size_t lengths = 24, merges = lengths + 4 * static_cast<size_t>(Small()->vocab_size());
+  EXPECT_THAT(CompiledRefusal(with(8, 1u << 30)), HasSubstr("at most 1048576 pieces"));
+  EXPECT_THAT(CompiledRefusal(with(16, 1u << 30)), HasSubstr("at most 4194304 merges"));
+  EXPECT_THAT(CompiledRefusal(with(20, 1u << 30)), HasSubstr("added tokens"));
+  EXPECT_THAT(CompiledRefusal(with(lengths, 5000)), HasSubstr("at most 1024 bytes of a piece"));
+  EXPECT_THAT(CompiledRefusal(with(merges, UINT32_MAX)), HasSubstr("ids of pieces"));
+  EXPECT_THAT(CompiledRefusal(with(merges + 8, 1u << 20)), HasSubstr("ids of pieces"));
+  EXPECT_THAT(CompiledRefusal(with(merges + 36, 7000)), HasSubstr("ids of pieces"));
 }
 
 }  // namespace

@@ -10,6 +10,12 @@ namespace gemma3n {
 
 Vocabulary::Vocabulary() : slots_(1024), seed_(HashSeed()) {}
 
+void Vocabulary::Reserve(size_t pieces, size_t bytes) {
+  text_.reserve(bytes);
+  ranges_.reserve(pieces);
+  while (pieces * 2 > slots_.size()) Grow();
+}
+
 size_t Vocabulary::FindSlot(std::string_view piece, uint64_t hash) const {
   const size_t mask = slots_.size() - 1;
   const auto high = static_cast<uint32_t>(hash >> 32);

@@ -16,6 +16,8 @@ class Vocabulary {
   enum class AddResult { kAdded, kPieceTaken, kIdTaken };
 
   Vocabulary();
+  // Room for so many pieces, ids below that, and their bytes.
+  void Reserve(size_t pieces, size_t bytes);
   // `piece` is not empty and `id` is at least 0. The sum of all pieces stays below 4 GiB.
   AddResult Add(std::string_view piece, int32_t id);
 
