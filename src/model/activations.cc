@@ -40,8 +40,8 @@ Activations::Activations(const DecoderWeights& weights, int64_t rows)
   gate.Resize(rows * widest);
   up.Resize(rows * widest);
   active.Resize(widest);
-  per_layer_input.Resize(rows * config.hidden_size_per_layer_input);
-  per_layer_gate.Resize(per_layer_input.size());
+  per_layer_gate.Resize(rows * config.hidden_size_per_layer_input);
+  per_layer_inputs.Resize(per_layer_gate.size() * config.num_hidden_layers);
   modality.Resize(WidestModality(weights.embedding));
 }
 
@@ -50,7 +50,8 @@ int64_t Activations::BytesFor(const TextConfig& config, int64_t rows) {
   const int64_t per_row =
       (5 + 2 * config.altup_num_inputs) * config.hidden_size + config.laurel_rank +
       2 * (config.num_attention_heads + config.num_key_value_heads) * config.head_dim +
-      2 * *std::max_element(widths.begin(), widths.end()) + 2 * config.hidden_size_per_layer_input;
+      2 * *std::max_element(widths.begin(), widths.end()) +
+      (1 + config.num_hidden_layers) * config.hidden_size_per_layer_input;
   return rows * per_row * static_cast<int64_t>(sizeof(float));
 }
 

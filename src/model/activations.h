@@ -8,6 +8,7 @@
 #include "model/config.h"
 #include "model/weights.h"
 #include "ops/rope.h"
+#include "ops/sparse_rows.h"
 
 namespace gemma3n {
 
@@ -22,6 +23,11 @@ struct Activations {
 
   Streams h() { return StreamsOf(h_memory); }
   Streams predicted() { return StreamsOf(predicted_memory); }
+  // [rows, per-layer width] of a layer, and how far apart layers are.
+  const float* per_layer_input(int layer) const {
+    return per_layer_inputs.data() + layer * per_layer_floats();
+  }
+  int64_t per_layer_floats() const { return static_cast<int64_t>(per_layer_gate.size()); }
   const ops::RopeTable& rope(bool sliding) const { return sliding ? rope_sliding : rope_full; }
 
   int64_t max_rows, num_streams, hidden;
@@ -38,7 +44,9 @@ struct Activations {
   AlignedBuffer<float> key, value;        // [max_rows, num_key_value_heads * head_dim]
   AlignedBuffer<float> gate, up;          // [max_rows, widest intermediate]
   AlignedBuffer<int32_t> active;          // [widest intermediate]
-  AlignedBuffer<float> per_layer_input;   // [max_rows, per-layer width]
+  ops::SparseRows survivors;              // the gates of a sparse layer that are not 0
+  AlignedBuffer<float> survivors_up;      // what they multiply
+  AlignedBuffer<float> per_layer_inputs;  // [layers, max_rows, per-layer width]
   AlignedBuffer<float> per_layer_gate;    // [max_rows, per-layer width]
   AlignedBuffer<float> modality;          // [widest modality]
   ops::RopeTable rope_sliding, rope_full;

@@ -16,15 +16,12 @@ ops::ConstRows AsConst(ops::MutableRows rows) {
 
 }  // namespace
 
-void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, const float* x,
-                     const Chunk& chunk, const AttentionScratch& scratch, KvCache& cache) {
+void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
+                     const AttentionScratch& scratch, KvCache& cache) {
   const int64_t heads = config.num_key_value_heads, width = heads * config.head_dim;
   const float eps = config.rms_norm_eps;
-  const ops::ConstRows input{x, chunk.rows, config.hidden_size};
   const ops::MutableRows keys{scratch.key, chunk.rows, width};
   const ops::MutableRows values{scratch.value, chunk.rows, width};
-  ops::Linear(input, weights.k_proj, keys, chunk.pool);
-  ops::Linear(input, weights.v_proj, values, chunk.pool);
   const ops::MutableRows key_heads = Heads(scratch.key, chunk.rows, heads, config.head_dim);
   const ops::MutableRows value_heads = Heads(scratch.value, chunk.rows, heads, config.head_dim);
   ops::RmsNorm(AsConst(key_heads), weights.k_norm, eps, key_heads, chunk.pool);
@@ -35,12 +32,11 @@ void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, 
   cache.Store(chunk.layer, chunk.first_position, AsConst(keys), AsConst(values));
 }
 
-void Attend(const TextConfig& config, const AttentionWeights& weights, const float* x,
-            const Chunk& chunk, const AttentionScratch& scratch, const KvCache& cache, float* out) {
+void Attend(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
+            const AttentionScratch& scratch, const KvCache& cache, float* out) {
   const int64_t heads = config.num_attention_heads, width = heads * config.head_dim;
   const ops::MutableRows queries{scratch.query, chunk.rows, width};
   const ops::MutableRows attended{scratch.attended, chunk.rows, width};
-  ops::Linear({x, chunk.rows, config.hidden_size}, weights.q_proj, queries, chunk.pool);
   const ops::MutableRows query_heads = Heads(scratch.query, chunk.rows, heads, config.head_dim);
   ops::RmsNorm(AsConst(query_heads), weights.q_norm, config.rms_norm_eps, query_heads, chunk.pool);
   ops::Rope(scratch.rope, {.num_heads = heads, .first_row = chunk.rope_row}, queries, chunk.pool);

@@ -23,6 +23,7 @@ struct AttentionWeights {
   std::vector<float> k_norm;  // [head_dim]; empty in sharing layers
 };
 
+// Queries, keys and values are what the projections gave; they are normalized and rotated in place.
 struct AttentionScratch {
   float* query;                // [rows, num_attention_heads * head_dim]
   float* attended;             // [rows, num_attention_heads * head_dim]
@@ -32,12 +33,12 @@ struct AttentionScratch {
   const ops::RopeTable& rope;  // of this layer's kind, filled for the chunk
 };
 
-// x [rows, hidden] -> this layer's keys and values in the cache.
-void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, const float* x,
-                     const Chunk& chunk, const AttentionScratch& scratch, KvCache& cache);
+// This layer's projected keys and values -> the cache.
+void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
+                     const AttentionScratch& scratch, KvCache& cache);
 
-// x [rows, hidden] -> out [rows, hidden], from the keys and values that the cache holds.
-void Attend(const TextConfig& config, const AttentionWeights& weights, const float* x,
-            const Chunk& chunk, const AttentionScratch& scratch, const KvCache& cache, float* out);
+// Projected queries -> out [rows, hidden], from the keys and values that the cache holds.
+void Attend(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
+            const AttentionScratch& scratch, const KvCache& cache, float* out);
 
 }  // namespace gemma3n

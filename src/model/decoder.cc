@@ -137,13 +137,19 @@ void KeepLast(Pass& pass, int64_t wanted) {
 }  // namespace
 
 void Decoder::ForwardLayers(Pass& pass, int64_t wanted) {
-  for (int layer : submodel_.layers) {
+  const std::span<const int> layers = submodel_.layers;
+  const bool skips = options_.skip_unseen && wanted < pass.chunk.rows;
+  const auto last_seen =
+      std::lower_bound(layers.begin(), layers.end(), submodel_.last_key_value_layer);
+  const size_t seen = last_seen - layers.begin();
+  PreparePerLayerInputs(pass, skips ? layers.first(seen) : layers);
+  for (int layer : layers) {
     pass.chunk.layer = layer;
-    const bool last_seen = layer == submodel_.last_key_value_layer;
-    if (options_.skip_unseen && last_seen && wanted < pass.chunk.rows) {
+    if (skips && layer == submodel_.last_key_value_layer) {
       ForwardKeysValues(pass);
       KeepLast(pass, wanted);
       if (wanted == 0) return;
+      PreparePerLayerInputs(pass, layers.subspan(seen));
       ForwardQueries(pass);
     } else {
       ForwardLayer(pass);

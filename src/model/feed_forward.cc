@@ -47,11 +47,14 @@ void SparseUp(const FeedForwardWeights& weights, const float* x, const Chunk& ch
 void SparseRows(const FeedForwardWeights& weights, const float* x, const Chunk& chunk,
                 const FeedForwardScratch& scratch, float* out) {
   const int64_t width = weights.up_rows.shape[0], hidden = weights.up_rows.shape[1];
-  const ops::ConstRows gates{scratch.gate, chunk.rows, width};
-  ops::GatedLinear({x, chunk.rows, hidden}, weights.up_rows, gates, {scratch.up, chunk.rows, width},
-                   chunk.pool);
-  GateTimesUp(scratch.gate, scratch.up, chunk.rows * width, chunk.pool);
-  ops::WeightedRowSum(gates, weights.down_rows, {out, chunk.rows, hidden}, chunk.pool);
+  ops::SparseRows& survivors = scratch.survivors;
+  survivors.Compress({scratch.gate, chunk.rows, width}, width, chunk.pool);
+  scratch.survivors_up.Reserve(survivors.count());
+  ops::SelectedProducts({x, chunk.rows, hidden}, weights.up_rows, survivors,
+                        scratch.survivors_up.span(), chunk.pool);
+  GateTimesUp(survivors.values().data(), scratch.survivors_up.data(), survivors.count(),
+              chunk.pool);
+  ops::WeightedRowSum(survivors, weights.down_rows, {out, chunk.rows, hidden}, chunk.pool);
 }
 
 // The share of each row's gates that survived, for the observer.
@@ -84,7 +87,11 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
                  const FeedForwardScratch& scratch, float* out) {
   const int64_t width = weights.gate_proj.shape[0], hidden = weights.gate_proj.shape[1];
   const ops::ConstRows input{x, chunk.rows, hidden};
-  ops::Linear(input, weights.gate_proj, {scratch.gate, chunk.rows, width}, chunk.pool);
+  const ops::LinearPart parts[] = {{weights.gate_proj, {scratch.gate, chunk.rows, width}},
+                                   {weights.up_proj, {scratch.up, chunk.rows, width}}};
+  // What survives of the gate decides how much of up is needed.
+  const bool selects = weights.sparse && (!weights.down_rows.empty() || chunk.rows == 1);
+  ops::Linear(input, selects ? std::span(parts, 1) : std::span(parts), chunk.pool);
   if (weights.sparse) {
     chunk.ForEachRow([&](int64_t row) {
       float* gate = scratch.gate + row * width;
@@ -93,11 +100,7 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
     if (chunk.observer != nullptr) ObserveSurvivors(chunk, scratch.gate, width);
   }
   if (!weights.down_rows.empty()) return SparseRows(weights, x, chunk, scratch, out);
-  if (weights.sparse && chunk.rows == 1) {
-    SparseUp(weights, x, chunk, scratch);
-  } else {
-    ops::Linear(input, weights.up_proj, {scratch.up, chunk.rows, width}, chunk.pool);
-  }
+  if (selects) SparseUp(weights, x, chunk, scratch);
   GateTimesUp(scratch.gate, scratch.up, chunk.rows * width, chunk.pool);
   ops::Linear({scratch.gate, chunk.rows, width}, weights.down_proj, {out, chunk.rows, hidden},
               chunk.pool);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "model/chunk.h"
+#include "ops/sparse_rows.h"
 #include "tensor/tensor.h"
 
 namespace gemma3n {
@@ -29,6 +30,8 @@ struct FeedForwardScratch {
   float* gate;                // [rows, intermediate]
   float* up;                  // [rows, intermediate]
   std::span<int32_t> active;  // [intermediate]
+  ops::SparseRows& survivors;
+  AlignedBuffer<float>& survivors_up;
 };
 
 // x [rows, hidden] -> out [rows, hidden], which must not be x. A single row of a sparse layer reads

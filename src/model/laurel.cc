@@ -5,12 +5,10 @@
 
 namespace gemma3n {
 
-void Laurel(const LaurelWeights& weights, float eps, const float* x, const Chunk& chunk,
-            float* scratch, float* out) {
+void Laurel(const LaurelWeights& weights, float eps, const float* x, const float* left,
+            const Chunk& chunk, float* out) {
   const int64_t rank = weights.linear_left.shape[0], hidden = weights.linear_right.shape[0];
-  ops::Linear({x, chunk.rows, hidden}, weights.linear_left, {scratch, chunk.rows, rank},
-              chunk.pool);
-  ops::Linear({scratch, chunk.rows, rank}, weights.linear_right, {out, chunk.rows, hidden},
+  ops::Linear({left, chunk.rows, rank}, weights.linear_right, {out, chunk.rows, hidden},
               chunk.pool);
   chunk.ForEachRow([&](int64_t row) {
     float* y = out + row * hidden;

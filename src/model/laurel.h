@@ -16,8 +16,9 @@ struct LaurelWeights {
   std::vector<float> post_laurel_norm;  // [hidden]
 };
 
-// x [rows, hidden] -> out [rows, hidden], which must not be x; `scratch` is [rows, laurel_rank].
-void Laurel(const LaurelWeights& weights, float eps, const float* x, const Chunk& chunk,
-            float* scratch, float* out);
+// x [rows, hidden] and left [rows, laurel_rank], linear_left's product with it -> out [rows,
+// hidden], which must not be x.
+void Laurel(const LaurelWeights& weights, float eps, const float* x, const float* left,
+            const Chunk& chunk, float* out);
 
 }  // namespace gemma3n

@@ -34,6 +34,25 @@ void PredictAndNorm(Pass& pass, int64_t wanted) {
   chunk.Observe("normed", act.x.data(), act.hidden);
 }
 
+// The matrices that meet x first, in one go: queries and the low rank of LAuReL, keys and values.
+void Project(Pass& pass, bool queries, bool keys_values) {
+  Activations& act = pass.activations;
+  const TextConfig& config = pass.weights.config;
+  const LayerWeights& layer = WeightsOf(pass);
+  const int64_t rows = pass.chunk.rows;
+  const int64_t query_width = config.num_attention_heads * config.head_dim;
+  const int64_t key_width = config.num_key_value_heads * config.head_dim;
+  const ops::LinearPart parts[] = {
+      {layer.attention.q_proj, {act.query.data(), rows, query_width}},
+      {layer.laurel.linear_left, {act.laurel_low.data(), rows, config.laurel_rank}},
+      {layer.attention.k_proj, {act.key.data(), rows, key_width}},
+      {layer.attention.v_proj, {act.value.data(), rows, key_width}},
+  };
+  const size_t begin = queries ? 0 : 2, end = keys_values ? 4 : 2;
+  ops::Linear({act.x.data(), rows, act.hidden}, std::span(parts).subspan(begin, end - begin),
+              pass.chunk.pool);
+}
+
 // residual = ((predicted_0 + norm(attention)) + laurel) / sqrt(2); x = norm(residual).
 void JoinAttention(Pass& pass) {
   Activations& act = pass.activations;
@@ -79,8 +98,8 @@ void InjectPerLayerInput(Pass& pass) {
   const Chunk& chunk = pass.chunk;
   const int64_t hidden = act.hidden, width = layer.per_layer_input_gate.shape[0];
   const Streams h = act.h();
-  PerLayerInput(pass.weights.per_layer, eps, {pass.inputs, act.embedded.data()}, chunk,
-                act.per_layer_gate.data(), act.per_layer_input.data());
+  const float* per_layer_input = act.per_layer_input(chunk.layer);
+  chunk.Observe("per_layer_input", per_layer_input, width);
   const float* gated = h.row(0, 0);
   if (!layer.altup.correct_output_scale.empty()) {
     chunk.ForEachRow([&](int64_t row) {
@@ -94,7 +113,7 @@ void InjectPerLayerInput(Pass& pass) {
   chunk.ForEachRow([&](int64_t row) {
     float* gate = act.per_layer_gate.data() + row * width;
     kernels::Gelu(gate, width, gate);
-    kernels::Multiply(gate, act.per_layer_input.data() + row * width, width, gate);
+    kernels::Multiply(gate, per_layer_input + row * width, width, gate);
   });
   ops::Linear({act.per_layer_gate.data(), chunk.rows, width}, layer.per_layer_projection,
               {act.part.data(), chunk.rows, hidden}, chunk.pool);
@@ -114,12 +133,12 @@ void ForwardRest(Pass& pass) {
   const LayerWeights& layer = WeightsOf(pass);
   const Chunk& chunk = pass.chunk;
   const float eps = config.rms_norm_eps;
-  Laurel(layer.laurel, eps, act.x.data(), chunk, act.laurel_low.data(), act.laurel.data());
-  Attend(config, layer.attention, act.x.data(), chunk, ScratchOf(pass), pass.cache,
-         act.part.data());
+  Laurel(layer.laurel, eps, act.x.data(), act.laurel_low.data(), chunk, act.laurel.data());
+  Attend(config, layer.attention, chunk, ScratchOf(pass), pass.cache, act.part.data());
   JoinAttention(pass);
   FeedForward(layer.feed_forward, act.x.data(), chunk,
-              {act.gate.data(), act.up.data(), act.active.span()}, act.part.data());
+              {act.gate.data(), act.up.data(), act.active.span(), act.survivors, act.survivors_up},
+              act.part.data());
   JoinFeedForward(pass);
   const Streams h = act.h(), predicted = act.predicted();
   Correct(layer.altup, eps, {predicted, act.residual.data(), h}, chunk, act.routing.data());
@@ -134,22 +153,33 @@ void ForwardRest(Pass& pass) {
 void ForwardLayer(Pass& pass) {
   PredictAndNorm(pass, pass.activations.num_streams);
   const LayerWeights& layer = WeightsOf(pass);
-  if (!layer.attention.k_proj.empty()) {
-    StoreKeysValues(pass.weights.config, layer.attention, pass.activations.x.data(), pass.chunk,
-                    ScratchOf(pass), pass.cache);
+  const bool own_keys_values = !layer.attention.k_proj.empty();
+  Project(pass, true, own_keys_values);
+  if (own_keys_values) {
+    StoreKeysValues(pass.weights.config, layer.attention, pass.chunk, ScratchOf(pass), pass.cache);
   }
   ForwardRest(pass);
 }
 
 void ForwardKeysValues(Pass& pass) {
   PredictAndNorm(pass, 1);
-  StoreKeysValues(pass.weights.config, WeightsOf(pass).attention, pass.activations.x.data(),
-                  pass.chunk, ScratchOf(pass), pass.cache);
+  Project(pass, false, true);
+  StoreKeysValues(pass.weights.config, WeightsOf(pass).attention, pass.chunk, ScratchOf(pass),
+                  pass.cache);
 }
 
 void ForwardQueries(Pass& pass) {
   PredictAndNorm(pass, pass.activations.num_streams);
+  Project(pass, true, false);
   ForwardRest(pass);
+}
+
+void PreparePerLayerInputs(Pass& pass, std::span<const int> layers) {
+  Activations& act = pass.activations;
+  PerLayerInputs(
+      pass.weights.per_layer, pass.weights.config.rms_norm_eps,
+      {pass.inputs, {act.embedded.data(), pass.chunk.rows, act.hidden}}, pass.chunk,
+      {layers, act.per_layer_inputs.data(), act.per_layer_floats(), act.per_layer_gate.data()});
 }
 
 }  // namespace gemma3n

@@ -27,6 +27,9 @@ void ForwardLayer(Pass& pass);
 // Only what other positions can see of this layer: keys and values. Leaves h as it was.
 void ForwardKeysValues(Pass& pass);
 
+// The per-layer inputs of `layers` for the rows of the chunk, which those layers will want.
+void PreparePerLayerInputs(Pass& pass, std::span<const int> layers);
+
 // The layer for rows whose keys and values are in the cache already.
 void ForwardQueries(Pass& pass);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Per-layer embeddings (get_per_layer_inputs, project_per_layer_inputs): every layer gets a small
 // vector of its own for each position, from a table row of the token id and a projection of the
-// first hidden state. Rows are read from the mapped table as ids need them, layer by layer.
+// first hidden state. Rows are read from the mapped table as ids need them.
 #pragma once
 
 #include <span>
@@ -23,13 +23,20 @@ struct PerLayerEmbeddingWeights {
   int64_t width() const { return static_cast<int64_t>(per_layer_projection_norm.size()); }
 };
 
-// embedded [rows, hidden], the inputs' first hidden state -> out [rows, width], the input of layer
-// `chunk.layer`. Ids outside the table use its row 0.
 struct PerLayerSource {
   std::span<const DecoderInput> inputs;
-  const float* embedded;
+  ops::ConstRows embedded;  // [rows, hidden], the inputs' first hidden state
 };
-void PerLayerInput(const PerLayerEmbeddingWeights& weights, float eps, const PerLayerSource& source,
-                   const Chunk& chunk, float* scratch, float* out);
+struct PerLayerOutputs {
+  std::span<const int> layers;  // whose inputs are wanted
+  float* memory;                // [num_layers, max_rows, width]: of each layer its first rows
+  int64_t layer_floats;         // max_rows * width
+  float* scratch;               // [rows, width]
+  float* Of(int layer) const { return memory + layer * layer_floats; }
+};
+// The inputs [rows, width] of some layers. Ids outside the table use its row 0.
+void PerLayerInputs(const PerLayerEmbeddingWeights& weights, float eps,
+                    const PerLayerSource& source, const Chunk& chunk,
+                    const PerLayerOutputs& outputs);
 
 }  // namespace gemma3n

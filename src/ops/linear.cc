@@ -112,11 +112,19 @@ void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& po
     case DType::kF16:
       return Run<F16>(p, pool);
     case DType::kQ4Tiles:
-    case DType::kQ8Tiles:
-      return TiledLinear(x, weight, y, pool);
+    case DType::kQ8Tiles: {
+      const LinearPart part{weight, y};
+      return TiledLinear(x, {&part, 1}, pool);
+    }
     default:
       CheckFailed(__FILE__, __LINE__, "linear: weights must be floats or in tiles");
   }
+}
+
+void Linear(ConstRows x, std::span<const LinearPart> parts, ThreadPool& pool) {
+  const auto tiled = [](const LinearPart& part) { return packed::IsTiled(part.weight.dtype); };
+  if (std::all_of(parts.begin(), parts.end(), tiled)) return TiledLinear(x, parts, pool);
+  for (const LinearPart& part : parts) Linear(x, part.weight, part.y, pool);
 }
 
 }  // namespace gemma3n::ops

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "base/thread_pool.h"
 #include "tensor/tensor.h"
@@ -26,5 +27,12 @@ struct MutableRows {
 // the bits of a row of y do not depend on how many rows there are, on the number of threads, or on
 // which output columns are asked for.
 void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool);
+
+// The same for several weights [.., in] that meet the same x, in one go.
+struct LinearPart {
+  const TensorView& weight;
+  MutableRows y;
+};
+void Linear(ConstRows x, std::span<const LinearPart> parts, ThreadPool& pool);
 
 }  // namespace gemma3n::ops

@@ -18,7 +18,7 @@ using packed::kTileRows;
 
 constexpr int64_t kMostRows = IntKernels::kMostRows;  // of x that a kernel takes at once
 constexpr int64_t kBytesPerPiece = 256 << 10;         // of weights: some 20 microseconds of reading
-constexpr int64_t kBlockRows = 192;  // rows of x that share a pair of widened tiles
+constexpr int64_t kBlockRows = 256;  // rows of x that share a pair of widened tiles
 
 int64_t CeilDivide(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -72,21 +72,22 @@ void Into(const Problem& p, int64_t row, int64_t count, int64_t column, int64_t 
   }
 }
 
-void FewRows(const Problem& p, ThreadPool& pool) {
+// Few rows: a piece is some tiles.
+int64_t TilesPerPiece(const Problem& p) {
+  return std::max<int64_t>(1, kBytesPerPiece / p.tile_bytes);
+}
+
+void FewRows(const Problem& p, int64_t piece) {
   const IntKernels& kernels = kernels::ActiveIntKernels();
   const auto multiply = p.weight.dtype == DType::kQ4Tiles ? kernels.q4_tile : kernels.q8_tile;
-  const int64_t tiles = packed::Tiles(p.weight.shape[0]);
-  const int64_t per_piece = std::max<int64_t>(1, kBytesPerPiece / p.tile_bytes);
-  pool.ParallelFor(CeilDivide(tiles, per_piece), [&](size_t piece) {
-    const int64_t begin = static_cast<int64_t>(piece) * per_piece;
-    const int64_t end = std::min(tiles, begin + per_piece);
-    for (int64_t tile = begin; tile < end; ++tile) {
-      Into(p, 0, p.y.rows, tile * kTileRows, kTileRows, [&](float* y, int64_t stride) {
-        multiply(p.weight.data + tile * p.tile_bytes, p.blocks, p.x + 0, static_cast<int>(p.y.rows),
-                 y, stride);
-      });
-    }
-  });
+  const int64_t begin = piece * TilesPerPiece(p);
+  const int64_t end = std::min(packed::Tiles(p.weight.shape[0]), begin + TilesPerPiece(p));
+  for (int64_t tile = begin; tile < end; ++tile) {
+    Into(p, 0, p.y.rows, tile * kTileRows, kTileRows, [&](float* y, int64_t stride) {
+      multiply(p.weight.data + tile * p.tile_bytes, p.blocks, p.x + 0, static_cast<int>(p.y.rows),
+               y, stride);
+    });
+  }
 }
 
 // A pair of tiles for rows [begin, end); `wide` are the widened bytes of 4-bit ones.
@@ -123,74 +124,136 @@ AlignedBuffer<uint8_t>& WidenedTiles() {
   return tiles;
 }
 
-void ManyRows(const Problem& p, ThreadPool& pool) {
-  const int64_t tiles = packed::Tiles(p.weight.shape[0]);
+// Many rows: a piece is a pair of tiles for a block of rows.
+void ManyRows(const Problem& p, int64_t piece) {
   const int64_t blocks_of_rows = CeilDivide(p.y.rows, kBlockRows);
-  pool.ParallelFor(CeilDivide(tiles, 2) * blocks_of_rows, [&](size_t piece) {
-    const int64_t pair = static_cast<int64_t>(piece) / blocks_of_rows;
-    const int64_t begin = static_cast<int64_t>(piece) % blocks_of_rows * kBlockRows;
-    const int64_t end = std::min(p.y.rows, begin + kBlockRows);
-    if (2 * pair + 1 == tiles) return LastTile(p, 2 * pair, begin, end);
-    if (p.weight.dtype == DType::kQ8Tiles) return Pair(p, pair, begin, end, nullptr);
-    AlignedBuffer<uint8_t>& wide = WidenedTiles();
-    const int64_t bytes = p.blocks * packed::kBlock * kTileRows;
-    wide.Reserve(2 * bytes);
-    for (int64_t i = 0; i < 2; ++i) {
-      kernels::ActiveIntKernels().widen_q4_tile(p.weight.data + (2 * pair + i) * p.tile_bytes,
-                                                p.blocks, wide.data() + i * bytes);
-    }
-    Pair(p, pair, begin, end, wide.data());
-  });
+  const int64_t pair = piece / blocks_of_rows;
+  const int64_t begin = piece % blocks_of_rows * kBlockRows;
+  const int64_t end = std::min(p.y.rows, begin + kBlockRows);
+  if (2 * pair + 1 == packed::Tiles(p.weight.shape[0])) return LastTile(p, 2 * pair, begin, end);
+  if (p.weight.dtype == DType::kQ8Tiles) return Pair(p, pair, begin, end, nullptr);
+  AlignedBuffer<uint8_t>& wide = WidenedTiles();
+  const int64_t bytes = p.blocks * packed::kBlock * kTileRows;
+  wide.Reserve(2 * bytes);
+  for (int64_t i = 0; i < 2; ++i) {
+    kernels::ActiveIntKernels().widen_q4_tile(p.weight.data + (2 * pair + i) * p.tile_bytes,
+                                              p.blocks, wide.data() + i * bytes);
+  }
+  Pair(p, pair, begin, end, wide.data());
+}
+
+int64_t Pieces(const Problem& p) {
+  const int64_t tiles = packed::Tiles(p.weight.shape[0]);
+  return p.y.rows <= kMostRows ? CeilDivide(tiles, TilesPerPiece(p))
+                               : CeilDivide(tiles, 2) * CeilDivide(p.y.rows, kBlockRows);
 }
 
 }  // namespace
 
-void TiledLinear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool) {
-  const int64_t in = weight.shape[1];
+void TiledLinear(ConstRows x, std::span<const LinearPart> parts, ThreadPool& pool) {
+  const int64_t in = parts[0].weight.shape[1];
   const QuantizedRows quantized(x, in, pool);
-  const Problem p{quantized, weight, y, packed::Blocks(in), packed::UnitBytes(weight.dtype, in)};
-  if (x.rows <= kMostRows) {
-    FewRows(p, pool);
-  } else {
-    ManyRows(p, pool);
+  thread_local std::vector<Problem> problems;
+  problems.clear();
+  problems.reserve(64);  // most that a decoder asks for: a step allocates nothing
+  int64_t pieces = 0;
+  for (const LinearPart& part : parts) {
+    CHECK_EQ(part.weight.shape[1], in);
+    problems.push_back({quantized, part.weight, part.y, packed::Blocks(in),
+                        packed::UnitBytes(part.weight.dtype, in)});
+    pieces += Pieces(problems.back());
+  }
+  const std::span<const Problem> all = problems;
+  pool.ParallelFor(pieces, [all](size_t number) {
+    int64_t piece = static_cast<int64_t>(number);
+    const Problem* p = all.data();
+    for (int64_t count; piece >= (count = Pieces(*p)); ++p) piece -= count;
+    p->y.rows <= kMostRows ? FewRows(*p, piece) : ManyRows(*p, piece);
+  });
+}
+
+namespace {
+
+// One product of an output with a row of x: which row, and where its result goes.
+struct Entry {
+  int32_t row;
+  int64_t at;
+};
+
+// The entries of the columns [begin, end), by column: those of column begin + n stand from
+// starts[n] to starts[n + 1].
+void EntriesByColumn(const SparseRows& s, int64_t begin, int64_t end, std::vector<int64_t>& starts,
+                     std::vector<Entry>& entries) {
+  thread_local std::vector<std::pair<int64_t, int64_t>> ranges;  // of each row
+  ranges.clear();
+  starts.assign(end - begin + 1, 0);
+  for (int64_t row = 0; row < s.rows(); ++row) {
+    const auto columns = s.columns().subspan(s.begin(row), s.end(row) - s.begin(row));
+    const auto first = std::lower_bound(columns.begin(), columns.end(), begin);
+    const auto last = std::lower_bound(first, columns.end(), end);
+    const int64_t at = s.begin(row) + (first - columns.begin());
+    ranges.emplace_back(at, at + (last - first));
+    for (auto column = first; column != last; ++column) ++starts[*column - begin + 1];
+  }
+  for (size_t n = 1; n < starts.size(); ++n) starts[n] += starts[n - 1];
+  entries.resize(starts.back());
+  thread_local std::vector<int64_t> next;
+  next.assign(starts.begin(), starts.end());
+  for (int64_t row = 0; row < s.rows(); ++row) {
+    for (int64_t at = ranges[row].first; at < ranges[row].second; ++at) {
+      entries[next[s.columns()[at] - begin]++] = {static_cast<int32_t>(row), at};
+    }
   }
 }
 
-void GatedLinear(ConstRows x, const TensorView& weight, ConstRows gates, MutableRows y,
-                 ThreadPool& pool) {
-  constexpr int64_t kOutputs = 64;  // a piece of work, and of the cache lines of gates
+}  // namespace
+
+void SelectedProducts(ConstRows x, const TensorView& weight, const SparseRows& selected,
+                      std::span<float> y, ThreadPool& pool) {
   const int64_t out = weight.shape[0], in = weight.shape[1], blocks = packed::Blocks(in);
   const int64_t row_bytes = packed::UnitBytes(weight.dtype, in);
   const QuantizedRows quantized(x, in, pool);
   const IntKernels& kernels = kernels::ActiveIntKernels();
   const auto multiply = weight.dtype == DType::kQ4Rows ? kernels.q4_row : kernels.q8_row;
+  if (x.rows == 1) {
+    constexpr int64_t kEntries = 32;  // a piece of work
+    pool.ParallelFor(CeilDivide(selected.count(), kEntries), [&](size_t piece) {
+      const int64_t begin = static_cast<int64_t>(piece) * kEntries;
+      for (int64_t at = begin; at < std::min(selected.count(), begin + kEntries); ++at) {
+        y[at] = multiply(weight.data + selected.columns()[at] * row_bytes, blocks, quantized[0]);
+      }
+    });
+    return;
+  }
+  constexpr int64_t kOutputs = 256;
   pool.ParallelFor(CeilDivide(out, kOutputs), [&](size_t piece) {
+    thread_local std::vector<int64_t> starts;
+    thread_local std::vector<Entry> entries;
     const int64_t begin = static_cast<int64_t>(piece) * kOutputs;
     const int64_t end = std::min(out, begin + kOutputs);
+    EntriesByColumn(selected, begin, end, starts, entries);
     for (int64_t n = begin; n < end; ++n) {
-      const std::byte* row = weight.data + n * row_bytes;
-      for (int64_t i = 0; i < x.rows; ++i) {
-        const bool open = gates.data[i * gates.stride + n] != 0;
-        y.data[i * y.stride + n] = open ? multiply(row, blocks, quantized[i]) : 0;
+      for (int64_t i = starts[n - begin]; i < starts[n - begin + 1]; ++i) {
+        y[entries[i].at] = multiply(weight.data + n * row_bytes, blocks, quantized[entries[i].row]);
       }
     }
   });
 }
 
-void WeightedRowSum(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool) {
+void WeightedRowSum(const SparseRows& x, const TensorView& weight, MutableRows y,
+                    ThreadPool& pool) {
   constexpr int64_t kPart = 4;  // blocks of columns in a piece, so that one row feeds some threads
-  const int64_t in = weight.shape[0], out = weight.shape[1], blocks = packed::Blocks(out);
+  const int64_t out = weight.shape[1], blocks = packed::Blocks(out);
   const int64_t row_bytes = packed::UnitBytes(weight.dtype, out), parts = CeilDivide(blocks, kPart);
   const IntKernels& kernels = kernels::ActiveIntKernels();
   const auto add = weight.dtype == DType::kQ4Rows ? kernels.add_q4_row : kernels.add_q8_row;
-  pool.ParallelFor(x.rows * parts, [&](size_t piece) {
+  pool.ParallelFor(x.rows() * parts, [&](size_t piece) {
     const int64_t i = static_cast<int64_t>(piece) / parts;
     const int64_t begin = static_cast<int64_t>(piece) % parts * kPart;
     const int64_t end = std::min(blocks, begin + kPart);
-    float sum[kPart * packed::kBlock] = {};
-    for (int64_t n = 0; n < in; ++n) {
-      const float factor = x.data[i * x.stride + n];
-      if (factor != 0) add(weight.data + n * row_bytes, blocks, begin, end, factor, sum);
+    alignas(64) float sum[kPart * packed::kBlock] = {};
+    for (int64_t at = x.begin(i); at < x.end(i); ++at) {
+      add(weight.data + x.columns()[at] * row_bytes, blocks, begin, end, x.values()[at], sum);
     }
     const int64_t column = begin * packed::kBlock;
     std::copy_n(sum, std::min(out - column, kPart * packed::kBlock),

@@ -4,20 +4,23 @@
 // alone, and not on the instruction set either.
 #pragma once
 
+#include <span>
+
 #include "ops/linear.h"
+#include "ops/sparse_rows.h"
 
 namespace gemma3n::ops {
 
-// Linear for a weight in tiles.
-void TiledLinear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool);
+// Linear for weights in tiles, all [.., in]: x is quantized once, and all of it is one loop.
+void TiledLinear(ConstRows x, std::span<const LinearPart> parts, ThreadPool& pool);
 
-// y[i][n] = gates[i][n] != 0 ? dot(x[i], row n of weight) : 0, for a weight [out, in] in single
-// rows; rows whose gates are all 0 are not read. y may be gates.
-void GatedLinear(ConstRows x, const TensorView& weight, ConstRows gates, MutableRows y,
-                 ThreadPool& pool);
+// y[e] = dot(x[i], row n of weight) for every entry e of `selected` [x.rows, out], where i and n
+// are its row and column; weight [out, in] is in single rows, of which the others are not read.
+void SelectedProducts(ConstRows x, const TensorView& weight, const SparseRows& selected,
+                      std::span<float> y, ThreadPool& pool);
 
 // y[i] = sum over n, in order, of x[i][n] times row n of weight [in, out], kept in single rows.
 // Rows for which x is 0 are not read.
-void WeightedRowSum(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool);
+void WeightedRowSum(const SparseRows& x, const TensorView& weight, MutableRows y, ThreadPool& pool);
 
 }  // namespace gemma3n::ops

@@ -95,24 +95,48 @@ TEST(TiledLinear, RowsOfAViewAreThoseOfTheWhole) {
   EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 32));
 }
 
-TEST(GatedLinear, LeavesClosedGatesAtZero) {
-  constexpr int64_t kRows = 7, kIn = 200, kOut = 130;
-  ThreadPool pool(2);
+TEST(SelectedProducts, AreTheEntriesAsked) {
+  constexpr int64_t kRows = 7, kIn = 200, kOut = 530;
   const std::vector<float> x = Random(kRows * kIn);
   std::vector<float> gates(kRows * kOut);
-  for (size_t i = 0; i < gates.size(); i += 3) gates[i] = 1;
+  for (size_t i = 0; i < gates.size(); i += 1 + i / kOut) gates[i] = 1;  // the first row: all
+  ThreadPool pool(2);
   for (DType dtype : {DType::kQ4Rows, DType::kQ8Rows}) {
     const Packed weight(dtype, kOut, kIn);
-    std::vector<float> y(kRows * kOut, 7);
-    GatedLinear({x.data(), kRows, kIn}, weight.view, {gates.data(), kRows, kOut},
-                {y.data(), kRows, kOut}, pool);
-    for (int64_t i = 0; i < kRows * kOut; ++i) {
-      if (gates[i] == 0) {
-        EXPECT_EQ(y[i], 0);
-      } else {
-        ExpectNear(weight.Row(i % kOut), x.data() + i / kOut * kIn, y[i]);
+    SparseRows selected;
+    selected.Compress({gates.data(), kRows, kOut}, kOut, pool);
+    ASSERT_EQ(selected.rows(), kRows);
+    std::vector<float> y(selected.count());
+    SelectedProducts({x.data(), kRows, kIn}, weight.view, selected, y, pool);
+    for (int64_t row = 0; row < kRows; ++row) {
+      int64_t at = selected.begin(row);
+      for (int64_t n = 0; n < kOut; ++n) {
+        if (gates[row * kOut + n] == 0) continue;
+        ASSERT_EQ(selected.columns()[at], n);
+        ExpectNear(weight.Row(n), x.data() + row * kIn, y[at++]);
       }
+      ASSERT_EQ(at, selected.end(row));
+      SparseRows one;  // a row alone has the same bits
+      one.Compress({gates.data() + row * kOut, 1, kOut}, kOut, pool);
+      std::vector<float> alone(one.count());
+      SelectedProducts({x.data() + row * kIn, 1, kIn}, weight.view, one, alone, pool);
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), y.begin() + selected.begin(row)));
     }
+  }
+}
+
+TEST(SparseRows, KeepWhatIsNotZero) {
+  ThreadPool pool(2);
+  const std::vector<float> x = {0, 1, -2, 9, 0, 0, 0, 9, 3, -0.0f, 4, 9};  // a stride of 4
+  SparseRows sparse;
+  for (int again = 0; again < 2; ++again) {
+    sparse.Compress({x.data(), 3, 4}, 3, pool);
+    EXPECT_EQ(sparse.rows(), 3);
+    EXPECT_EQ(std::vector<float>(sparse.values().begin(), sparse.values().end()),
+              (std::vector<float>{1, -2, 3, 4}));
+    EXPECT_EQ(std::vector<int32_t>(sparse.columns().begin(), sparse.columns().end()),
+              (std::vector<int32_t>{1, 2, 0, 2}));
+    EXPECT_EQ(sparse.begin(1), sparse.end(1));
   }
 }
 
@@ -135,7 +159,9 @@ TEST(WeightedRowSum, AddsTheRowsThatCount) {
       }
     }
     std::vector<float> y(kRows * kOut);
-    WeightedRowSum({x.data(), kRows, kIn}, weight.view, {y.data(), kRows, kOut}, pool);
+    SparseRows sparse;
+    sparse.Compress({x.data(), kRows, kIn}, kIn, pool);
+    WeightedRowSum(sparse, weight.view, {y.data(), kRows, kOut}, pool);
     for (int64_t i = 0; i < kRows * kOut; ++i) EXPECT_NEAR(y[i], expected[i], 1e-3);
   }
 }
