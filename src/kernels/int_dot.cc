@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "kernels/int_dot_tables.h"
 #include "kernels/isa.h"
@@ -13,7 +11,6 @@
 namespace gemma3n::kernels {
 
 using packed::kBlock;
-using packed::kGroup;
 using packed::kGroups;
 
 size_t QuantizedRowBytes(int64_t blocks) {
@@ -28,48 +25,24 @@ QuantizedRow QuantizedRowAt(const std::byte* memory, int64_t blocks) {
           reinterpret_cast<const int32_t*>(groups + blocks * 4 * kGroups)};
 }
 
-namespace {
-
-// Quantizes one block of at most 128 numbers; returns its scale, NaN where a number is not finite.
-float QuantizeBlock(const float* x, int64_t n, int8_t* values) {
-  float largest = 0;
-  bool finite = true;
-  for (int64_t k = 0; k < n; ++k) {
-    largest = std::max(largest, std::abs(x[k]));
-    finite &= std::abs(x[k]) <= std::numeric_limits<float>::max();
-  }
-  constexpr float kSmallest = 1e-30f;  // what lies below becomes 0, and 127 / largest stays finite
-  if (!finite || largest < kSmallest) {
-    std::memset(values, 0, static_cast<size_t>(n));
-    return finite ? 0.0f : std::numeric_limits<float>::quiet_NaN();
-  }
-  const float inverse = 127.0f / largest;
-  for (int64_t k = 0; k < n; ++k) {
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer, ties to even.
-    constexpr float kRounder = 12582912.0f;
-    const float rounded = (x[k] * inverse + kRounder) - kRounder;
-    values[k] = static_cast<int8_t>(static_cast<int32_t>(rounded));
-  }
-  return largest / 127.0f;
-}
-
-}  // namespace
-
 void QuantizeRow(const float* x, int64_t n, std::byte* memory) {
+  const auto quantize_block = ActiveIntKernels().quantize_block;
   const int64_t blocks = packed::Blocks(n);
   const QuantizedRow row = QuantizedRowAt(memory, blocks);
-  int8_t* values = const_cast<int8_t*>(row.values);
-  std::memset(values + n, 0, static_cast<size_t>(blocks * kBlock - n));
   for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t begin = block * kBlock;
+    const float* from = x + block * kBlock;
+    float padded[kBlock] = {};
+    if (n - block * kBlock < kBlock) {
+      std::copy(from, x + n, padded);
+      from = padded;
+    }
+    int32_t sums[kGroups];
     const_cast<float*>(row.scales)[block] =
-        QuantizeBlock(x + begin, std::min(kBlock, n - begin), values + begin);
+        quantize_block(from, const_cast<int8_t*>(row.values) + block * kBlock, sums);
     int32_t total = 0;
     for (int64_t g = 0; g < kGroups; ++g) {
-      int32_t sum = 0;
-      for (int64_t k = 0; k < kGroup; ++k) sum += values[begin + g * kGroup + k];
-      const_cast<int32_t*>(row.group_offsets)[block * kGroups + g] = -8 * sum;
-      total += sum;
+      const_cast<int32_t*>(row.group_offsets)[block * kGroups + g] = -8 * sums[g];
+      total += sums[g];
     }
     const_cast<int32_t*>(row.block_offsets)[block] = -128 * total;
   }

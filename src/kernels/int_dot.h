@@ -57,6 +57,9 @@ struct IntKernels {
                      float* y);
   void (*add_q8_row)(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, float factor,
                      float* y);
+  // Quantizes one block of 128 numbers: their values, the sum of each of its 8 groups of 16 values;
+  // returns its scale, NaN where a number is not finite.
+  float (*quantize_block)(const float* x, int8_t* values, int32_t* group_sums);
 };
 
 // The best that this processor has and ForceIsa (isa.h) allows.

@@ -302,11 +302,49 @@ void AddQ8Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, 
   }
 }
 
+float QuantizeBlock(const float* x, int8_t* values, int32_t* group_sums) {
+  const __m256 no_sign = _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF));
+  __m256 largest = _mm256_setzero_ps(), finite = no_sign;
+  for (int64_t k = 0; k < kBlock; k += 8) {
+    const __m256 size = _mm256_and_ps(_mm256_loadu_ps(x + k), no_sign);
+    largest = _mm256_max_ps(largest, size);
+    finite = _mm256_and_ps(finite, _mm256_cmp_ps(size, _mm256_set1_ps(__FLT_MAX__), _CMP_LE_OQ));
+  }
+  float lanes[8], most = 0;
+  _mm256_storeu_ps(lanes, largest);
+  for (float lane : lanes) most = std::max(most, lane);
+  const __m256i checked =
+      _mm256_cmpeq_epi32(_mm256_castps_si256(finite), _mm256_castps_si256(no_sign));
+  const bool is_finite = _mm256_movemask_epi8(checked) == -1;
+  const bool empty = !is_finite || most < kSmallestOfABlock;
+  const __m256 inverse = _mm256_set1_ps(empty ? 0.0f : 127.0f / most);
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // packing works by halves
+  for (int64_t k = 0; k < kBlock; k += 32) {
+    const auto whole = [&](int64_t at) {
+      return empty ? _mm256_setzero_si256()
+                   : _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + at), inverse));
+    };
+    const __m256i low = _mm256_packs_epi32(whole(k), whole(k + 8));
+    const __m256i high = _mm256_packs_epi32(whole(k + 16), whole(k + 24));
+    const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(values + k), bytes);
+    __m256i sum =
+        _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+    sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0x4E));
+    sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0xB1));
+    group_sums[k / kGroup] = _mm256_extract_epi32(sum, 0);
+    group_sums[k / kGroup + 1] = _mm256_extract_epi32(sum, 4);
+  }
+  if (!is_finite) return __builtin_nanf("");
+  return empty ? 0.0f : most / 127.0f;
+}
+
 }  // namespace
 
 const IntKernels* Avx2IntKernels() {
-  static constexpr IntKernels kKernels = {"avx2", Q4Tile, Q8Tile, WidenQ4Tile, Q4Pair,
-                                          Q8Pair, Q4Row,  Q8Row,  AddQ4Row,    AddQ8Row};
+  static constexpr IntKernels kKernels = {"avx2",   Q4Tile,   Q8Tile,       WidenQ4Tile,
+                                          Q4Pair,   Q8Pair,   Q4Row,        Q8Row,
+                                          AddQ4Row, AddQ8Row, QuantizeBlock};
   const bool usable = IsAllowed("avx2") && __builtin_cpu_supports("fma");
   return usable ? &kKernels : nullptr;
 }

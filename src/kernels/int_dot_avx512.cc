@@ -63,15 +63,17 @@ TwoSubs LoadSubs(const std::byte* subs, int p) {
 
 // sum += sub * (x times 16 columns of each row). What `sub` multiplies fits 16 bits.
 template <int kRows>
-void AddGroup(const std::byte* data, __m512i sub, const QuantizedRow* x, int64_t group,
-              __m512i (&sum)[kRows]) {
+HWY_INLINE void AddGroup(const std::byte* data, __m512i sub, const QuantizedRow* x, int64_t group,
+                         __m512i (&sum)[kRows]) {
   const __m512i first = Load(data), second = Load(data + 64);
   const __m512i w[4] = {LowNibbles(first), HighNibbles(first), LowNibbles(second),
                         HighNibbles(second)};
+#pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
     const int8_t* values = x[i].values + group * packed::kGroup;
     __m512i part = _mm512_set1_epi32(x[i].group_offsets[group]);
-    for (int j = 0; j < 4; ++j) part = _mm512_dpbusd_epi32(part, w[j], Four(values + 4 * j));
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) Dot(part, w[j], Four(values + 4 * j));
     sum[i] = _mm512_add_epi32(sum[i], _mm512_madd_epi16(part, sub));
   }
 }
@@ -119,8 +121,8 @@ void Q8Tile(const std::byte* tile, int64_t blocks, const QuantizedRow* x, float*
       const __m512i first = Load(data + v * 64), second = Load(data + v * 64 + 64);
       for (int i = 0; i < kRows; ++i) {
         const int8_t* values = x[i].values + b * kBlock + 4 * v;
-        even[i] = _mm512_dpbusd_epi32(even[i], first, Four(values));
-        odd[i] = _mm512_dpbusd_epi32(odd[i], second, Four(values + 4));
+        Dot(even[i], first, Four(values));
+        Dot(odd[i], second, Four(values + 4));
       }
     }
     const __m512 scales = _mm512_loadu_ps(block);
@@ -286,6 +288,17 @@ void AddSixteen(__m512 scale, __m512i elements, float* y) {
   _mm512_storeu_ps(y, _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(elements), _mm512_loadu_ps(y)));
 }
 
+// sub * (n - 8) for every sub and n.
+struct Levels {
+  constexpr Levels() {
+    for (int sub = 0; sub < 16; ++sub) {
+      for (int n = 0; n < 16; ++n) values[sub][n] = static_cast<float>(sub * (n - 8));
+    }
+  }
+  alignas(64) float values[16][16] = {};
+};
+constexpr Levels kLevels;
+
 void AddQ4Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, float factor,
               float* y) {
   const __m512 scale = _mm512_set1_ps(factor * FloatAt(row));
@@ -295,12 +308,13 @@ void AddQ4Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, 
       const int subs = std::to_integer<int>(row[4 + b * 4 + g]);
       const __m512i both = _mm512_cvtepu8_epi32(
           _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + b * 64 + g * 16)));
+      // The look-up heeds the lowest 4 bits of each lane only.
       const auto add = [&](__m512i nibbles, int sub, float* out) {
-        const __m512i q = _mm512_sub_epi32(nibbles, _mm512_set1_epi32(8));
-        AddSixteen(scale, _mm512_mullo_epi32(q, _mm512_set1_epi32(sub)), out);
+        const __m512 element = _mm512_permutexvar_ps(nibbles, _mm512_load_ps(kLevels.values[sub]));
+        _mm512_storeu_ps(out, _mm512_fmadd_ps(scale, element, _mm512_loadu_ps(out)));
       };
       float* out = y + (b - begin) * kBlock + g * 16;
-      add(_mm512_and_si512(both, _mm512_set1_epi32(15)), subs & 15, out);
+      add(both, subs & 15, out);
       add(_mm512_srli_epi32(both, 4), subs >> 4, out + 64);
     }
   }
@@ -316,6 +330,35 @@ void AddQ8Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, 
       AddSixteen(scale, _mm512_sub_epi32(bytes, _mm512_set1_epi32(128)), y + k - begin * kBlock);
     }
   }
+}
+
+float QuantizeBlock(const float* x, int8_t* values, int32_t* group_sums) {
+  constexpr int kVectors = kBlock / 16;
+  __m512 v[kVectors], largest = _mm512_setzero_ps();
+  __mmask16 finite = 0xFFFF;
+  for (int i = 0; i < kVectors; ++i) {
+    v[i] = _mm512_loadu_ps(x + 16 * i);
+    const __m512 size = _mm512_abs_ps(v[i]);
+    largest = _mm512_max_ps(largest, size);
+    finite &= _mm512_cmp_ps_mask(size, _mm512_set1_ps(__FLT_MAX__), _CMP_LE_OQ);
+  }
+  const float most = _mm512_reduce_max_ps(largest);
+  const bool empty = finite != 0xFFFF || most < kSmallestOfABlock;
+  const __m512 inverse = _mm512_set1_ps(empty ? 0.0f : 127.0f / most);
+  for (int i = 0; i < kVectors; ++i) {
+    const __m512i whole =
+        empty ? _mm512_setzero_si512() : _mm512_cvtps_epi32(_mm512_mul_ps(v[i], inverse));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(values + 16 * i), _mm512_cvtepi32_epi8(whole));
+  }
+  for (int half = 0; half < 2; ++half) {
+    __m512i sum = _mm512_setzero_si512();  // of 4 values in each lane, then of 16
+    Dot(sum, _mm512_set1_epi8(1), Load(values + 64 * half));
+    sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_BADC));
+    sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_CDAB));
+    _mm512_mask_compressstoreu_epi32(group_sums + 4 * half, 0x1111, sum);
+  }
+  if (finite != 0xFFFF) return __builtin_nanf("");
+  return empty ? 0.0f : most / 127.0f;
 }
 
 // Calls the function compiled for n rows.
@@ -373,9 +416,9 @@ void AnyQ8Pair(const std::byte* tiles, int64_t blocks, const QuantizedRow* x, in
 }  // namespace
 
 const IntKernels* Avx512IntKernels() {
-  static constexpr IntKernels kKernels = {"avx512vnni", AnyQ4Tile, AnyQ8Tile, WidenQ4Tile,
-                                          AnyQ4Pair,    AnyQ8Pair, Q4Row,     Q8Row,
-                                          AddQ4Row,     AddQ8Row};
+  static constexpr IntKernels kKernels = {"avx512vnni", AnyQ4Tile, AnyQ8Tile,    WidenQ4Tile,
+                                          AnyQ4Pair,    AnyQ8Pair, Q4Row,        Q8Row,
+                                          AddQ4Row,     AddQ8Row,  QuantizeBlock};
   const bool usable = IsAllowed("avx512") && __builtin_cpu_supports("avx512vnni");
   return usable ? &kKernels : nullptr;
 }

@@ -257,11 +257,39 @@ void AddQ8Row(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, 
   }
 }
 
+float QuantizeBlock(const float* x, int8_t* values, int32_t* group_sums) {
+  float32x4_t largest = vdupq_n_f32(0);
+  uint32x4_t finite = vdupq_n_u32(UINT32_MAX);
+  for (int64_t k = 0; k < kBlock; k += 4) {
+    const float32x4_t size = vabsq_f32(vld1q_f32(x + k));
+    largest = vmaxq_f32(largest, size);
+    finite = vandq_u32(finite, vcleq_f32(size, vdupq_n_f32(__FLT_MAX__)));
+  }
+  const float most = vmaxvq_f32(largest);
+  const bool is_finite = vminvq_u32(finite) != 0;
+  const bool empty = !is_finite || most < kSmallestOfABlock;
+  const float inverse = empty ? 0.0f : 127.0f / most;
+  for (int64_t k = 0; k < kBlock; k += kGroup) {
+    const auto four = [&](int64_t at) {
+      const int32x4_t whole = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + at), inverse));
+      return vmovn_s32(empty ? vdupq_n_s32(0) : whole);
+    };
+    const int16x8_t low = vcombine_s16(four(k), four(k + 4));
+    const int16x8_t high = vcombine_s16(four(k + 8), four(k + 12));
+    const int8x16_t bytes = vcombine_s8(vmovn_s16(low), vmovn_s16(high));
+    vst1q_s8(values + k, bytes);
+    group_sums[k / kGroup] = vaddlvq_s8(bytes);
+  }
+  if (!is_finite) return __builtin_nanf("");
+  return empty ? 0.0f : most / 127.0f;
+}
+
 }  // namespace
 
 const IntKernels* NeonIntKernels() {
-  static constexpr IntKernels kKernels = {"neondot", Q4Tile, Q8Tile, WidenQ4Tile, Q4Pair,
-                                          Q8Pair,    Q4Row,  Q8Row,  AddQ4Row,    AddQ8Row};
+  static constexpr IntKernels kKernels = {"neondot", Q4Tile,   Q8Tile,       WidenQ4Tile,
+                                          Q4Pair,    Q8Pair,   Q4Row,        Q8Row,
+                                          AddQ4Row,  AddQ8Row, QuantizeBlock};
   const bool usable = IsAllowed("neon") && (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
   return usable ? &kKernels : nullptr;
 }

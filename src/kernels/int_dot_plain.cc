@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The integer kernels in plain code: slow, and what the others are held to.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels/int_dot_tables.h"
 
@@ -139,12 +141,32 @@ void AddRowQ8(const std::byte* row, int64_t blocks, int64_t begin, int64_t end, 
   }
 }
 
+float QuantizeBlock(const float* x, int8_t* values, int32_t* group_sums) {
+  float largest = 0;
+  bool finite = true;
+  for (int64_t k = 0; k < kBlock; ++k) {
+    largest = std::max(largest, std::abs(x[k]));
+    finite &= std::abs(x[k]) <= std::numeric_limits<float>::max();
+  }
+  const bool empty = !finite || largest < kSmallestOfABlock;
+  const float inverse = empty ? 0.0f : 127.0f / largest;
+  std::fill_n(group_sums, kBlock / kGroup, 0);
+  for (int64_t k = 0; k < kBlock; ++k) {
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer, ties to even.
+    constexpr float kRounder = 12582912.0f;
+    values[k] = empty ? 0 : static_cast<int8_t>((x[k] * inverse + kRounder) - kRounder);
+    group_sums[k / kGroup] += values[k];
+  }
+  if (!finite) return std::numeric_limits<float>::quiet_NaN();
+  return empty ? 0.0f : largest / 127.0f;
+}
+
 }  // namespace
 
 const IntKernels& PlainIntKernels() {
   static constexpr IntKernels kKernels = {"plain",  Tile<TileRowQ4>, Tile<TileRowQ8>, WidenQ4Tile,
                                           PairQ4,   PairQ8,          RowQ4,           RowQ8,
-                                          AddRowQ4, AddRowQ8};
+                                          AddRowQ4, AddRowQ8,        QuantizeBlock};
   return kKernels;
 }
 

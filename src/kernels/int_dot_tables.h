@@ -7,6 +7,9 @@
 
 namespace gemma3n::kernels {
 
+// Blocks whose numbers are all smaller become 0, and 127 divided by their largest stays finite.
+constexpr float kSmallestOfABlock = 1e-30f;
+
 const IntKernels* Avx512IntKernels();
 const IntKernels* Avx2IntKernels();
 const IntKernels* NeonIntKernels();

@@ -193,6 +193,30 @@ TEST_P(EveryIsa, SingleRowsAreThePlainOnes) {
   }
 }
 
+TEST_P(EveryIsa, BlocksAreQuantizedAlike) {
+  for (int kind = 0; kind < 8; ++kind) {
+    float block[packed::kBlock];
+    for (float& value : block) value = Number(-3, 2);
+    if (kind == 1) block[77] = NAN;
+    if (kind == 2) block[127] = -INFINITY;
+    if (kind == 3) std::fill(std::begin(block), std::end(block), -0.0f);
+    if (kind == 4) std::fill(std::begin(block), std::end(block), 1e-31f);
+    if (kind == 5) block[3] = -3e38f;
+    // Ties: halves of the step that the largest value sets.
+    for (int k = 0; kind == 6 && k < packed::kBlock; ++k) block[k] = 0.5f * static_cast<float>(k);
+    if (kind == 6) block[127] = 127;
+    int8_t expected[packed::kBlock], found[packed::kBlock];
+    int32_t expected_sums[packed::kGroups], found_sums[packed::kGroups];
+    const float expected_scale = plain.quantize_block(block, expected, expected_sums);
+    const float found_scale = ours.quantize_block(block, found, found_sums);
+    EXPECT_EQ(std::memcmp(expected, found, sizeof(found)), 0) << kind;
+    EXPECT_EQ(std::memcmp(expected_sums, found_sums, sizeof(found_sums)), 0) << kind;
+    EXPECT_TRUE(expected_scale == found_scale ||
+                (std::isnan(expected_scale) && std::isnan(found_scale)))
+        << kind;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(IntKernels, EveryIsa, testing::ValuesIn(AvailableIntKernels()),
                          [](const auto& kernels) { return std::string(kernels.param->name); });
 

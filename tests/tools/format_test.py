@@ -68,9 +68,33 @@ class Format(unittest.TestCase):
 
     def test_the_small_files_are_there(self):
         for data in self.files.values():
-            for name, entry in read_header(data)["files"].items():
-                self.assertEqual(read_piece(data, entry).tobytes(), (self.model / name).read_bytes())
-            self.assertIn("tokenizer.json", read_header(data)["files"])
+            files = read_header(data)["files"]
+            for name, entry in files.items():
+                if name != "tokenizer.compiled":
+                    self.assertEqual(read_piece(data, entry).tobytes(), (self.model / name).read_bytes())
+            self.assertIn("tokenizer.json", files)
+            self.check_compiled(read_piece(data, files["tokenizer.compiled"]).tobytes())
+
+    def check_compiled(self, compiled):
+        """The compiled tokenizer says what tokenizer.json says."""
+        source = json.loads((self.model / "tokenizer.json").read_text())
+        self.assertEqual(compiled[:8], b"g3ntoken")
+        numbers = np.frombuffer(compiled, "<u4", (len(compiled) - 8) // 4, 8)
+        pieces, size, merges, added = (int(n) for n in numbers[:4])
+        parts = np.split(numbers[4:], np.cumsum([pieces, 3 * merges, 2 * added]))
+        text, ids = compiled[len(compiled) - size:], {}
+        for token, end in enumerate(np.cumsum(parts[0])):
+            ids[text[end - parts[0][token]:end].decode()] = token
+        wanted = dict(source["model"]["vocab"])
+        for token in source["added_tokens"]:
+            wanted[token["content"]] = token["id"]
+        ids.pop("", None)
+        self.assertEqual(ids, wanted)
+        pairs = [m if isinstance(m, list) else m.split(" ") for m in source["model"]["merges"]]
+        self.assertEqual(parts[1].reshape(-1, 3).tolist(),
+                         [[wanted[a], wanted[b], wanted[a + b]] for a, b in pairs])
+        self.assertEqual({int(i): bool(c) for i, c in parts[2].reshape(-1, 2)},
+                         {t["id"]: t["special"] for t in source["added_tokens"]})
 
     def test_the_engine_reads_the_same_rows(self):
         """The embedding of a token is its row of the table, quantized, times sqrt(hidden)."""
