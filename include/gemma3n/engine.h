@@ -21,12 +21,18 @@
 
 namespace gemma3n {
 
+// How a session keeps the keys and values of its positions: in float32 as the reference does, in
+// half of that, or in 8 bits with a scale for each row of each head. kAuto: in half where the
+// model's weights are quantized, else in float32.
+enum class KvType { kAuto, kF32, kF16, kInt8 };
+
 struct EngineOptions {
   std::filesystem::path model;  // a Hugging Face model directory
   int threads = 0;              // 0: as many as this process may run on
   // Of the sessions to come, as NewSession takes it: a context that memory cannot hold is refused
   // before weights are read. Unset: that is left to NewSession.
   std::optional<int64_t> context;
+  KvType kv = KvType::kAuto;
 };
 
 struct ModelFacts {

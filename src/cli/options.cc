@@ -90,11 +90,24 @@ std::string StandardInput() {
 }
 
 void ModelArgs::Add(CLI::App& command) {
-  command.add_option("-m,--model", model, "Model directory (Hugging Face form)")->required();
+  command
+      .add_option("-m,--model", model,
+                  "Model: a packed file, or a directory as Hugging Face lays it out")
+      ->required();
   command.add_option("--threads", threads, "Threads; 0: as many as there are processors")
       ->check(CLI::Range(0, 1024));
   command.add_option("--ctx", context, "Context in tokens; 0: what the model was made for")
       ->check(CLI::NonNegativeNumber);
+  static const std::map<std::string, KvType> kTypes = {{"auto", KvType::kAuto},
+                                                       {"f32", KvType::kF32},
+                                                       {"f16", KvType::kF16},
+                                                       {"int8", KvType::kInt8}};
+  command
+      .add_option_function<std::string>(
+          "--kv", [this](const std::string& name) { kv = kTypes.at(name); },
+          "Keys and values of the context: auto, f32, f16, int8; auto: f16 for quantized models, "
+          "else f32")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
 }
 
 std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
@@ -103,7 +116,8 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
   std::shared_ptr<Engine> engine =
       Engine::Load({.model = model,
                     .threads = threads,
-                    .context = for_session ? std::optional(context) : std::nullopt});
+                    .context = for_session ? std::optional(context) : std::nullopt,
+                    .kv = kv});
   bar.Clear();
   for (const std::string& note : engine->facts().notes) {
     if (!quiet) Tell("note: " + note);

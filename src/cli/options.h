@@ -17,6 +17,7 @@ struct ModelArgs {
   std::string model;
   int threads = 0;
   int64_t context = 0;
+  KvType kv = KvType::kAuto;
 
   void Add(CLI::App& command);
   // `for_session`: whether sessions of this context will follow, which must fit into memory.

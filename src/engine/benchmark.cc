@@ -36,7 +36,8 @@ constexpr int64_t kPiece = Decoder::Options{}.max_chunk;
 struct Sequence {
   Sequence(LoadedModel& model, int64_t context)
       : decoder(model.weights, model.pool),
-        state(model.config.text, {.context_length = Checked(model, context)}),
+        state(model.config.text,
+              {.context_length = Checked(model, context), .kv_type = model.kv_type}),
         logits(static_cast<size_t>(model.config.text.vocab_size)) {
     std::mt19937 random(1);
     const int64_t ids =
@@ -52,14 +53,14 @@ struct Sequence {
                                            std::to_string(model.facts.max_context) +
                                            " positions, found " + std::to_string(context));
     }
-    CheckContextFits(model.config.text, context);
+    CheckContextFits(model.config.text, context, model.kv_type);
     return context;
   }
 
   bool PrefillTo(int64_t position, const ProgressCallback& on_progress) {
     while (state.position() < position) {
       if (!on_progress({"", state.position(), position})) return false;
-      const int64_t count = std::min(kPiece, position - state.position());
+      const int64_t count = decoder.NextChunk(position - state.position());
       const bool last = state.position() + count == position;
       decoder.Prefill(state,
                       std::span(inputs).subspan(static_cast<size_t>(state.position()),

@@ -25,7 +25,7 @@ class EngineOfModel : public Engine {
 
   std::unique_ptr<Session> NewSession(int64_t context) override {
     context = ContextOf(model_.config.text, context);
-    CheckContextFits(model_.config.text, context);
+    CheckContextFits(model_.config.text, context, model_.kv_type);
     return std::make_unique<SessionOfModel>(shared_from_this(), model_, context);
   }
 
@@ -135,7 +135,8 @@ class EngineOfModel : public Engine {
   bool AllLogits(Decoder& decoder, std::span<const DecoderInput> inputs, Tensor& logits,
                  const ProgressCallback& on_progress) {
     const size_t total = inputs.size(), vocab = static_cast<size_t>(decoder.vocab_size());
-    DecoderState state(model_.config.text, {.context_length = static_cast<int64_t>(total)});
+    DecoderState state(model_.config.text,
+                       {.context_length = static_cast<int64_t>(total), .kv_type = model_.kv_type});
     for (size_t from = 0; from < total; from += kPiece) {
       if (on_progress && !on_progress({"reading the prompt", static_cast<int64_t>(from),
                                        static_cast<int64_t>(total)})) {

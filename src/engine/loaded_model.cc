@@ -166,6 +166,28 @@ std::vector<std::string> Notes(const Checkpoint& checkpoint, const ChatTemplate&
 
 }  // namespace
 
+namespace {
+
+ops::KeyValueType DecideKvType(KvType wanted, const Checkpoint& checkpoint) {
+  switch (wanted) {
+    case KvType::kF32:
+      return ops::KeyValueType::kF32;
+    case KvType::kF16:
+      return ops::KeyValueType::kF16;
+    case KvType::kInt8:
+      return ops::KeyValueType::kInt8;
+    case KvType::kAuto:
+      break;
+  }
+  const std::vector<std::string> names = checkpoint.Names();
+  const bool quantized = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return !IsFloat(checkpoint.Find(name).dtype);
+  });
+  return quantized ? ops::KeyValueType::kF16 : ops::KeyValueType::kF32;
+}
+
+}  // namespace
+
 void LoadedModel::LoadTensors() {
   weights = DecoderWeights::Load(*checkpoint, config);
   if (facts.sees) {
@@ -183,7 +205,10 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   const Clock::time_point begin = Clock::now();
   checkpoint = Checkpoint::Load(options.model);
   config = ModelConfig::Load(*checkpoint);
-  if (options.context) CheckContextFits(config.text, ContextOf(config.text, *options.context));
+  kv_type = DecideKvType(options.kv, *checkpoint);
+  if (options.context) {
+    CheckContextFits(config.text, ContextOf(config.text, *options.context), kv_type);
+  }
   generation = GenerationConfig::Load(*checkpoint, config);
   tokenizer = LoadTokenizer(*checkpoint, config);
   facts.sees = config.vision && HasPart(*checkpoint, "model.vision_tower.");

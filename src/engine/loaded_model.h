@@ -30,6 +30,7 @@ struct LoadedModel {
   std::unique_ptr<VisionEncoder> vision;  // null where the model does not see
   std::unique_ptr<AudioEncoder> audio;    // null where the model does not hear
   ModelFacts facts;
+  ops::KeyValueType kv_type;  // of its sessions
   double load_ms;
 
  private:

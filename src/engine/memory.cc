@@ -74,15 +74,15 @@ int64_t FreeInAddressSpace() {
   return std::max<int64_t>(0, static_cast<int64_t>(limit.rlim_cur) - pages * sysconf(_SC_PAGESIZE));
 }
 
-int64_t CacheBytes(const TextConfig& config, int64_t context) {
-  return DecoderState::BytesFor(config, {.context_length = context});
+int64_t CacheBytes(const TextConfig& config, int64_t context, ops::KeyValueType type) {
+  return DecoderState::BytesFor(config, {.context_length = context, .kv_type = type});
 }
 
 // The longest round context whose cache fits, 0 for none.
-int64_t ContextThatFits(const TextConfig& config, int64_t bytes) {
+int64_t ContextThatFits(const TextConfig& config, int64_t bytes, ops::KeyValueType type) {
   int64_t fits = 0;
   for (int64_t context = 256; context <= config.max_position_embeddings; context *= 2) {
-    if (CacheBytes(config, context) <= bytes) fits = context;
+    if (CacheBytes(config, context, type) <= bytes) fits = context;
   }
   return fits;
 }
@@ -138,8 +138,8 @@ int64_t ContextOf(const TextConfig& config, int64_t asked) {
   return asked;
 }
 
-void CheckContextFits(const TextConfig& config, int64_t context) {
-  const int64_t cache = CacheBytes(config, context);
+void CheckContextFits(const TextConfig& config, int64_t context, ops::KeyValueType type) {
+  const int64_t cache = CacheBytes(config, context, type);
   const int64_t scratch = Activations::BytesFor(config, Decoder::Options{}.max_chunk);
   const int64_t free = FreeMemory();
   if (free == kUnknown || cache + scratch <= free) return;
@@ -147,10 +147,10 @@ void CheckContextFits(const TextConfig& config, int64_t context) {
                         " tokens needs " + BytesAsText(cache + scratch) + " (" +
                         BytesAsText(cache) + " for its cache) beside the weights, " +
                         BytesAsText(free) + " is free";
-  const int64_t shorter = ContextThatFits(config, free - scratch);
+  const int64_t shorter = ContextThatFits(config, free - scratch, type);
   if (shorter > 0 && shorter < context) {
     message += "; use a shorter one, such as --ctx " + std::to_string(shorter) + " (" +
-               BytesAsText(CacheBytes(config, shorter) + scratch) + ")";
+               BytesAsText(CacheBytes(config, shorter, type) + scratch) + ")";
   }
   throw Error(ErrorKind::kResources, message);
 }

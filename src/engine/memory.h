@@ -8,6 +8,7 @@
 #include <string>
 
 #include "model/config.h"
+#include "ops/key_value_rows.h"
 
 namespace gemma3n {
 
@@ -28,7 +29,7 @@ std::string BytesAsText(int64_t bytes);
 int64_t ContextOf(const TextConfig& config, int64_t asked);
 // Throws Error (kResources) where a conversation of `context` positions needs more than is free.
 // Weights do not count: their pages are the file's.
-void CheckContextFits(const TextConfig& config, int64_t context);
+void CheckContextFits(const TextConfig& config, int64_t context, ops::KeyValueType type);
 // What to say when the weights that each token of an answer reads do not fit into `free` bytes, as
 // FreeMemory gives them: their pages are then read from the disk again and again. Else "".
 std::string MemoryNote(int64_t weight_bytes, int64_t free);

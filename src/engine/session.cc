@@ -17,9 +17,6 @@ double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-// Prompt positions between two reports of progress: the decoder's chunk.
-constexpr size_t kPrefillPiece = 256;
-
 void CheckRange(const char* name, double value, double least, double most) {
   if (value >= least && value <= most) return;
   throw Error(ErrorKind::kRequest, std::string(name) + ": expected a number in [" +
@@ -63,7 +60,7 @@ SessionOfModel::SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& mode
     : engine_(std::move(engine)),
       model_(model),
       decoder_(model.weights, model.pool),
-      state_(model.config.text, {.context_length = context}),
+      state_(model.config.text, {.context_length = context, .kv_type = model.kv_type}),
       media_(model),
       logits_(static_cast<size_t>(model.config.text.vocab_size)) {}
 
@@ -104,7 +101,8 @@ bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
   std::vector<DecoderInput> inputs;
   const size_t total = prompt.items.size();
   while (from < total) {
-    const size_t end = std::min(total, from + kPrefillPiece);
+    const size_t end =
+        from + static_cast<size_t>(decoder_.NextChunk(static_cast<int64_t>(total - from)));
     if (on_progress && !on_progress({"reading the prompt", static_cast<int64_t>(from),
                                      static_cast<int64_t>(total)})) {
       return false;

@@ -221,6 +221,20 @@ void WidenBf16(const Bf16* x, size_t n, float* y) {
   for (; i < n; ++i) y[i] = ToFloat(x[i]);
 }
 
+void WidenBytes(const int8_t* x, float scale, size_t n, float* y) {
+  const D d;
+  const hn::Rebind<int32_t, D> d_whole;
+  const hn::Rebind<int8_t, D> d_bytes;
+  const size_t lanes = hn::Lanes(d);
+  const V factor = hn::Set(d, scale);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto whole = hn::PromoteTo(d_whole, hn::LoadU(d_bytes, x + i));
+    hn::StoreU(hn::Mul(hn::ConvertTo(d, whole), factor), d, y + i);
+  }
+  for (; i < n; ++i) y[i] = static_cast<float>(x[i]) * scale;
+}
+
 void WidenF16(const F16* x, size_t n, float* y) {
   const D d;
   const hn::Rebind<hwy::float16_t, D> dh;
@@ -258,6 +272,7 @@ HWY_EXPORT(SoftCap);
 HWY_EXPORT(Softmax);
 HWY_EXPORT(WidenBf16);
 HWY_EXPORT(WidenF16);
+HWY_EXPORT(WidenBytes);
 
 float SumOfSquares(const float* x, size_t n) {
   return HWY_DYNAMIC_DISPATCH(SumOfSquares)(x, n);
@@ -312,6 +327,9 @@ void Widen(const Bf16* x, size_t n, float* y) {
 }
 void Widen(const F16* x, size_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(WidenF16)(x, n, y);
+}
+void WidenBytes(const int8_t* x, float scale, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(WidenBytes)(x, scale, n, y);
 }
 void Widen(const float* x, size_t n, float* y) {
   std::memcpy(y, x, n * sizeof(float));

@@ -38,5 +38,7 @@ void Softmax(const float* x, size_t n, float* y);
 void Widen(const Bf16* x, size_t n, float* y);
 void Widen(const F16* x, size_t n, float* y);
 void Widen(const float* x, size_t n, float* y);
+// y = scale * x
+void WidenBytes(const int8_t* x, float scale, size_t n, float* y);
 
 }  // namespace gemma3n::kernels

@@ -32,15 +32,16 @@ void SoftCapAll(float cap, std::span<float> logits, ThreadPool& pool) {
 
 DecoderState::DecoderState(const TextConfig& config, const Options& options)
     : options_(options),
-      cache_(config, options.context_length, options.max_chunk, options.sliding_cache),
+      cache_(config, options.context_length, options.max_chunk, options.sliding_cache,
+             options.kv_type),
       softmax_scratch_(
           ops::AttentionScratchFloats(LongestAttention(config), options.context_length)) {}
 
 int64_t DecoderState::BytesFor(const TextConfig& config, const Options& options) {
   const int64_t scratch = static_cast<int64_t>(
       ops::AttentionScratchFloats(LongestAttention(config), options.context_length));
-  return KvCache::BytesFor(config, options.context_length, options.max_chunk,
-                           options.sliding_cache) +
+  return KvCache::BytesFor(config, options.context_length, options.max_chunk, options.sliding_cache,
+                           options.kv_type) +
          scratch * static_cast<int64_t>(sizeof(float));
 }
 
@@ -83,15 +84,22 @@ void Decoder::Prefill(DecoderState& state, std::span<const DecoderInput> inputs,
   CHECK_EQ(static_cast<int64_t>(logits.size()), logit_rows * vocab_size());
   CHECK(logit_rows <= count);
   CheckRoom(state, inputs);
-  const int64_t max_chunk = std::min(options_.max_chunk, state.options_.max_chunk);
-  for (int64_t begin = 0; begin < count; begin += max_chunk) {
-    const int64_t rows = std::min(max_chunk, count - begin);
+  for (int64_t begin = 0, rows = 0; begin < count; begin += rows) {
+    rows = std::min(NextChunk(count - begin), state.options_.max_chunk);
     // Of the last logit_rows positions, those that lie in this chunk.
     const int64_t first_wanted = std::max(begin, count - logit_rows);
     const int64_t chunk_wanted = std::max<int64_t>(0, begin + rows - first_wanted);
     ForwardChunk(state, inputs.subspan(begin, rows), chunk_wanted,
                  logits.data() + (first_wanted - (count - logit_rows)) * vocab_size());
   }
+}
+
+int64_t Decoder::NextChunk(int64_t count) const {
+  constexpr int64_t kTogether = 6;  // rows that the kernels take at once
+  const int64_t chunks = (count + options_.max_chunk - 1) / options_.max_chunk;
+  const int64_t equal = (count + chunks - 1) / chunks;
+  const int64_t rounded = (equal + kTogether - 1) / kTogether * kTogether;
+  return std::min({rounded, options_.max_chunk, count});
 }
 
 void Decoder::Step(DecoderState& state, int32_t id, std::span<float> logits) {

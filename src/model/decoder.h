@@ -25,6 +25,7 @@ class DecoderState {
     int64_t context_length;   // positions
     int64_t max_chunk = 256;  // the longest chunk that a decoder will write; see Decoder::Options
     SlidingCache sliding_cache = SlidingCache::kRing;
+    ops::KeyValueType kv_type = ops::KeyValueType::kF32;
   };
   // Throws Error (kResources) when there is not enough memory.
   DecoderState(const TextConfig& config, const Options& options);
@@ -71,6 +72,10 @@ class Decoder {
   // before anything is changed, for ids without embedding and when the context is too short.
   void Prefill(DecoderState& state, std::span<const DecoderInput> inputs, LogitsWanted wanted,
                std::span<float> logits);
+
+  // Of `count` >= 1 positions to come, how many are best computed together next. The chunks are
+  // about equal: a short last one would read all weights for a few positions.
+  int64_t NextChunk(int64_t count) const;
 
   // One token: logits [vocab_size]. Throws as Prefill does. Allocates nothing.
   void Step(DecoderState& state, int32_t id, std::span<float> logits);

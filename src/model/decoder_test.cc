@@ -31,6 +31,7 @@ struct Way {
   SlidingCache sliding_cache = SlidingCache::kRing;
   int threads = 2;
   int64_t first_call = kTokens;  // then the rest
+  ops::KeyValueType kv_type = ops::KeyValueType::kF32;
 };
 
 // The logits of all positions.
@@ -39,7 +40,8 @@ std::vector<float> AllLogits(const DecoderWeights& weights, const Way& run) {
   Decoder decoder(weights, pool, run.decoder);
   DecoderState state(weights.config, {.context_length = kTokens,
                                       .max_chunk = run.decoder.max_chunk,
-                                      .sliding_cache = run.sliding_cache});
+                                      .sliding_cache = run.sliding_cache,
+                                      .kv_type = run.kv_type});
   const std::vector<DecoderInput> inputs = Inputs(kTokens, weights.config.vocab_size);
   std::vector<float> logits(kTokens * decoder.vocab_size());
   const std::span<float> out(logits);
@@ -105,6 +107,26 @@ TEST_P(DecoderProperties, RingsForgetNothingThatIsSeen) {
   const Way ring{.decoder = {.max_chunk = 9}};
   const Way full{.decoder = {.max_chunk = 9}, .sliding_cache = SlidingCache::kFull};
   EXPECT_EQ(AllLogits(weights(), ring), AllLogits(weights(), full));
+}
+
+TEST_P(DecoderProperties, SmallerCachesAreNearAndAsFirm) {
+  const std::vector<float> exact = AllLogits(weights(), {});
+  // Sparse layers of so small a model jump where a gate passes its cutoff.
+  for (const auto& [type, bound] :
+       {std::pair(ops::KeyValueType::kF16, 0.02), std::pair(ops::KeyValueType::kInt8, 0.2)}) {
+    const std::vector<float> whole = AllLogits(weights(), {.kv_type = type});
+    EXPECT_EQ(
+        whole,
+        AllLogits(weights(),
+                  {.decoder = {.max_chunk = 9}, .threads = 1, .first_call = 71, .kv_type = type}));
+    double error = 0, size = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      error += std::pow(double{whole[i]} - exact[i], 2);
+      size += std::pow(double{exact[i]}, 2);
+    }
+    EXPECT_LT(std::sqrt(error / size), bound);
+    EXPECT_GT(error, 0);
+  }
 }
 
 TEST_P(DecoderProperties, ThreadsChangeNoBit) {

@@ -50,14 +50,13 @@ struct LayerSlots {
 }  // namespace
 
 int64_t KvCache::BytesFor(const TextConfig& config, int64_t context_length, int64_t max_chunk,
-                          SlidingCache sliding) {
+                          SlidingCache sliding, ops::KeyValueType type) {
   const LayerSlots slots(config, context_length, max_chunk, sliding);
   int64_t count = 0;
   for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
     if (config.kv_source_layer(layer) == layer) count += slots.Of(config, layer);
   }
-  return count * 2 * config.num_key_value_heads * config.head_dim *
-         static_cast<int64_t>(sizeof(float));
+  return count * 2 * config.num_key_value_heads * ops::KeyValueRowBytes(type, config.head_dim);
 }
 
 void KvCache::Unmap::operator()(void* memory) const {
@@ -65,26 +64,28 @@ void KvCache::Unmap::operator()(void* memory) const {
 }
 
 KvCache::KvCache(const TextConfig& config, int64_t context_length, int64_t max_chunk,
-                 SlidingCache sliding)
+                 SlidingCache sliding, ops::KeyValueType type)
     : num_key_value_heads_(config.num_key_value_heads),
       head_dim_(config.head_dim),
       window_(config.sliding_window),
+      type_(type),
       slots_(config.num_hidden_layers) {
   const LayerSlots layer_slots(config, context_length, max_chunk, sliding);
-  const int64_t slot_floats = num_key_value_heads_ * head_dim_;
+  const int64_t slot_bytes = num_key_value_heads_ * ops::KeyValueRowBytes(type, head_dim_);
   for (int layer = 0; layer < config.num_hidden_layers; ++layer) {
     source_.push_back(config.kv_source_layer(layer));
     if (source_.back() != layer) continue;
     if (layer_slots.IsRing(config, layer)) ring_slots_ = layer_slots.ring;
     slots_[layer].capacity = layer_slots.Of(config, layer);
+    slots_[layer].type = type;
   }
-  bytes_ = BytesFor(config, context_length, max_chunk, sliding);
+  bytes_ = BytesFor(config, context_length, max_chunk, sliding, type);
   memory_ = {MapZeros(bytes_), Unmap{bytes_}};
-  const float* next = static_cast<const float*>(memory_.get());
+  const std::byte* next = static_cast<const std::byte*>(memory_.get());
   for (ops::KeyValueSlots& slots : slots_) {
     slots.keys = next;
-    slots.values = next + slots.capacity * slot_floats;
-    next += 2 * slots.capacity * slot_floats;
+    slots.values = next + slots.capacity * slot_bytes;
+    next += 2 * slots.capacity * slot_bytes;
   }
 }
 
@@ -96,15 +97,17 @@ void KvCache::Store(int layer, int64_t first_position, ops::ConstRows keys, ops:
   CHECK_EQ(source_[layer], layer);
   const ops::KeyValueSlots& slots = slots_[layer];
   CHECK_LE(keys.rows, slots.capacity);
-  float* const key_slots = const_cast<float*>(slots.keys);
-  float* const value_slots = const_cast<float*>(slots.values);
+  const int64_t row_bytes = ops::KeyValueRowBytes(type_, head_dim_);
+  std::byte* const key_slots = const_cast<std::byte*>(slots.keys);
+  std::byte* const value_slots = const_cast<std::byte*>(slots.values);
   for (int64_t row = 0; row < keys.rows; ++row) {
     const int64_t slot = (first_position + row) % slots.capacity;
     for (int64_t head = 0; head < num_key_value_heads_; ++head) {
-      const int64_t to = (head * slots.capacity + slot) * head_dim_;
+      const int64_t to = (head * slots.capacity + slot) * row_bytes;
       const int64_t from = head * head_dim_;
-      std::copy_n(keys.data + row * keys.stride + from, head_dim_, key_slots + to);
-      std::copy_n(values.data + row * values.stride + from, head_dim_, value_slots + to);
+      ops::StoreKeyValueRow(type_, keys.data + row * keys.stride + from, head_dim_, key_slots + to);
+      ops::StoreKeyValueRow(type_, values.data + row * values.stride + from, head_dim_,
+                            value_slots + to);
     }
   }
   written_end_ = first_position + keys.rows;

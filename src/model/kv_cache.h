@@ -2,8 +2,8 @@
 // Keys and values of the positions so far, one cache for each layer that computes its own; layers
 // that share point at their source. Sliding layers keep a ring, full layers all positions.
 //
-// Values are float32, as the reference's cache on float32 activations; a cache of another type
-// would change Store here and the reading in ops/dot_product_attention.
+// Float32 is what the reference's cache holds on float32 activations; the other types save memory
+// and reading.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +25,15 @@ class KvCache {
  public:
   // Memory is reserved here and taken by the system as positions are written. Throws Error
   // (kResources) when there is not enough.
-  KvCache(const TextConfig& config, int64_t context_length, int64_t max_chunk,
-          SlidingCache sliding);
+  KvCache(const TextConfig& config, int64_t context_length, int64_t max_chunk, SlidingCache sliding,
+          ops::KeyValueType type);
   ~KvCache();
   KvCache(KvCache&&) noexcept;
   KvCache& operator=(KvCache&&) noexcept;
 
   // What such a cache takes when the context is full.
   static int64_t BytesFor(const TextConfig& config, int64_t context_length, int64_t max_chunk,
-                          SlidingCache sliding);
+                          SlidingCache sliding, ops::KeyValueType type);
 
   // keys and values [rows, num_key_value_heads * head_dim] of `layer`, which has its own, at
   // first_position and those that follow; rows <= max_chunk.
@@ -56,6 +56,7 @@ class KvCache {
   };
 
   int64_t num_key_value_heads_, head_dim_, window_;
+  ops::KeyValueType type_;
   std::vector<int> source_;                // [layers]
   std::vector<ops::KeyValueSlots> slots_;  // [layers]; empty where the source is another layer
   int64_t ring_slots_ = 0;                 // the smallest capacity of a sliding layer; 0: no ring

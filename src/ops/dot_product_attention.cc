@@ -39,7 +39,8 @@ class Attention {
       : queries_(queries),
         slots_(slots),
         shape_(shape),
-        group_(shape.num_attention_heads / shape.num_key_value_heads) {}
+        group_(shape.num_attention_heads / shape.num_key_value_heads),
+        row_bytes_(KeyValueRowBytes(slots.type, shape.head_dim)) {}
 
   int64_t group() const { return group_; }
   int64_t gathered_floats() const { return 2 + shape_.head_dim; }
@@ -61,9 +62,15 @@ class Attention {
              int64_t block, float* scores, float* parts) const {
     const int64_t first_key = block * kKeysPerBlock;
     const int64_t slot = first_key % slots_.capacity;
-    const int64_t offset = (kv_head * slots_.capacity + slot) * shape_.head_dim;
+    const int64_t offset = (kv_head * slots_.capacity + slot) * row_bytes_;
     const size_t dim = shape_.head_dim, keys = kKeysPerBlock;
-    kernels::DotTile(rows, slots_.keys + offset,
+    thread_local AlignedBuffer<float> memory;
+    memory.Reserve(kKeysPerBlock * shape_.head_dim);
+    const auto floats = [&](const std::byte* data, Range part) {
+      return LoadKeyValueRows(slots_.type, data + offset + part.begin * row_bytes_,
+                              part.end - part.begin, shape_.head_dim, memory.data());
+    };
+    kernels::DotTile(rows, floats(slots_.keys, {0, kKeysPerBlock}),
                      {static_cast<size_t>(num_rows), keys, dim, dim, dim, keys}, scores);
     Range used = {kKeysPerBlock, 0};
     for (int64_t row = 0; row < num_rows; ++row) {
@@ -84,7 +91,7 @@ class Attention {
     }
     if (used.empty()) return;
     kernels::WeightedSum(
-        scores + used.begin, slots_.values + offset + used.begin * shape_.head_dim,
+        scores + used.begin, floats(slots_.values, used),
         {static_cast<size_t>(num_rows), dim, static_cast<size_t>(used.end - used.begin), keys, dim,
          static_cast<size_t>(gathered_floats())},
         Gathered{parts}.values());
@@ -125,7 +132,7 @@ class Attention {
   const AttentionQueries& queries_;
   const KeyValueSlots& slots_;
   const AttentionShape& shape_;
-  int64_t group_;
+  int64_t group_, row_bytes_;
 };
 
 void OneQuery(const Attention& attention, const AttentionQueries& queries,

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "base/thread_pool.h"
+#include "ops/key_value_rows.h"
 #include "ops/linear.h"
 
 namespace gemma3n::ops {
@@ -28,9 +29,10 @@ struct AttentionShape {
 // The keys and values of position p stand at slot p % capacity. capacity is a multiple of
 // kKeysPerBlock; unused slots hold finite numbers.
 struct KeyValueSlots {
-  const float* keys;    // [num_key_value_heads, capacity, head_dim]
-  const float* values;  // [num_key_value_heads, capacity, head_dim]
+  const std::byte* keys;    // [num_key_value_heads, capacity] rows of head_dim
+  const std::byte* values;  // the same
   int64_t capacity;
+  KeyValueType type = KeyValueType::kF32;
 };
 
 // How much scratch a query needs that sees up to max_keys keys.

@@ -54,21 +54,23 @@ struct Sequence {
   }
 
   // Attends for positions [begin, end) with a cache of `capacity` slots that holds all up to `end`.
-  std::vector<float> Attend(int64_t begin, int64_t end, int64_t capacity, int threads) const {
+  std::vector<float> Attend(int64_t begin, int64_t end, int64_t capacity, int threads,
+                            KeyValueType type = KeyValueType::kF32) const {
     const int64_t dim = shape.head_dim, groups = shape.num_key_value_heads;
-    std::vector<float> k(groups * capacity * dim), v(k.size());
+    const int64_t bytes = KeyValueRowBytes(type, dim);
+    std::vector<std::byte> k(groups * capacity * bytes), v(k.size());
     for (int64_t s = std::max<int64_t>(0, end - capacity); s < end; ++s) {
       for (int64_t g = 0; g < groups; ++g) {
-        const int64_t to = (g * capacity + s % capacity) * dim, from = (s * groups + g) * dim;
-        std::copy_n(keys.data() + from, dim, k.data() + to);
-        std::copy_n(values.data() + from, dim, v.data() + to);
+        const int64_t to = (g * capacity + s % capacity) * bytes, from = (s * groups + g) * dim;
+        StoreKeyValueRow(type, keys.data() + from, dim, k.data() + to);
+        StoreKeyValueRow(type, values.data() + from, dim, v.data() + to);
       }
     }
     std::vector<float> out((end - begin) * query_width());
     std::vector<float> scratch(AttentionScratchFloats(shape, end));
     ThreadPool pool(threads);
     CausalAttention({{queries.data() + begin * query_width(), end - begin, query_width()}, begin},
-                    {k.data(), v.data(), capacity}, shape, scratch,
+                    {k.data(), v.data(), capacity, type}, shape, scratch,
                     {out.data(), end - begin, query_width()}, pool);
     return out;
   }
@@ -113,6 +115,46 @@ TEST(DotProductAttention, LargeScoresDoNotOverflow) {
   Sequence sequence({2, 1, 8, 0}, 130);
   for (float& q : sequence.queries) q *= 1000;
   for (float x : sequence.Attend(100, 130, 192, 1)) EXPECT_TRUE(std::isfinite(x));
+}
+
+TEST(DotProductAttention, TakesKeysAndValuesOfOtherTypes) {
+  const Sequence sequence(AttentionShape{4, 2, 20, 90},
+                          200);  // rows of bytes that do not fill their vectors
+  const std::vector<float> exact = sequence.Attend(0, 200, 256, 2);
+  for (const auto& [type, error] :
+       {std::pair(KeyValueType::kF16, 2e-3f), std::pair(KeyValueType::kInt8, 5e-2f)}) {
+    const std::vector<float> whole = sequence.Attend(0, 200, 256, 2, type);
+    float largest = 0;
+    for (size_t i = 0; i < whole.size(); ++i) {
+      largest = std::max(largest, std::abs(whole[i] - exact[i]));
+    }
+    EXPECT_LT(largest, error);
+    EXPECT_GT(largest, 0);
+    const std::vector<float> last = sequence.Attend(199, 200, 256, 1, type);
+    EXPECT_TRUE(std::equal(last.begin(), last.end(), whole.end() - last.size()));
+  }
+}
+
+TEST(KeyValueRows, ComeBackWithinTheirStep) {
+  std::vector<float> x(37);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = 0.37f * static_cast<float>(i) - 6.0f;
+  const std::vector<float> zeros(x.size());
+  for (const auto& [type, step] :
+       {std::pair(KeyValueType::kF32, 0.0f), std::pair(KeyValueType::kF16, 4e-3f),
+        std::pair(KeyValueType::kInt8, 7.4f / 127)}) {
+    std::vector<std::byte> row(KeyValueRowBytes(type, 37));
+    std::vector<float> memory(x.size());
+    const auto load = [&] {
+      const float* floats = LoadKeyValueRows(type, row.data(), 1, 37, memory.data());
+      return std::vector<float>(floats, floats + 37);
+    };
+    EXPECT_EQ(load(), zeros);  // of zero bytes
+    StoreKeyValueRow(type, x.data(), 37, row.data());
+    const std::vector<float> found = load();
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(found[i], x[i], step / 2 + 1e-6) << i;
+    StoreKeyValueRow(type, zeros.data(), 37, row.data());
+    EXPECT_EQ(load(), zeros);
+  }
 }
 
 }  // namespace
