@@ -82,6 +82,31 @@ int32_t Sampler::Likeliest() const {
   return static_cast<int32_t>(best - adjusted_.begin());
 }
 
+// The top_k likeliest, or all, sorted.
+void Sampler::GatherCandidates() {
+  const auto better = [](const Candidate& a, const Candidate& b) {
+    return Better(a.logit, a.id, b.logit, b.id);
+  };
+  const size_t most = settings_.top_k > 0 ? static_cast<size_t>(settings_.top_k) : SIZE_MAX;
+  candidates_.clear();
+  for (size_t id = 0; id < adjusted_.size(); ++id) {
+    if (adjusted_[id] == kNever) continue;
+    const Candidate candidate{adjusted_[id], static_cast<int32_t>(id)};
+    if (candidates_.size() < most) {
+      candidates_.push_back(candidate);
+      // A heap once it is full: the least likely in front, which few of the others surpass.
+      if (candidates_.size() == most) {
+        std::make_heap(candidates_.begin(), candidates_.end(), better);
+      }
+    } else if (better(candidate, candidates_.front())) {
+      std::pop_heap(candidates_.begin(), candidates_.end(), better);
+      candidates_.back() = candidate;
+      std::push_heap(candidates_.begin(), candidates_.end(), better);
+    }
+  }
+  std::sort(candidates_.begin(), candidates_.end(), better);
+}
+
 // candidates_ are sorted; keeps the smallest number of them that holds top_p, at least one.
 size_t Sampler::KeepTopP(size_t count) {
   double total = 0;
@@ -98,20 +123,8 @@ int32_t Sampler::Sample(std::span<const float> logits, std::span<const int32_t> 
   Adjust(logits, seen);
   const int32_t likeliest = Likeliest();
   if (settings_.temperature <= 0) return likeliest;
-  candidates_.clear();
-  for (size_t id = 0; id < adjusted_.size(); ++id) {
-    if (adjusted_[id] != kNever) candidates_.push_back({adjusted_[id], static_cast<int32_t>(id)});
-  }
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return Better(a.logit, a.id, b.logit, b.id);
-  };
+  GatherCandidates();
   size_t count = candidates_.size();
-  if (settings_.top_k > 0 && static_cast<size_t>(settings_.top_k) < count) {
-    count = static_cast<size_t>(settings_.top_k);
-    std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(count) - 1,
-                     candidates_.end(), better);
-  }
-  std::sort(candidates_.begin(), candidates_.begin() + static_cast<ptrdiff_t>(count), better);
   probabilities_.clear();
   const double largest = candidates_[0].logit;
   for (size_t i = 0; i < count; ++i) {

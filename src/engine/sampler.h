@@ -43,6 +43,7 @@ class Sampler {
   double NextUniform();  // in [0, 1), the same on every machine
   void Adjust(std::span<const float> logits, std::span<const int32_t> seen);
   int32_t Likeliest() const;
+  void GatherCandidates();
   size_t KeepTopP(size_t count);
 
   SamplerSettings settings_;

@@ -355,7 +355,8 @@ float QuantizeBlock(const float* x, int8_t* values, int32_t* group_sums) {
     Dot(sum, _mm512_set1_epi8(1), Load(values + 64 * half));
     sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_BADC));
     sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_CDAB));
-    _mm512_mask_compressstoreu_epi32(group_sums + 4 * half, 0x1111, sum);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(group_sums + 4 * half),
+                     _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, sum)));
   }
   if (finite != 0xFFFF) return __builtin_nanf("");
   return empty ? 0.0f : most / 127.0f;

@@ -17,7 +17,9 @@ using kernels::QuantizedRow;
 using packed::kTileRows;
 
 constexpr int64_t kMostRows = IntKernels::kMostRows;  // of x that a kernel takes at once
-constexpr int64_t kBytesPerPiece = 256 << 10;         // of weights: some 20 microseconds of reading
+// Of weights, in a piece: some 20 microseconds of reading at most. Small matrices are cut into no
+// fewer than kPieces, so that threads end about together.
+constexpr int64_t kMostBytesPerPiece = 256 << 10, kLeastBytesPerPiece = 32 << 10, kPieces = 16;
 constexpr int64_t kBlockRows = 256;  // rows of x that share a pair of widened tiles
 
 int64_t CeilDivide(int64_t a, int64_t b) {
@@ -74,7 +76,9 @@ void Into(const Problem& p, int64_t row, int64_t count, int64_t column, int64_t 
 
 // Few rows: a piece is some tiles.
 int64_t TilesPerPiece(const Problem& p) {
-  return std::max<int64_t>(1, kBytesPerPiece / p.tile_bytes);
+  const int64_t bytes = packed::Tiles(p.weight.shape[0]) * p.tile_bytes;
+  const int64_t wanted = std::clamp(bytes / kPieces, kLeastBytesPerPiece, kMostBytesPerPiece);
+  return std::max<int64_t>(1, wanted / p.tile_bytes);
 }
 
 void FewRows(const Problem& p, int64_t piece) {
@@ -208,6 +212,15 @@ void EntriesByColumn(const SparseRows& s, int64_t begin, int64_t end, std::vecto
 
 }  // namespace
 
+namespace {
+
+// Asks for memory that will be read soon: single rows lie where no processor expects them.
+void Prefetch(const std::byte* data, int64_t bytes) {
+  for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(data + at);
+}
+
+}  // namespace
+
 void SelectedProducts(ConstRows x, const TensorView& weight, const SparseRows& selected,
                       std::span<float> y, ThreadPool& pool) {
   const int64_t out = weight.shape[0], in = weight.shape[1], blocks = packed::Blocks(in);
@@ -216,11 +229,16 @@ void SelectedProducts(ConstRows x, const TensorView& weight, const SparseRows& s
   const IntKernels& kernels = kernels::ActiveIntKernels();
   const auto multiply = weight.dtype == DType::kQ4Rows ? kernels.q4_row : kernels.q8_row;
   if (x.rows == 1) {
-    constexpr int64_t kEntries = 32;  // a piece of work
+    constexpr int64_t kEntries = 32, kAhead = 3;  // a piece of work; rows asked for beforehand
     pool.ParallelFor(CeilDivide(selected.count(), kEntries), [&](size_t piece) {
       const int64_t begin = static_cast<int64_t>(piece) * kEntries;
-      for (int64_t at = begin; at < std::min(selected.count(), begin + kEntries); ++at) {
-        y[at] = multiply(weight.data + selected.columns()[at] * row_bytes, blocks, quantized[0]);
+      const int64_t end = std::min(selected.count(), begin + kEntries);
+      const auto row = [&](int64_t at) { return weight.data + selected.columns()[at] * row_bytes; };
+      for (int64_t at = begin; at < std::min(end, begin + kAhead); ++at)
+        Prefetch(row(at), row_bytes);
+      for (int64_t at = begin; at < end; ++at) {
+        if (at + kAhead < end) Prefetch(row(at + kAhead), row_bytes);
+        y[at] = multiply(row(at), blocks, quantized[0]);
       }
     });
     return;
@@ -252,7 +270,13 @@ void WeightedRowSum(const SparseRows& x, const TensorView& weight, MutableRows y
     const int64_t begin = static_cast<int64_t>(piece) % parts * kPart;
     const int64_t end = std::min(blocks, begin + kPart);
     alignas(64) float sum[kPart * packed::kBlock] = {};
+    const int64_t bytes = row_bytes * (end - begin) / blocks;
     for (int64_t at = x.begin(i); at < x.end(i); ++at) {
+      constexpr int64_t kAhead = 6;  // rows asked for beforehand
+      if (at + kAhead < x.end(i)) {
+        const std::byte* row = weight.data + x.columns()[at + kAhead] * row_bytes;
+        Prefetch(row + row_bytes * begin / blocks, bytes);
+      }
       add(weight.data + x.columns()[at] * row_bytes, blocks, begin, end, x.values()[at], sum);
     }
     const int64_t column = begin * packed::kBlock;
