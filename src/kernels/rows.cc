@@ -59,18 +59,19 @@ HWY_INLINE void Map2(const float* a, const float* b, size_t n, float* y, const F
   }
 }
 
-// y[i] = f(a[i], b[i], y[i])
+// y[i] = f(a[i], b[i], c[i])
 template <class F>
-HWY_INLINE void Map3(const float* a, const float* b, size_t n, float* y, const F& f) {
+HWY_INLINE void Map3(const float* a, const float* b, const float* c, size_t n, float* y,
+                     const F& f) {
   const D d;
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    hn::StoreU(f(hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, y + i)), d, y + i);
+    hn::StoreU(f(hn::LoadU(d, a + i), hn::LoadU(d, b + i), hn::LoadU(d, c + i)), d, y + i);
   }
   if (i < n) {
     StoreTail(
-        f(LoadTail(a + i, n - i, 0.0f), LoadTail(b + i, n - i, 0.0f), LoadTail(y + i, n - i, 0.0f)),
+        f(LoadTail(a + i, n - i, 0.0f), LoadTail(b + i, n - i, 0.0f), LoadTail(c + i, n - i, 0.0f)),
         n - i, y + i);
   }
 }
@@ -144,6 +145,21 @@ void RmsNorm(const float* x, const float* weight, float eps, size_t n, float* y)
   }
 }
 
+void AddRmsNorm(const float* x, const float* weight, float eps, const float* add, size_t n,
+                float* y) {
+  const D d;
+  const float mean = SumOfSquares(x, n) / static_cast<float>(n);
+  const V factor = hn::Div(hn::Set(d, 1.0f), hn::Sqrt(hn::Set(d, mean + eps)));
+  Map3(x, weight, add, n, y,
+       [factor](V v, V w, V z) HWY_ATTR { return hn::Add(z, hn::Mul(hn::Mul(v, factor), w)); });
+}
+
+void ScaledSum(const float* a, const float* b, const float* c, float factor, size_t n, float* y) {
+  const V f = hn::Set(D(), factor);
+  Map3(a, b, c, n, y,
+       [f](V u, V v, V w) HWY_ATTR { return hn::Mul(hn::Add(hn::Add(u, v), w), f); });
+}
+
 void Add(const float* a, const float* b, size_t n, float* y) {
   Map2(a, b, n, y, [](V v, V w) HWY_ATTR { return hn::Add(v, w); });
 }
@@ -163,7 +179,7 @@ void AddScaled(const float* x, float factor, size_t n, float* y) {
 }
 
 void AddProduct(const float* a, const float* b, size_t n, float* y) {
-  Map3(a, b, n, y, [](V v, V w, V z) HWY_ATTR { return hn::MulAdd(v, w, z); });
+  Map3(a, b, y, n, y, [](V v, V w, V z) HWY_ATTR { return hn::MulAdd(v, w, z); });
 }
 
 // 1 / (1 + e^-x). Highway's Exp wraps round far above the range of float32, so -x stops at 88.
@@ -273,6 +289,8 @@ HWY_EXPORT(Softmax);
 HWY_EXPORT(WidenBf16);
 HWY_EXPORT(WidenF16);
 HWY_EXPORT(WidenBytes);
+HWY_EXPORT(AddRmsNorm);
+HWY_EXPORT(ScaledSum);
 
 float SumOfSquares(const float* x, size_t n) {
   return HWY_DYNAMIC_DISPATCH(SumOfSquares)(x, n);
@@ -327,6 +345,13 @@ void Widen(const Bf16* x, size_t n, float* y) {
 }
 void Widen(const F16* x, size_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(WidenF16)(x, n, y);
+}
+void AddRmsNorm(const float* x, const float* weight, float eps, const float* add, size_t n,
+                float* y) {
+  HWY_DYNAMIC_DISPATCH(AddRmsNorm)(x, weight, eps, add, n, y);
+}
+void ScaledSum(const float* a, const float* b, const float* c, float factor, size_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(ScaledSum)(a, b, c, factor, n, y);
 }
 void WidenBytes(const int8_t* x, float scale, size_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(WidenBytes)(x, scale, n, y);

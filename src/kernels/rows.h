@@ -38,6 +38,11 @@ void Softmax(const float* x, size_t n, float* y);
 void Widen(const Bf16* x, size_t n, float* y);
 void Widen(const F16* x, size_t n, float* y);
 void Widen(const float* x, size_t n, float* y);
+// y = add + RmsNorm(x, weight, eps); y may be add or x.
+void AddRmsNorm(const float* x, const float* weight, float eps, const float* add, size_t n,
+                float* y);
+// y = factor * ((a + b) + c); y may be any of them.
+void ScaledSum(const float* a, const float* b, const float* c, float factor, size_t n, float* y);
 // y = scale * x
 void WidenBytes(const int8_t* x, float scale, size_t n, float* y);
 

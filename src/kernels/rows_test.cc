@@ -114,6 +114,25 @@ TEST_P(Rows, TwoRowArithmetic) {
   }
 }
 
+TEST_P(Rows, FusedRowsAreTheirParts) {
+  for (size_t n : {1, 16, 37}) {
+    std::vector<float> a(n), b(n), c(n), y(n), norm(n), again(n);
+    for (size_t i = 0; i < n; ++i) {
+      a[i] = std::sin(static_cast<float>(i) + 1);
+      b[i] = 2 - 0.1f * static_cast<float>(i);
+      c[i] = std::cos(static_cast<float>(i));
+    }
+    RmsNorm(a.data(), b.data(), 1e-6f, n, norm.data());
+    AddRmsNorm(a.data(), b.data(), 1e-6f, c.data(), n, y.data());
+    again = a;
+    AddRmsNorm(again.data(), b.data(), 1e-6f, c.data(), n, again.data());
+    EXPECT_EQ(again, y);
+    for (size_t i = 0; i < n; ++i) EXPECT_NEAR(y[i], c[i] + norm[i], 1e-6);
+    ScaledSum(a.data(), b.data(), c.data(), 0.5f, n, y.data());
+    for (size_t i = 0; i < n; ++i) EXPECT_FLOAT_EQ(y[i], 0.5f * ((a[i] + b[i]) + c[i]));
+  }
+}
+
 TEST_P(Rows, RmsNormMatchesItsFormula) {
   for (size_t n : {1, 17, 256}) {
     const std::vector<float> x = Random(n), w = Random(n);

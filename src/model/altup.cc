@@ -7,6 +7,7 @@
 
 #include "kernels/float_dot.h"
 #include "kernels/rows.h"
+#include "kernels/streams.h"
 
 namespace gemma3n {
 namespace {
@@ -21,6 +22,12 @@ float MeanSquare(const float* x, int64_t n) {
 void MatchMagnitude(float target, int64_t n, float* x) {
   const float magnitude = std::sqrt(std::max(MeanSquare(x, n), kSmallestMeanSquare));
   kernels::Scale(x, target / magnitude, n, x);
+}
+
+// The first `count` streams of one row.
+kernels::StreamRows RowsOf(const Streams& streams, int64_t count, int64_t row) {
+  return {streams.row(0, row), static_cast<size_t>(count),
+          static_cast<size_t>(streams.stream_stride)};
 }
 
 // tanh(router (norm(x) / hidden)) for each stream; `normed` is scratch [hidden].
@@ -55,10 +62,12 @@ void ObserveStreams(const Streams& streams, const Chunk& chunk) {
 
 void ExpandStreams(const std::vector<TensorView>& projections, const Streams& h,
                    const Chunk& chunk) {
+  thread_local std::vector<ops::LinearPart> parts;  // a step allocates nothing
+  parts.clear();
   for (int64_t k = 1; k < h.count; ++k) {
-    ops::Linear({h.row(0, 0), chunk.rows, h.hidden}, projections[k - 1],
-                {h.row(k, 0), chunk.rows, h.hidden}, chunk.pool);
+    parts.push_back({projections[k - 1], {h.row(k, 0), chunk.rows, h.hidden}});
   }
+  ops::Linear({h.row(0, 0), chunk.rows, h.hidden}, parts, chunk.pool);
   chunk.ForEachRow([&](int64_t row) {
     const float target = std::sqrt(MeanSquare(h.row(0, row), h.hidden));
     for (int64_t k = 1; k < h.count; ++k) MatchMagnitude(target, h.hidden, h.row(k, row));
@@ -91,14 +100,7 @@ void Predict(const AltUpWeights& weights, float eps, const AltUpPrediction& stre
     float* coefs = modes + h.count;  // [streams, streams]: what stream i takes from stream j
     Route(weights, eps, h.row(0, row), predicted.row(0, row), modes);
     SmallProduct(weights.prediction_coefs, modes, h.count, coefs);
-    for (int64_t i = 0; i < wanted; ++i) {
-      float* out = predicted.row(i, row);
-      kernels::Scale(h.row(0, row), coefs[i * h.count], h.hidden, out);
-      for (int64_t j = 1; j < h.count; ++j) {
-        kernels::AddScaled(h.row(j, row), coefs[i * h.count + j], h.hidden, out);
-      }
-      kernels::Add(out, h.row(i, row), h.hidden, out);
-    }
+    kernels::MixStreams(RowsOf(h, h.count, row), coefs, h.hidden, RowsOf(predicted, wanted, row));
   });
 }
 
@@ -108,15 +110,12 @@ void Correct(const AltUpWeights& weights, float eps, const AltUpCorrection& stre
   chunk.ForEachRow([&, &predicted = predicted, activated = activated, &h = h](int64_t row) {
     float* gains = scratch + row * AltUpScratchFloats(h.count);
     float* modes = gains + h.count;
-    float* innovation = activated + row * h.hidden;
-    Route(weights, eps, innovation, h.row(0, row), modes);
+    const float* activated_row = activated + row * h.hidden;
+    Route(weights, eps, activated_row, h.row(0, row), modes);
     SmallProduct(weights.correction_coefs, modes, h.count, gains);
-    kernels::AddScaled(predicted.row(0, row), -1.0f, h.hidden, innovation);
-    for (int64_t i = 0; i < h.count; ++i) {
-      gains[i] += 1.0f;
-      std::copy_n(predicted.row(i, row), h.hidden, h.row(i, row));
-      kernels::AddScaled(innovation, gains[i], h.hidden, h.row(i, row));
-    }
+    for (int64_t i = 0; i < h.count; ++i) gains[i] += 1.0f;
+    kernels::SpreadInnovation(RowsOf(predicted, h.count, row), activated_row, gains, h.hidden,
+                              RowsOf(h, h.count, row));
   });
 }
 

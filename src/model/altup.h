@@ -57,11 +57,10 @@ void Predict(const AltUpWeights& weights, float eps, const AltUpPrediction& stre
              const Chunk& chunk, float* scratch);
 
 // h_i = predicted_i + g_i (activated - predicted_0), with g = 1 + coefficients from the router on
-// activated [rows, hidden], which is overwritten. Leaves g in the first `streams` floats of each
-// row of scratch.
+// activated [rows, hidden]. Leaves g in the first `streams` floats of each row of scratch.
 struct AltUpCorrection {
   const Streams& predicted;
-  float* activated;
+  const float* activated;
   const Streams& h;
 };
 void Correct(const AltUpWeights& weights, float eps, const AltUpCorrection& streams,

@@ -12,8 +12,7 @@ void Laurel(const LaurelWeights& weights, float eps, const float* x, const float
               chunk.pool);
   chunk.ForEachRow([&](int64_t row) {
     float* y = out + row * hidden;
-    kernels::RmsNorm(y, weights.post_laurel_norm.data(), eps, hidden, y);
-    kernels::Add(x + row * hidden, y, hidden, y);
+    kernels::AddRmsNorm(y, weights.post_laurel_norm.data(), eps, x + row * hidden, hidden, y);
   });
 }
 

@@ -64,9 +64,8 @@ void JoinAttention(Pass& pass) {
     float* attention = act.part.data() + row * hidden;
     float* y = act.residual.data() + row * hidden;
     kernels::RmsNorm(attention, layer.post_attention_layernorm.data(), eps, hidden, attention);
-    kernels::Add(act.predicted().row(0, row), attention, hidden, y);
-    kernels::Add(y, act.laurel.data() + row * hidden, hidden, y);
-    kernels::Scale(y, static_cast<float>(M_SQRT1_2), hidden, y);
+    kernels::ScaledSum(act.predicted().row(0, row), attention, act.laurel.data() + row * hidden,
+                       static_cast<float>(M_SQRT1_2), hidden, y);
     kernels::RmsNorm(y, layer.pre_feedforward_layernorm.data(), eps, hidden,
                      act.x.data() + row * hidden);
   });
@@ -82,10 +81,9 @@ void JoinFeedForward(Pass& pass) {
   const float eps = pass.weights.config.rms_norm_eps;
   const int64_t hidden = act.hidden;
   pass.chunk.ForEachRow([&](int64_t row) {
-    float* part = act.part.data() + row * hidden;
     float* z = act.residual.data() + row * hidden;
-    kernels::RmsNorm(part, layer.post_feedforward_layernorm.data(), eps, hidden, part);
-    kernels::Add(z, part, hidden, z);
+    kernels::AddRmsNorm(act.part.data() + row * hidden, layer.post_feedforward_layernorm.data(),
+                        eps, z, hidden, z);
   });
   pass.chunk.Observe("activated", act.residual.data(), hidden);
 }
