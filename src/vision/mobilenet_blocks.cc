@@ -8,6 +8,7 @@
 #include "kernels/float_dot.h"
 #include "kernels/rows.h"
 #include "ops/norm.h"
+#include "vision/quantized_blocks.h"
 
 namespace gemma3n {
 namespace {
@@ -175,6 +176,7 @@ void NormAndGelu(std::span<const float> norm, ops::MutableRows x, ThreadPool& po
 
 void PointwisePair(const PointwiseWeights& exp, const PointwiseWeights& proj, ops::ConstRows x,
                    ops::MutableRows out, ThreadPool& pool) {
+  if (IsQuantized(exp, proj)) return QuantizedPointwisePair(exp, proj, x, out, pool);
   const int64_t expanded = exp.conv.shape[0];
   Tensor wide({std::min(kRowsPerBlock, x.rows), expanded});
   for (int64_t begin = 0; begin < x.rows; begin += kRowsPerBlock) {
@@ -188,6 +190,7 @@ void PointwisePair(const PointwiseWeights& exp, const PointwiseWeights& proj, op
 }
 
 FeatureMap RunBlock(const BlockWeights& weights, FeatureMap x, ThreadPool& pool) {
+  if (IsQuantized(weights)) return RunQuantizedBlock(weights, x, pool);
   return std::visit([&](const auto& block) { return Run(block, std::move(x), pool); }, weights);
 }
 
