@@ -12,8 +12,8 @@ namespace {
 
 constexpr char kPrefix[] = "model.audio_tower.";
 
-// Stored [channels, input, time, frequency]; wanted with the input channels innermost, as the rows
-// lie in memory.
+// Stored [channels, input, time, frequency]; wanted as what each number of a patch adds to all
+// channels, the input channels of a patch side by side as the rows lie in memory.
 SubsamplingWeights::Convolution LoadConvolution(const Tensors& tensors,
                                                 const AudioConfig::Convolution& config,
                                                 int64_t input_channels) {
@@ -21,12 +21,12 @@ SubsamplingWeights::Convolution LoadConvolution(const Tensors& tensors,
   const std::vector<float> stored =
       tensors.Floats("conv.weight", {config.channels, input_channels, times, frequencies});
   SubsamplingWeights::Convolution result;
-  result.kernel = Tensor({config.channels, times * frequencies * input_channels});
+  result.taps = Tensor({times * frequencies * input_channels, config.channels});
   const int64_t taps = times * frequencies;
   for (int64_t out = 0; out < config.channels; ++out) {
     for (int64_t in = 0; in < input_channels; ++in) {
       for (int64_t tap = 0; tap < taps; ++tap) {
-        result.kernel.row(out)[tap * input_channels + in] =
+        result.taps.row(tap * input_channels + in)[out] =
             stored[(out * input_channels + in) * taps + tap];
       }
     }
@@ -44,7 +44,7 @@ SubsamplingWeights LoadSubsampling(const Tensors& tensors, const AudioConfig& co
     channels = config.convolutions[i].channels;
   }
   weights.input_proj_linear = tensors.Tiles("input_proj_linear.weight", config.hidden_size,
-                                             config.convolutions[1].output_frequencies * channels);
+                                            config.convolutions[1].output_frequencies * channels);
   return weights;
 }
 
@@ -124,6 +124,10 @@ ConformerBlockWeights LoadBlock(const Tensors& tensors, const AudioConfig& confi
 
 }  // namespace
 
+std::string AudioWeights::BlockPrefix(size_t block) {
+  return kPrefix + ("conformer." + std::to_string(block) + ".");
+}
+
 AudioWeights AudioWeights::Load(const Checkpoint& checkpoint, const AudioConfig& config,
                                 ThreadPool& pool) {
   const Tensors tensors(checkpoint, kPrefix);
@@ -131,7 +135,7 @@ AudioWeights AudioWeights::Load(const Checkpoint& checkpoint, const AudioConfig&
   weights.subsampling = LoadSubsampling(tensors.Below("subsample_conv_projection"), config);
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
     weights.conformer.push_back(
-        LoadBlock(tensors.Below("conformer." + std::to_string(layer)), config, pool));
+        LoadBlock({checkpoint, BlockPrefix(static_cast<size_t>(layer))}, config, pool));
   }
   return weights;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <vector>
 
 #include "audio/audio_config.h"
@@ -14,7 +15,7 @@ namespace gemma3n {
 
 struct SubsamplingWeights {
   struct Convolution {
-    Tensor kernel;            // [channels, kernel_time * kernel_frequency * input channels]
+    Tensor taps;              // [kernel_time * kernel_frequency * input channels, channels]
     std::vector<float> norm;  // [channels]
   };
   std::array<Convolution, 2> convolutions;
@@ -46,6 +47,8 @@ struct AudioWeights {
   SubsamplingWeights subsampling;
   std::vector<ConformerBlockWeights> conformer;
 
+  // How the names of a conformer block's tensors begin.
+  static std::string BlockPrefix(size_t block);
   // Reads "model.audio_tower.*". Throws Error (kModel) naming the tensor.
   static AudioWeights Load(const Checkpoint& checkpoint, const AudioConfig& config,
                            ThreadPool& pool);

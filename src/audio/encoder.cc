@@ -22,7 +22,7 @@ std::unique_ptr<AudioEncoder> AudioEncoder::Load(const Checkpoint& checkpoint, T
     checkpoint.config()["audio_config"]["input_feat_size"].Fail(
         "the feature extractor's feature_size, " + std::to_string(mel.feature_size));
   }
-  auto encoder = std::unique_ptr<AudioEncoder>(new AudioEncoder(mel, config));
+  auto encoder = std::unique_ptr<AudioEncoder>(new AudioEncoder(checkpoint, mel, config));
   encoder->weights_ = AudioWeights::Load(checkpoint, config, pool);
   return encoder;
 }
@@ -57,6 +57,7 @@ Tensor AudioEncoder::Encode(std::span<const float> samples, ThreadPool& pool,
   ConformerScratch scratch(frames.shape()[0], config_);
   for (size_t i = 0; i < weights_.conformer.size(); ++i) {
     ConformerBlock(weights_.conformer[i], config_, scratch, pool, frames);
+    checkpoint_.GiveBack(AudioWeights::BlockPrefix(i));
     show("conformer." + std::to_string(i), frames);
   }
   const int64_t factor = config_.reduction_factor;

@@ -27,7 +27,8 @@ class AudioEncoder {
   static std::unique_ptr<AudioEncoder> Load(const Checkpoint& checkpoint, ThreadPool& pool);
 
   // Samples at sampling_rate_hz(), mono, in [-1, 1] -> features [NumTokens, hidden_size]. A clip
-  // too short for one frame gives none.
+  // too short for one frame gives none. Blocks give their weights' pages back when they are done,
+  // so that one is in memory at a time.
   Tensor Encode(std::span<const float> samples, ThreadPool& pool,
                 const AudioObserver& observer = nullptr) const;
 
@@ -39,8 +40,10 @@ class AudioEncoder {
   int64_t hidden_size() const { return config_.hidden_size; }
 
  private:
-  AudioEncoder(const MelConfig& mel, const AudioConfig& config) : config_(config), mel_(mel) {}
+  AudioEncoder(const Checkpoint& checkpoint, const MelConfig& mel, const AudioConfig& config)
+      : checkpoint_(checkpoint), config_(config), mel_(mel) {}
 
+  const Checkpoint& checkpoint_;
   AudioConfig config_;
   MelExtractor mel_;
   AudioWeights weights_;

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
+#include "kernels/attention.h"
 #include "ops/linear.h"
 
 namespace gemma3n {
 namespace {
-
-constexpr int64_t kRowsPerBlock = 16;  // output rows whose patches are laid out at once
 
 // The patch under output (time, frequency) of x [times, frequencies, channels]: taps, then
 // channels.
@@ -37,41 +37,83 @@ Tensor Convolve(const Tensor& x, int64_t channels, const AudioConfig::Convolutio
   // Padded behind by kernel - 1 rows.
   const int64_t out_times = times == 0 ? 0 : (times - 1) / config.stride_time + 1;
   const int64_t out_frequencies = config.output_frequencies;
-  const int64_t patch_size = weights.kernel.shape()[1];
+  const size_t depth = static_cast<size_t>(weights.taps.shape()[0]);
+  const size_t rows = static_cast<size_t>(out_frequencies);
+  const size_t out = static_cast<size_t>(config.channels);
   Tensor y({out_times, out_frequencies * config.channels});
-  Tensor patches({kRowsPerBlock * out_frequencies, patch_size});
-  for (int64_t begin = 0; begin < out_times; begin += kRowsPerBlock) {
-    const int64_t rows = std::min(kRowsPerBlock, out_times - begin);
-    pool.ParallelFor(rows, [&](size_t row) {
-      for (int64_t f = 0; f < out_frequencies; ++f) {
-        CopyPatch(x, config, channels, begin + static_cast<int64_t>(row), f,
-                  patches.row(static_cast<int64_t>(row) * out_frequencies + f));
-      }
-    });
-    ops::Linear({patches.data(), rows * out_frequencies, patch_size}, weights.kernel.view(),
-                {y.row(begin), rows * out_frequencies, config.channels}, pool);
-  }
+  pool.ParallelFor(out_times, [&](size_t time) {
+    thread_local std::vector<float> patches;
+    patches.resize(rows * depth);
+    for (size_t f = 0; f < rows; ++f) {
+      CopyPatch(x, config, channels, static_cast<int64_t>(time), static_cast<int64_t>(f),
+                patches.data() + f * depth);
+    }
+    kernels::WeightedSum(patches.data(), weights.taps.data(), {rows, out, depth, depth, out, out},
+                         y.row(static_cast<int64_t>(time)));
+  });
   return y;
+}
+
+// Sums of eight numbers side by side, then of the eight: in an order that depends on x.size()
+// alone.
+template <class Term>
+double SumOfTerms(std::span<const float> x, const Term& term) {
+  constexpr size_t kSums = 8;
+  double sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kSums <= x.size(); i += kSums) {
+    for (size_t j = 0; j < kSums; ++j) sums[j] += term(x[i + j]);
+  }
+  for (; i < x.size(); ++i) sums[0] += term(x[i]);
+  double total = 0;
+  for (double sum : sums) total += sum;
+  return total;
+}
+
+double SumOf(std::span<const float> x) {
+  return SumOfTerms(x, [](float value) { return static_cast<double>(value); });
+}
+double SquaredDeviations(std::span<const float> x, double mean) {
+  return SumOfTerms(x, [mean](float value) { return (value - mean) * (value - mean); });
+}
+
+void Normalize(std::span<const float> x, double mean, double variance,
+               std::span<const float> weight, float eps, std::span<float> y) {
+  const float mean_float = static_cast<float>(mean);
+  const float factor = static_cast<float>(1.0 / std::sqrt(variance + eps));
+  const size_t channels = weight.size();
+  CHECK_EQ(x.size() % channels, 0u);
+  for (size_t begin = 0; begin < x.size(); begin += channels) {
+    for (size_t c = 0; c < channels; ++c) {
+      y[begin + c] = std::max(0.0f, (x[begin + c] - mean_float) * factor * weight[c]);
+    }
+  }
 }
 
 }  // namespace
 
 void CumulativeGroupNorm::NextRow(std::span<const float> x, std::span<const float> weight,
                                   float eps, std::span<float> y) {
-  double row_sum = 0;
-  for (float value : x) row_sum += value;
-  sum_ += row_sum;
-  count_ += static_cast<int64_t>(x.size());
-  const double mean = sum_ / static_cast<double>(count_);
-  double row_deviations = 0;
-  for (float value : x) row_deviations += (value - mean) * (value - mean);
-  squared_deviations_ += row_deviations;
-  const double variance = squared_deviations_ / static_cast<double>(count_);
-  const float mean_float = static_cast<float>(mean);
-  const float factor = static_cast<float>(1.0 / std::sqrt(variance + eps));
-  for (size_t i = 0; i < x.size(); ++i) {
-    y[i] = std::max(0.0f, (x[i] - mean_float) * factor * weight[i % weight.size()]);
-  }
+  const double mean = mean_.Next(SumOf(x), x.size());
+  const double variance = variance_.Next(SquaredDeviations(x, mean), x.size());
+  Normalize(x, mean, variance, weight, eps, y);
+}
+
+// Only the running sums go from row to row; the rest is done for all rows at once.
+void CumulativeGroupNorm::AllRows(Tensor& rows, std::span<const float> weight, float eps,
+                                  ThreadPool& pool) {
+  const size_t count = static_cast<size_t>(rows.shape()[0]), width = rows.row_size();
+  const auto row = [&](size_t i) {
+    return std::span<float>(rows.row(static_cast<int64_t>(i)), width);
+  };
+  std::vector<double> sums(count), means(count), variances(count);
+  pool.ParallelFor(count, [&](size_t i) { sums[i] = SumOf(row(i)); });
+  RunningMean mean, variance;
+  for (size_t i = 0; i < count; ++i) means[i] = mean.Next(sums[i], width);
+  pool.ParallelFor(count, [&](size_t i) { sums[i] = SquaredDeviations(row(i), means[i]); });
+  for (size_t i = 0; i < count; ++i) variances[i] = variance.Next(sums[i], width);
+  pool.ParallelFor(
+      count, [&](size_t i) { Normalize(row(i), means[i], variances[i], weight, eps, row(i)); });
 }
 
 Tensor Subsample(const Tensor& mel, const SubsamplingWeights& weights, const AudioConfig& config,
@@ -82,12 +124,7 @@ Tensor Subsample(const Tensor& mel, const SubsamplingWeights& weights, const Aud
   int64_t channels = 1;
   for (size_t i = 0; i < weights.convolutions.size(); ++i) {
     rows = Convolve(*input, channels, config.convolutions[i], weights.convolutions[i], pool);
-    CumulativeGroupNorm norm;
-    const size_t width = static_cast<size_t>(rows.shape()[1]);
-    for (int64_t row = 0; row < rows.shape()[0]; ++row) {
-      const std::span<float> values(rows.row(row), width);
-      norm.NextRow(values, weights.convolutions[i].norm, config.group_norm_eps, values);
-    }
+    CumulativeGroupNorm::AllRows(rows, weights.convolutions[i].norm, config.group_norm_eps, pool);
     input = &rows;
     channels = config.convolutions[i].channels;
   }

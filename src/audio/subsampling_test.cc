@@ -23,5 +23,21 @@ TEST(CumulativeGroupNorm, KeepsOldDeviations) {
   }
 }
 
+// All rows at once have the bits of one row after the other, however many threads there are.
+TEST(CumulativeGroupNorm, AllRowsAreRowAfterRow) {
+  const std::vector<float> weight = {0.5f, -2, 1};
+  Tensor rows({7, 21}), expected({7, 21});
+  CumulativeGroupNorm norm;
+  for (int64_t i = 0; i < 7; ++i) {
+    for (int64_t k = 0; k < 21; ++k) {
+      rows.row(i)[k] = static_cast<float>((i * 37 + k * k * 11) % 29) - 9.5f;
+    }
+    norm.NextRow({rows.row(i), 21}, weight, 1e-3f, {expected.row(i), 21});
+  }
+  ThreadPool pool(3);
+  CumulativeGroupNorm::AllRows(rows, weight, 1e-3f, pool);
+  for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows.data()[i], expected.data()[i]) << i;
+}
+
 }  // namespace
 }  // namespace gemma3n

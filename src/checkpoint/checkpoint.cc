@@ -220,6 +220,13 @@ void Checkpoint::AdviseWillNeed(const TensorView& view) const {
   Advise(state_->files, view, MappedFile::Advice::kWillNeed);
 }
 
+void Checkpoint::GiveBack(std::string_view prefix) const {
+  for (auto at = state_->tensors.lower_bound(prefix);
+       at != state_->tensors.end() && at->first.compare(0, prefix.size(), prefix) == 0; ++at) {
+    Advise(state_->files, at->second.view, MappedFile::Advice::kDontNeed);
+  }
+}
+
 JsonValue Checkpoint::Json(const std::string& file_name) const {
   const std::filesystem::path path = state_->directory / file_name;
   if (state_->packed) {

@@ -53,6 +53,9 @@ class Checkpoint {
   // Hints for the pages of a tensor: rows read here and there (no read-ahead), or all of it soon.
   void AdviseRandom(const TensorView& view) const;
   void AdviseWillNeed(const TensorView& view) const;
+  // Gives the pages of all tensors whose names begin so back to the system: they are not needed for
+  // a while, and are read anew from the file (as a rule from its pages in the cache) when they are.
+  void GiveBack(std::string_view prefix) const;
 
   const JsonValue& config() const;  // config.json
   // A side file such as "generation_config.json": null value / nullopt when absent.

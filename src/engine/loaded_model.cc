@@ -211,8 +211,8 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   }
   generation = GenerationConfig::Load(*checkpoint, config);
   tokenizer = LoadTokenizer(*checkpoint, config);
-  facts.sees = config.vision && HasPart(*checkpoint, "model.vision_tower.");
-  facts.hears = config.audio && HasPart(*checkpoint, "model.audio_tower.");
+  facts.sees = config.vision && HasPart(*checkpoint, kVisionTensors);
+  facts.hears = config.audio && HasPart(*checkpoint, kAudioTensors);
   facts.image_tokens = facts.sees ? config.vision_soft_tokens_per_image : 0;
   facts.audio_tokens = facts.hears ? config.audio_soft_tokens_per_image : 0;
   CheckSoftTokens(*checkpoint, facts);
@@ -226,6 +226,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
                                                    *checkpoint));
   }
   CheckSampleIsFinite(*checkpoint);
+  for (const char* encoder : {kVisionTensors, kAudioTensors}) checkpoint->GiveBack(encoder);
   if (facts.sees) facts.default_image_size = vision->default_size();
   if (facts.hears) {
     facts.max_clip_seconds = static_cast<double>(audio->MostSamples(facts.audio_tokens)) /

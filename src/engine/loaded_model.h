@@ -17,6 +17,10 @@
 
 namespace gemma3n {
 
+// How the names of the encoders' tensors begin.
+inline constexpr char kVisionTensors[] = "model.vision_tower.";
+inline constexpr char kAudioTensors[] = "model.audio_tower.";
+
 struct LoadedModel {
   explicit LoadedModel(const EngineOptions& options);
 

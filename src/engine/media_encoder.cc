@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/free_memory.h"
 #include "model/soft_tokens.h"
 
 namespace gemma3n {
@@ -59,6 +60,12 @@ Tensor MediaEncoder::EncodeClip(const Medium& medium) {
   return soft_tokens;
 }
 
+void MediaEncoder::GiveBack(const char* encoder) {
+  if (encoder == nullptr) return;
+  model_.checkpoint->GiveBack(encoder);
+  GiveBackFreedMemory();
+}
+
 bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progress,
                           Timings& timings) {
   std::erase_if(encoded_, [&](const Encoded& encoded) {
@@ -66,11 +73,18 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
            prompt.media.end();
   });
   const int64_t total = static_cast<int64_t>(prompt.media.size());
+  const char* used = nullptr;  // the encoder whose pages are in memory
   for (int64_t i = 0; i < total; ++i) {
     const Medium& medium = prompt.media[static_cast<size_t>(i)];
     if (Find(medium) != nullptr) continue;
-    if (on_progress && !on_progress({"looking and listening", i, total})) return false;
+    if (on_progress && !on_progress({"looking and listening", i, total})) {
+      GiveBack(used);
+      return false;
+    }
     const Clock::time_point begin = Clock::now();
+    const char* encoder = medium.clip == nullptr ? kVisionTensors : kAudioTensors;
+    if (used != encoder) GiveBack(used);
+    used = encoder;
     if (medium.clip == nullptr) {
       encoded_.push_back({medium, EncodeImage(medium)});
       timings.image_ms += MillisecondsSince(begin);
@@ -83,6 +97,7 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
       ++timings.clips;
     }
   }
+  GiveBack(used);
   return !on_progress || total == 0 || on_progress({"looking and listening", total, total});
 }
 

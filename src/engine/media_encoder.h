@@ -32,6 +32,9 @@ class MediaEncoder {
   const Encoded* Find(const Medium& medium) const;
   Tensor EncodeImage(const Medium& medium);
   Tensor EncodeClip(const Medium& medium);
+  // After the work of an encoder (the beginning of its tensors' names; may be null): its weights
+  // are not read for text, and its buffers are the largest of all.
+  void GiveBack(const char* encoder);
 
   LoadedModel& model_;
   std::deque<Encoded> encoded_;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/encoder_rows.h"
+#include "kernels/float_dot.h"
 #include "kernels/rows.h"
 #include "vision/multi_scale_fusion.h"
 
@@ -16,18 +18,34 @@ void Show(const VisionObserver& observer, const std::string& name, const Feature
   observer(name, values);
 }
 
+// Three channels give patches of 27 numbers: they and the kernel are padded with zeros to whole
+// vectors, which changes no bits.
 FeatureMap RunStem(const VisionWeights& weights, const FeatureMap& pixels, ThreadPool& pool) {
-  const SamePadding out =
-      ComputeSamePadding(pixels.height, weights.stem.kernel_size, weights.stem.stride);
-  FeatureMap stem(out.out, out.out, weights.stem.kernel.shape[0]);
-  ConvolvePixels(pixels, weights.stem, 0, stem.pixels(), pool, stem.rows());
-  if (!weights.stem_bias.empty()) {
-    for (int64_t row = 0; row < stem.pixels(); ++row) {
-      kernels::Add(stem.values.row(row), weights.stem_bias.data(), stem.channels,
-                   stem.values.row(row));
-    }
+  const Patches patches(pixels, weights.stem.kernel_size, weights.stem.stride);
+  const int64_t channels = weights.stem.kernel.shape[0], taps = weights.stem.kernel.shape[1];
+  const int64_t depth = (taps + 15) / 16 * 16;
+  Tensor kernel({channels, depth});
+  for (int64_t row = 0; row < channels; ++row) {
+    CopyToFloat(weights.stem.kernel.Rows(row, row + 1),
+                {kernel.row(row), static_cast<size_t>(taps)});
   }
-  NormAndGelu(weights.stem_norm, stem.rows(), pool);
+  FeatureMap stem(patches.out_height(), patches.out_width(), channels);
+  constexpr int64_t kPixelsPerPiece = 96;
+  pool.ParallelFor((stem.pixels() + kPixelsPerPiece - 1) / kPixelsPerPiece, [&](size_t piece) {
+    const int64_t begin = static_cast<int64_t>(piece) * kPixelsPerPiece;
+    const int64_t rows = std::min(kPixelsPerPiece, stem.pixels() - begin);
+    thread_local std::vector<float> memory;
+    memory.assign(static_cast<size_t>(kPixelsPerPiece * depth), 0.0f);
+    for (int64_t i = 0; i < rows; ++i) patches.Copy(begin + i, memory.data() + i * depth);
+    const size_t in = static_cast<size_t>(depth), out = static_cast<size_t>(channels);
+    kernels::DotTile(memory.data(), kernel.data(),
+                     {static_cast<size_t>(rows), out, in, in, in, out}, stem.values.row(begin));
+    for (int64_t i = begin; i < begin + rows; ++i) {
+      float* row = stem.values.row(i);
+      if (!weights.stem_bias.empty()) kernels::Add(row, weights.stem_bias.data(), out, row);
+      kernels::RmsNormGelu(row, weights.stem_norm.data(), kVisionNormEps, out, row);
+    }
+  });
   return stem;
 }
 

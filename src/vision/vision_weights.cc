@@ -45,9 +45,12 @@ class VisionTensors : public Tensors {
   // A full convolution: `name`.weight or, quantized, the matrix `name`.channels_last.
   ConvolutionWeights Full(const std::string& name, int64_t in, int64_t stride) const {
     if (Has(name + kChannelsLast)) return QuantizedFull(name + kChannelsLast, in, stride);
-    const TensorView view = Four(name + ".weight");
+    return FloatFull(name + ".weight", in, stride);
+  }
+  ConvolutionWeights FloatFull(const std::string& name, int64_t in, int64_t stride) const {
+    const TensorView view = Four(name);
     const int64_t out = view.shape[0], kernel = view.shape[2], taps = kernel * kernel;
-    const std::vector<float> stored = Floats(name + ".weight", {out, in, kernel, kernel});
+    const std::vector<float> stored = Floats(name, {out, in, kernel, kernel});
     ConvolutionWeights weights{
         .owned = Tensor({out, taps * in}), .kernel_size = kernel, .stride = stride};
     for (int64_t o = 0; o < out; ++o) {
@@ -228,7 +231,7 @@ VisionWeights VisionWeights::Load(const Checkpoint& checkpoint, int64_t soft_tok
   RefuseWhatWeCannot(checkpoint.config()["vision_config"]);
   const JsonValue args = checkpoint.config()["vision_config"]["model_args"];
   VisionWeights weights;
-  weights.stem = tensors.Full("conv_stem.conv", 3, 2);
+  weights.stem = tensors.FloatFull("conv_stem.conv.weight", 3, 2);
   int64_t channels = weights.stem.kernel.shape[0];
   weights.stem_bias = tensors.OptionalVector("conv_stem.conv.bias", channels);
   weights.stem_norm = tensors.Vector("conv_stem.bn.weight", channels);
