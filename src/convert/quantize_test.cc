@@ -15,6 +15,7 @@
 #include "convert/presets.h"
 #include "convert/rounding.h"
 #include "gemma3n/convert.h"
+#include "vision/vision_weights.h"
 
 namespace gemma3n {
 namespace {
@@ -171,6 +172,28 @@ TEST_F(Quantizing, RoundsTheEncodersMatricesTo8Bits) {
     for (int64_t tap = 0; tap < 9; ++tap) {
       EXPECT_NEAR(row[tap * channels + channel], stored[(5 * channels + channel) * 9 + tap], 0.01);
     }
+  }
+}
+
+// As many bytes, but columns that are not taps times channels.
+TEST_F(Quantizing, QuantizedConvolutionsOfOddSizesAreRefused) {
+  Packed("q8");
+  std::ifstream in(place_ / "q8.g3n", std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  in.close();
+  const size_t name = bytes.find("blocks.0.1.conv_exp.channels_last");
+  const size_t columns = bytes.find(",144]", name);
+  ASSERT_LT(columns, name + 100);
+  bytes.replace(columns, 5, ",145]");
+  std::ofstream(place_ / "odd.g3n", std::ios::binary) << bytes;
+  const auto odd = Checkpoint::Load(place_ / "odd.g3n");
+  const int64_t tokens = odd->config()["vision_soft_tokens_per_image"].Int();
+  try {
+    VisionWeights::Load(*odd, tokens);
+    FAIL() << "loaded";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("conv_exp.channels_last': expected columns for the taps of "
+                                        "a square times 16 channels, found [64, 145]"));
   }
 }
 
