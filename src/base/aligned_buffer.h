@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory whose start is aligned for any vector register, zeroed, owned and never shrunk.
+// Memory whose start is aligned for any vector register, owned and never shrunk; zeroed unless
+// asked otherwise.
 #pragma once
 
 #include <algorithm>
@@ -20,9 +21,14 @@ class AlignedBuffer {
 
   // Makes room for `size` zeroed elements; the old contents are lost. Throws std::bad_alloc.
   void Resize(size_t size) {
+    ResizeUnset(size);
+    std::fill_n(data_.get(), size, T{});
+  }
+  // The same, but the elements are not yet anything: for large buffers that are written as a whole,
+  // by several threads.
+  void ResizeUnset(size_t size) {
     data_.reset(static_cast<T*>(
         ::operator new (std::max<size_t>(size, 1) * sizeof(T), std::align_val_t{kAlignment})));
-    std::fill_n(data_.get(), size, T{});
     size_ = size;
   }
   // As Resize, but only when more than the present size is wanted.

@@ -34,12 +34,20 @@ struct TensorView {
   TensorView Rows(int64_t begin, int64_t end) const;
 };
 
-// A float32 tensor that owns its memory; contents start as zero.
+// A float32 tensor that owns its memory; contents start as zero, but for Unset.
 class Tensor {
  public:
   Tensor() = default;
   explicit Tensor(Shape shape)
       : shape_(std::move(shape)), data_(static_cast<size_t>(shape_.NumElements())) {}
+
+  // Contents are not yet anything: all of them have to be written before they are read.
+  static Tensor Unset(Shape shape) {
+    Tensor tensor;
+    tensor.data_.ResizeUnset(static_cast<size_t>(shape.NumElements()));
+    tensor.shape_ = std::move(shape);
+    return tensor;
+  }
 
   const Shape& shape() const { return shape_; }
   float* data() { return data_.data(); }

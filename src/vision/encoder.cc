@@ -29,7 +29,7 @@ FeatureMap RunStem(const VisionWeights& weights, const FeatureMap& pixels, Threa
     CopyToFloat(weights.stem.kernel.Rows(row, row + 1),
                 {kernel.row(row), static_cast<size_t>(taps)});
   }
-  FeatureMap stem(patches.out_height(), patches.out_width(), channels);
+  FeatureMap stem = FeatureMap::Unset(patches.out_height(), patches.out_width(), channels);
   constexpr int64_t kPixelsPerPiece = 96;
   pool.ParallelFor((stem.pixels() + kPixelsPerPiece - 1) / kPixelsPerPiece, [&](size_t piece) {
     const int64_t begin = static_cast<int64_t>(piece) * kPixelsPerPiece;

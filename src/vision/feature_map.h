@@ -23,6 +23,15 @@ struct FeatureMap {
         width(width_),
         channels(channels_),
         values({height_ * width_, channels_}) {}
+  // A map all of whose values are still to be written.
+  static FeatureMap Unset(int64_t height, int64_t width, int64_t channels) {
+    FeatureMap map;
+    map.height = height;
+    map.width = width;
+    map.channels = channels;
+    map.values = Tensor::Unset({height * width, channels});
+    return map;
+  }
 
   int64_t pixels() const { return height * width; }
   float* pixel(int64_t y, int64_t x) { return values.row(y * width + x); }

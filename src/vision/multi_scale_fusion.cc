@@ -12,31 +12,36 @@ namespace gemma3n {
 namespace {
 
 // Channels of both maps side by side; the coarse one repeated (nearest neighbour).
-FeatureMap Concatenate(const FeatureMap& fine, const FeatureMap& coarse) {
-  FeatureMap joined(fine.height, fine.width, fine.channels + coarse.channels);
-  for (int64_t y = 0; y < fine.height; ++y) {
+FeatureMap Concatenate(const FeatureMap& fine, const FeatureMap& coarse, ThreadPool& pool) {
+  FeatureMap joined = FeatureMap::Unset(fine.height, fine.width, fine.channels + coarse.channels);
+  pool.ParallelFor(fine.height, [&](size_t row) {
+    const int64_t y = static_cast<int64_t>(row);
     for (int64_t x = 0; x < fine.width; ++x) {
       float* pixel = joined.pixel(y, x);
       std::copy_n(fine.pixel(y, x), fine.channels, pixel);
       std::copy_n(coarse.pixel(y * coarse.height / fine.height, x * coarse.width / fine.width),
                   coarse.channels, pixel + fine.channels);
     }
-  }
+  });
   return joined;
 }
 
 // Mean over squares of side x side pixels.
-FeatureMap AveragePool(const FeatureMap& x, int64_t out_side) {
+FeatureMap AveragePool(const FeatureMap& x, int64_t out_side, ThreadPool& pool) {
   const int64_t high = x.height / out_side, wide = x.width / out_side;
   FeatureMap out(out_side, out_side, x.channels);
-  for (int64_t y = 0; y < x.height; ++y) {
-    for (int64_t column = 0; column < x.width; ++column) {
-      float* target = out.pixel(y / high, column / wide);
-      kernels::Add(target, x.pixel(y, column), x.channels, target);
-    }
-  }
   const float share = 1.0f / static_cast<float>(high * wide);
-  kernels::Scale(out.values.data(), share, out.values.size(), out.values.data());
+  pool.ParallelFor(out_side, [&](size_t row) {
+    const int64_t begin = static_cast<int64_t>(row) * high;
+    for (int64_t y = begin; y < begin + high; ++y) {
+      for (int64_t column = 0; column < x.width; ++column) {
+        float* target = out.pixel(y / high, column / wide);
+        kernels::Add(target, x.pixel(y, column), x.channels, target);
+      }
+    }
+    float* sums = out.pixel(static_cast<int64_t>(row), 0);
+    kernels::Scale(sums, share, static_cast<size_t>(out_side * out.channels), sums);
+  });
   return out;
 }
 
@@ -71,12 +76,12 @@ FeatureMap Interpolate(const FeatureMap& x, int64_t out_side) {
 
 FeatureMap FuseScales(const VisionWeights& weights, const FeatureMap& fine,
                       const FeatureMap& coarse, ThreadPool& pool) {
-  const FeatureMap joined = Concatenate(fine, coarse);
-  FeatureMap fused(fine.height, fine.width, weights.fusion_proj.conv.shape[0]);
+  const FeatureMap joined = Concatenate(fine, coarse, pool);
+  FeatureMap fused = FeatureMap::Unset(fine.height, fine.width, weights.fusion_proj.conv.shape[0]);
   PointwisePair(weights.fusion_exp, weights.fusion_proj, joined.rows(), fused.rows(), pool);
   const int64_t side = weights.output_side;
   if (fused.height != side || fused.width != side) {
-    fused = fused.height % side == 0 && fused.width % side == 0 ? AveragePool(fused, side)
+    fused = fused.height % side == 0 && fused.width % side == 0 ? AveragePool(fused, side, pool)
                                                                 : Interpolate(fused, side);
   }
   ops::RmsNorm(std::as_const(fused).rows(), weights.fusion_norm, kVisionNormEps, fused.rows(),

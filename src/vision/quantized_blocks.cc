@@ -130,7 +130,8 @@ FeatureMap Run(const EdgeResidualWeights& weights, const FeatureMap& x, ThreadPo
   const ConvolutionWeights& conv = weights.conv_exp;
   const ByteTiles tiles = ByteTiles::Of(conv.kernel);
   const Patches patches(x, conv.kernel_size, conv.stride);
-  FeatureMap out(patches.out_height(), patches.out_width(), weights.conv_pwl.conv.shape[0]);
+  FeatureMap out =
+      FeatureMap::Unset(patches.out_height(), patches.out_width(), weights.conv_pwl.conv.shape[0]);
   const bool skip = conv.stride == 1 && SameShape(x, out);
   const Ending ending{weights.conv_pwl.norm, {}, skip ? &x : nullptr};
   // Where a pixel fills whole blocks it is rounded once for all patches that it is in.
@@ -243,7 +244,8 @@ FeatureMap Run(const InvertedResidualWeights& weights, const FeatureMap& x, Thre
     return ComputeSamePadding(side, weights.dw_mid->conv.kernel_size, weights.dw_mid->conv.stride)
         .out;
   };
-  FeatureMap out(out_side(x.height), out_side(x.width), weights.pw_proj.conv.shape[0]);
+  FeatureMap out =
+      FeatureMap::Unset(out_side(x.height), out_side(x.width), weights.pw_proj.conv.shape[0]);
   const bool skip = weights.allow_skip && SameShape(x, out);
   const Ending ending{weights.pw_proj.norm, weights.layer_scale, skip ? &x : nullptr};
   if (weights.dw_mid) return Middle(weights, x, pool).Run(ending, std::move(out));
@@ -305,7 +307,7 @@ void AttendInPlace(float* queries, int64_t rows, int64_t stride, int64_t heads,
 }
 
 FeatureMap Run(const MobileAttentionWeights& weights, const FeatureMap& x, ThreadPool& pool) {
-  FeatureMap normed(x.height, x.width, x.channels);
+  FeatureMap normed = FeatureMap::Unset(x.height, x.width, x.channels);
   Pieces(x.pixels()).ForEach(pool, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       kernels::RmsNorm(x.values.row(i), weights.norm.data(), kVisionNormEps, weights.norm.size(),
@@ -320,7 +322,7 @@ FeatureMap Run(const MobileAttentionWeights& weights, const FeatureMap& x, Threa
   values.RoundTransposed({value.data(), value.shape()[0], dim}, dim, pool);
   const ByteTiles query = ByteTiles::Of(weights.query), output = ByteTiles::Of(weights.output);
   const Ending ending{{}, weights.layer_scale, &x};
-  FeatureMap out(x.height, x.width, x.channels);
+  FeatureMap out = FeatureMap::Unset(x.height, x.width, x.channels);
   Pieces(x.pixels()).ForEach(pool, [&](int64_t begin, int64_t end) {
     Scratch& scratch = OwnScratch();
     const int64_t rows = end - begin, stride = query.padded_rows();
