@@ -10,7 +10,7 @@
 
 #include "cli/bench_report.h"
 #include "cli/commands.h"
-#include "cli/first_text.h"
+#include "cli/first_token.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
@@ -126,7 +126,7 @@ std::vector<Case> Cases(const BenchArgs& args, Benchmark& benchmark) {
     cases.push_back(
         {{"start" + std::to_string(args.start), "start", static_cast<double>(args.start), 0, {}},
          [=, &args](const auto& p) {
-           return TimeToFirstText(args.model, args.threads, context, text, args.repetitions, p);
+           return TimeToFirstToken(args.model, args.threads, context, text, args.repetitions, p);
          }});
   }
   AddText(args, benchmark, cases);

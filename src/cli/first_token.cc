@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/first_text.h"
+#include "cli/first_token.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -90,16 +90,18 @@ class Child {
 
 }  // namespace
 
-std::optional<Measurement> TimeToFirstText(const std::string& model, int threads, int64_t context,
-                                           const std::string& prompt, int repetitions,
-                                           const ProgressCallback& on_progress) {
+// JSON comes whether or not the token shows any text, but only after the step that puts the token
+// into the cache.
+std::optional<Measurement> TimeToFirstToken(const std::string& model, int threads, int64_t context,
+                                            const std::string& prompt, int repetitions,
+                                            const ProgressCallback& on_progress) {
   Measurement result;
   for (int i = 0; i < repetitions; ++i) {
-    if (on_progress && !on_progress({"start to first text", i, repetitions})) return std::nullopt;
+    if (on_progress && !on_progress({"start to first token", i, repetitions})) return std::nullopt;
     const Clock::time_point begin = Clock::now();
-    Child child({"gemma3n", "run", "--config", "/dev/null", "--quiet", "--raw", "--temp", "0", "-m",
-                 model, "--threads", std::to_string(threads), "--ctx", std::to_string(context),
-                 prompt});
+    Child child({"gemma3n", "run", "--config", "/dev/null", "--quiet", "--raw", "--json", "--temp",
+                 "0", "--max-tokens", "1", "-m", model, "--threads", std::to_string(threads),
+                 "--ctx", std::to_string(context), prompt});
     if (!child.WaitForFirstByte()) return std::nullopt;
     result.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     const PeakMemory memory = MemoryOfProcess(child.process());

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long this program takes from its start to the first token of an answer.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "gemma3n/benchmark.h"
+
+namespace gemma3n::cli {
+
+// Starts this program anew with `run` on a raw prompt, as many times as asked, and ends it when its
+// answer of one token has come, which is one step after that token was known. nullopt when
+// interrupted. Throws Error (kInternal, kResources) when it gives none.
+std::optional<Measurement> TimeToFirstToken(const std::string& model, int threads, int64_t context,
+                                            const std::string& prompt, int repetitions,
+                                            const ProgressCallback& on_progress);
+
+}  // namespace gemma3n::cli
