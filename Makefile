@@ -16,7 +16,7 @@ help:
 	@echo 'make test-arm64  cross-build for arm64 and run kernel and model tests under qemu'
 	@echo 'make fmt lint    format the sources; check format and clang-tidy'
 	@echo 'make fuzz        a short run of each fuzz target'
-	@echo 'make bench       benchmarks'
+	@echo 'make bench       kernels beside what the machine can do, a random decoder'
 	@echo 'make install     install under PREFIX ($(PREFIX))'
 
 packages:
@@ -73,6 +73,7 @@ fuzz:
 bench: packages
 	cmake --preset release -DGEMMA3N_BENCH=ON > /dev/null
 	$(call CMAKE_BUILD,release)
+	build/release/bin/kernel_bench
 	build/release/bin/decoder_bench
 
 install: build
