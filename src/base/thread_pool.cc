@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/thread_pool.h"
 
-#include <sched.h>
-
-#include <algorithm>
 #include <system_error>
+
+#include "base/processors.h"
 
 namespace gemma3n {
 namespace {
@@ -22,24 +21,21 @@ void Pause() {
 
 // Waits until `value` is no longer `old`.
 template <class T>
-void SpinThenWait(const std::atomic<T>& value, T old) {
-  for (int i = 0; i < kSpins; ++i) {
+void SpinThenWait(const std::atomic<T>& value, T old, int spins) {
+  for (int i = 0; i < spins; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
     Pause();
   }
   value.wait(old, std::memory_order_acquire);
 }
 
-int AvailableProcessors() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
-}
-
 }  // namespace
 
 ThreadPool::ThreadPool(int num_threads) {
-  const int total = num_threads > 0 ? num_threads : AvailableProcessors();
+  const int usable = UsableProcessors();
+  const int total = num_threads > 0 ? num_threads : usable;
+  // Where threads share a processor, whoever spins keeps another from the work that it waits for.
+  spins_ = total <= usable ? kSpins : 0;
   workers_.reserve(total - 1);
   for (int i = 1; i < total; ++i) {
     try {
@@ -74,26 +70,45 @@ void ThreadPool::Run(size_t pieces, PieceFn fn, const void* context) {
   context_ = context;
   pieces_ = pieces;
   next_piece_.store(0, std::memory_order_relaxed);
-  workers_busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  gate_.store(kOpen, std::memory_order_release);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
   TakePieces();
-  // Every worker must have left this loop before the next one may overwrite its description.
-  for (int busy; (busy = workers_busy_.load(std::memory_order_acquire)) != 0;) {
-    SpinThenWait(workers_busy_, busy);
+  gate_.fetch_and(~kOpen, std::memory_order_acq_rel);
+  // Whoever is inside must have left before the next loop may overwrite this one's description.
+  for (uint32_t inside; (inside = gate_.load(std::memory_order_acquire)) != 0;) {
+    SpinThenWait(gate_, inside, spins_);
   }
+}
+
+// False when the loop has ended already.
+bool ThreadPool::Enter() {
+  uint32_t gate = gate_.load(std::memory_order_relaxed);
+  while (gate & kOpen) {
+    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire,
+                                    std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void ThreadPool::Leave() {
+  // The last one out wakes the caller, who waits only after closing the gate.
+  if (gate_.fetch_sub(1, std::memory_order_acq_rel) == 1) gate_.notify_all();
 }
 
 void ThreadPool::WorkerLoop() {
   uint32_t seen = 0;
   for (;;) {
-    SpinThenWait(epoch_, seen);
+    SpinThenWait(epoch_, seen, spins_);
     const uint32_t epoch = epoch_.load(std::memory_order_acquire);
     if (epoch == seen) continue;
     seen = epoch;
     if (stopping_.load(std::memory_order_acquire)) return;
+    if (!Enter()) continue;
     TakePieces();
-    if (workers_busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) workers_busy_.notify_all();
+    Leave();
   }
 }
 

@@ -4,7 +4,10 @@
 // The caller works along. Pieces are handed out by an atomic counter, so which thread runs a piece
 // is not fixed; callers cut their work by size, never by thread count, and then the bits of a
 // result do not depend on how many threads there are. Workers spin for a short while between loops,
-// since the loops of one decode step follow each other within microseconds, and then sleep.
+// since the loops of one decode step follow each other within microseconds, and then sleep: an idle
+// pool uses no processor time. Where there are more threads than processors they sleep at once. The
+// caller waits only for threads that have begun a piece, not for those that the system has not yet
+// woken: a busy machine or a spent quota costs no more than the threads it takes away.
 #pragma once
 
 #include <atomic>
@@ -18,7 +21,7 @@ namespace gemma3n {
 
 class ThreadPool {
  public:
-  // num_threads counts the caller; 0 means as many as this process may run on.
+  // num_threads counts the caller; 0 means as many as can run at once (processors.h).
   explicit ThreadPool(int num_threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -43,15 +46,20 @@ class ThreadPool {
   void Run(size_t pieces, PieceFn fn, const void* context);
   void WorkerLoop();
   void TakePieces();
+  bool Enter();
+  void Leave();
 
+  int spins_ = 0;  // before a thread sleeps
   std::vector<std::thread> workers_;
-  // The loop under way; written by the caller before `epoch_` is raised.
+  // The loop under way; written by the caller while the gate is closed and nobody is inside.
   PieceFn fn_ = nullptr;
   const void* context_ = nullptr;
   size_t pieces_ = 0;
   std::atomic<size_t> next_piece_{0};
-  std::atomic<int> workers_busy_{0};
-  std::atomic<uint32_t> epoch_{0};
+  // How many workers are inside the loop, and whether more may enter (kOpen).
+  static constexpr uint32_t kOpen = uint32_t{1} << 31;
+  std::atomic<uint32_t> gate_{0};
+  std::atomic<uint32_t> epoch_{0};  // counts the loops: what sleeping workers wait for
   std::atomic<bool> stopping_{false};
 };
 

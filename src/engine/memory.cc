@@ -7,8 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <sstream>
-#include <vector>
+#include <string>
 
 #include "gemma3n/error.h"
 #include "model/activations.h"
@@ -26,9 +25,8 @@ int64_t Least(int64_t a, int64_t b) {
 }
 
 int64_t NumberIn(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  int64_t number = 0;
-  return file >> number && number < kNoLimit ? number : kUnknown;  // "max" is no number
+  const int64_t number = NumberInFile(path).value_or(kNoLimit);
+  return number < kNoLimit ? number : kUnknown;
 }
 
 // The value of a line such as "inactive_file 4096".
@@ -89,32 +87,17 @@ int64_t ContextThatFits(const TextConfig& config, int64_t bytes, ops::KeyValueTy
 
 }  // namespace
 
-int64_t FreeInControlGroups(const std::filesystem::path& groups,
-                            const std::filesystem::path& mount) {
-  std::ifstream file(groups);
+int64_t FreeInControlGroups(const ControlGroupPlaces& places) {
   int64_t free = kUnknown;
-  for (std::string line; std::getline(file, line);) {
-    // "0::/path" in version 2, "8:memory:/path" in version 1.
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const bool second_version = controllers.empty();
-    if (!second_version && controllers != "memory") continue;
-    const std::filesystem::path top = second_version ? mount : mount / "memory";
-    // A limit of any group above ours holds too. Inside a container the path may be the host's:
-    // then only the top, which is the container's own, exists.
-    std::filesystem::path path = std::filesystem::path(line.substr(second + 1)).relative_path();
-    for (;; path = path.parent_path()) {
-      free = Least(free, FreeInGroup(top / path, second_version));
-      if (path.empty()) break;
-    }
-  }
+  VisitControlGroups(places, "memory",
+                     [&](const std::filesystem::path& group, bool second_version) {
+                       free = Least(free, FreeInGroup(group, second_version));
+                     });
   return free;
 }
 
 int64_t FreeMemory() {
-  return Least(Least(FreeInSystem(), FreeInControlGroups("/proc/self/cgroup", "/sys/fs/cgroup")),
-               FreeInAddressSpace());
+  return Least(Least(FreeInSystem(), FreeInControlGroups()), FreeInAddressSpace());
 }
 
 std::string BytesAsText(int64_t bytes) {

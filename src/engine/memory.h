@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 
+#include "base/control_groups.h"
 #include "model/config.h"
 #include "ops/key_value_rows.h"
 
@@ -17,9 +17,7 @@ namespace gemma3n {
 // known.
 int64_t FreeMemory();
 // What the control groups leave: their limit less what is used and not page cache. -1: no limit.
-// `groups` is /proc/self/cgroup, `mount` where they are mounted.
-int64_t FreeInControlGroups(const std::filesystem::path& groups,
-                            const std::filesystem::path& mount);
+int64_t FreeInControlGroups(const ControlGroupPlaces& places = {});
 
 // "1.2 GB", "34.5 MB".
 std::string BytesAsText(int64_t bytes);

@@ -18,7 +18,7 @@ class ControlGroups : public testing::Test {
     std::filesystem::create_directories((mount_ / name).parent_path());
     std::ofstream(mount_ / name) << text;
   }
-  int64_t Free() { return FreeInControlGroups(mount_ / "groups", mount_); }
+  int64_t Free() { return FreeInControlGroups({mount_ / "groups", mount_}); }
 
   std::filesystem::path mount_;
 };

@@ -82,7 +82,7 @@ class Bench(Program):
         self.assertNotIn("speed_ratio", new)
 
     def test_usual_amounts_that_the_model_takes(self):
-        report = json.loads(bench("--reps", 1, "--json"))
+        report = json.loads(bench("--reps", 1, "--threads", 1, "--json"))
         self.assertEqual([r["name"] for r in report["results"]],
                          ["load", "start32", "pp512", "pp2048", "tg128", "image64", "audio1"])
         report = json.loads(bench(*NOTHING, "--json"))
@@ -103,19 +103,19 @@ class Bench(Program):
         self.refused(3, "gone", "bench", "-m", self.place / "gone")
 
     def test_interrupted(self):
-        process = start("bench", "-m", NANO, "--reps", 1000, "--start", 0, "--prefill", 2048)
+        process = start("bench", "-m", NANO, "--threads", 1, "--reps", 1000, "--start", 0, "--prefill", 2048)
         while not process.stdout.readline().startswith(b"load"):
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
         self.assertEqual((process.returncode, err), (130, b""))
         self.assertTrue(out.endswith(b"interrupted\n"))
 
     def test_interrupted_with_json(self):
-        process = start("bench", "-m", NANO, "--reps", 1000, "--json", "--start", 0)
+        process = start("bench", "-m", NANO, "--threads", 1, "--reps", 1000, "--json", "--start", 0)
         time.sleep(0.5)  # while it loads, or later
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 130)
         self.assertTrue(json.loads(out)["interrupted"])
 
