@@ -33,6 +33,10 @@ struct EngineOptions {
   // before weights are read. Unset: that is left to NewSession.
   std::optional<int64_t> context;
   KvType kv = KvType::kAuto;
+  // Copy the weights that every token reads into memory of this process, on huge pages, instead of
+  // reading them from the mapped file. Where memory does not hold them, they stay mapped and a note
+  // says so.
+  bool resident = false;
 };
 
 struct ModelFacts {

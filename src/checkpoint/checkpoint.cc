@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
@@ -225,6 +226,39 @@ void Checkpoint::GiveBack(std::string_view prefix) const {
        at != state_->tensors.end() && at->first.compare(0, prefix.size(), prefix) == 0; ++at) {
     Advise(state_->files, at->second.view, MappedFile::Advice::kDontNeed);
   }
+}
+
+int64_t Checkpoint::MakeResident(const std::vector<std::string>& names) const {
+  std::vector<std::span<const std::byte>> parts;
+  for (const std::string& name : names) {
+    const TensorView view = Find(name);
+    if (!view.empty()) parts.push_back({view.data, view.bytes()});
+  }
+  std::sort(parts.begin(), parts.end(),
+            [](const auto& a, const auto& b) { return a.data() < b.data(); });
+  int64_t copied = 0;
+  for (const MappedFile* file : state_->files) {
+    const std::byte* const end = file->bytes().data() + file->bytes().size();
+    for (size_t i = 0; i < parts.size();) {
+      if (parts[i].data() < file->bytes().data() || parts[i].data() >= end) {
+        ++i;
+        continue;
+      }
+      // Neighbours are copied together: what lies between them is padding.
+      constexpr ptrdiff_t kMostPadding = 4096;
+      std::span<const std::byte> run = parts[i];
+      int64_t bytes = static_cast<int64_t>(run.size());
+      for (++i; i < parts.size() && parts[i].data() < end &&
+                parts[i].data() - (run.data() + run.size()) <= kMostPadding;
+           ++i) {
+        run = {run.data(), parts[i].data() + parts[i].size()};
+        bytes += static_cast<int64_t>(parts[i].size());
+      }
+      if (!file->MakeResident(run)) return copied;
+      copied += bytes;
+    }
+  }
+  return copied;
 }
 
 JsonValue Checkpoint::Json(const std::string& file_name) const {

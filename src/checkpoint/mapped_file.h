@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "checkpoint/mapping_guard.h"
 
@@ -36,6 +37,12 @@ class MappedFile {
   enum class Advice { kRandom, kWillNeed, kDontNeed };
   void Advise(std::span<const std::byte> part, Advice advice) const;
 
+  // Puts a copy of `part`, with the rest of its pages, in the place of the file's pages: memory of
+  // this process alone, on huge pages where the system gives them, that stays where it is when
+  // memory is short. The bytes stay the same. False, and nothing changes, where that fails. Not
+  // while others read `part`.
+  bool MakeResident(std::span<const std::byte> part) const;
+
  private:
   struct Stamp {
     int64_t size, seconds, nanoseconds;
@@ -48,6 +55,7 @@ class MappedFile {
   Stamp stamp_;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
+  mutable std::vector<std::span<const std::byte>> resident_;  // what is no longer the file's
   std::unique_ptr<MappingGuard> guard_;
 };
 

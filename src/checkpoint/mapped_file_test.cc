@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -38,6 +39,35 @@ class MappedFileTest : public testing::Test {
   static constexpr size_t kBytes = 1 << 16;
   std::filesystem::path path_;
 };
+
+TEST_F(MappedFileTest, WhatIsResidentIsNoLongerTheFiles) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::string text(3 * page + 100, 'a');
+  text[2 * page + 7] = 'x';
+  text.back() = 'z';
+  Write(text);
+  const MappedFile file(path_);
+  const auto at = [&](size_t i) { return static_cast<char>(file.bytes()[i]); };
+  EXPECT_TRUE(file.MakeResident(file.bytes().subspan(2 * page + 5, page)));  // pages 2 and 3
+  EXPECT_TRUE(file.MakeResident({}));
+  EXPECT_EQ(at(2 * page + 7), 'x');
+  EXPECT_EQ(at(3 * page), 'a');
+  EXPECT_EQ(file.bytes().back(), std::byte{'z'});
+  file.Advise(file.bytes(), MappedFile::Advice::kDontNeed);  // must not give the copy back
+  std::fstream(path_, std::ios::in | std::ios::out | std::ios::binary)
+      << std::string(text.size(), 'b');
+  EXPECT_EQ(at(0), 'b');
+  EXPECT_EQ(at(2 * page - 1), 'b');
+  EXPECT_EQ(at(2 * page), 'a');
+  EXPECT_EQ(at(2 * page + 7), 'x');
+  EXPECT_EQ(file.bytes().back(), std::byte{'z'});
+}
+
+TEST_F(MappedFileTest, NothingIsResidentOfAFileThatWasCut) {
+  const MappedFile file(path_);
+  std::filesystem::resize_file(path_, 100);
+  EXPECT_FALSE(file.MakeResident(file.bytes()));
+}
 
 using MappedFileDeathTest = MappedFileTest;
 

@@ -36,7 +36,7 @@ struct BenchArgs {
   std::optional<std::vector<double>> audio;
   int64_t start = 32;
   std::string compare;
-  bool json = false;
+  bool json = false, resident = false;
   OutputArgs output;
 };
 
@@ -126,7 +126,8 @@ std::vector<Case> Cases(const BenchArgs& args, Benchmark& benchmark) {
     cases.push_back(
         {{"start" + std::to_string(args.start), "start", static_cast<double>(args.start), 0, {}},
          [=, &args](const auto& p) {
-           return TimeToFirstToken(args.model, args.threads, context, text, args.repetitions, p);
+           return TimeToFirstToken({args.model, args.threads, context, args.resident}, text,
+                                   args.repetitions, p);
          }});
   }
   AddText(args, benchmark, cases);
@@ -150,12 +151,14 @@ int Bench(const BenchArgs& args) {
   if (!args.compare.empty()) earlier.emplace(args.compare);
   const EarlierRun* old = earlier ? &*earlier : nullptr;
   ProgressBar bar(!args.output.quiet);
-  const auto benchmark = Benchmark::Load({.model = args.model, .threads = args.threads},
-                                         args.repetitions, bar.Callback());
+  const auto benchmark =
+      Benchmark::Load({.model = args.model, .threads = args.threads, .resident = args.resident},
+                      args.repetitions, bar.Callback());
   bar.Clear();
   nlohmann::ordered_json json;
   if (!benchmark) return Finish(std::move(json), args.json, /*interrupted=*/true);
   json["settings"] = BenchSettings(args.model, *benchmark, args.repetitions);
+  json["settings"]["resident"] = args.resident;
   if (old != nullptr) {
     json["compared_with"] = old->path();
     const std::string difference = old->Difference(json["settings"]);
@@ -208,6 +211,7 @@ void AddBench(CLI::App& app, int& exit_code) {
   command->add_option("--reps", args->repetitions, "Repetitions of each")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command->add_flag("--resident", args->resident, kResidentHelp);
   command->add_option("--compare", args->compare, "An earlier run's --json output: show ratios");
   command->add_flag("--json", args->json, "Print one JSON object instead of a table");
   args->output.AddEverywhere(*command);

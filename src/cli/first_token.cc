@@ -92,7 +92,7 @@ class Child {
 
 // JSON comes whether or not the token shows any text, but only after the step that puts the token
 // into the cache.
-std::optional<Measurement> TimeToFirstToken(const std::string& model, int threads, int64_t context,
+std::optional<Measurement> TimeToFirstToken(const StartSettings& settings,
                                             const std::string& prompt, int repetitions,
                                             const ProgressCallback& on_progress) {
   Measurement result;
@@ -100,8 +100,9 @@ std::optional<Measurement> TimeToFirstToken(const std::string& model, int thread
     if (on_progress && !on_progress({"start to first token", i, repetitions})) return std::nullopt;
     const Clock::time_point begin = Clock::now();
     Child child({"gemma3n", "run", "--config", "/dev/null", "--quiet", "--raw", "--json", "--temp",
-                 "0", "--max-tokens", "1", "-m", model, "--threads", std::to_string(threads),
-                 "--ctx", std::to_string(context), prompt});
+                 "0", "--max-tokens", "1", "-m", settings.model, "--threads",
+                 std::to_string(settings.threads), "--ctx", std::to_string(settings.context),
+                 settings.resident ? "--resident=true" : "--resident=false", prompt});
     if (!child.WaitForFirstByte()) return std::nullopt;
     result.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     const PeakMemory memory = MemoryOfProcess(child.process());

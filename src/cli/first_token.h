@@ -9,10 +9,17 @@
 
 namespace gemma3n::cli {
 
+struct StartSettings {
+  std::string model;
+  int threads;
+  int64_t context;
+  bool resident;
+};
+
 // Starts this program anew with `run` on a raw prompt, as many times as asked, and ends it when its
 // answer of one token has come, which is one step after that token was known. nullopt when
 // interrupted. Throws Error (kInternal, kResources) when it gives none.
-std::optional<Measurement> TimeToFirstToken(const std::string& model, int threads, int64_t context,
+std::optional<Measurement> TimeToFirstToken(const StartSettings& settings,
                                             const std::string& prompt, int repetitions,
                                             const ProgressCallback& on_progress);
 

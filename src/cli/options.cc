@@ -108,6 +108,7 @@ void ModelArgs::Add(CLI::App& command) {
           "Keys and values of the context: auto, f32, f16, int8; auto: f16 for quantized models, "
           "else f32")
       ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
+  command.add_flag("--resident", resident, kResidentHelp);
 }
 
 std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
@@ -117,7 +118,8 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
       Engine::Load({.model = model,
                     .threads = threads,
                     .context = for_session ? std::optional(context) : std::nullopt,
-                    .kv = kv});
+                    .kv = kv,
+                    .resident = resident});
   bar.Clear();
   for (const std::string& note : engine->facts().notes) {
     if (!quiet) Tell("note: " + note);

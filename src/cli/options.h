@@ -13,11 +13,15 @@
 
 namespace gemma3n::cli {
 
+constexpr char kResidentHelp[] =
+    "Copy the weights of text into memory, on huge pages; faster where the file's are small";
+
 struct ModelArgs {
   std::string model;
   int threads = 0;
   int64_t context = 0;
   KvType kv = KvType::kAuto;
+  bool resident = false;
 
   void Add(CLI::App& command);
   // `for_session`: whether sessions of this context will follow, which must fit into memory.

@@ -164,6 +164,35 @@ std::vector<std::string> Notes(const Checkpoint& checkpoint, const ChatTemplate&
   return notes;
 }
 
+// The tensors that every token of a text may read whole. The table of per-layer embeddings is not
+// among them: a token takes one of its rows.
+std::vector<std::string> NamesOfTextWeights(const Checkpoint& checkpoint) {
+  std::vector<std::string> names = checkpoint.Names();
+  std::erase_if(names, [](const std::string& name) {
+    for (const char* other : {".vision_tower.", ".audio_tower.", ".embed_vision.", ".embed_audio.",
+                              ".embed_tokens_per_layer."}) {
+      if (name.find(other) != std::string::npos) return true;
+    }
+    return false;
+  });
+  return names;
+}
+
+// Copies them into memory; what to say where they do not fit, else "".
+std::string MakeResident(const Checkpoint& checkpoint) {
+  const std::vector<std::string> names = NamesOfTextWeights(checkpoint);
+  int64_t bytes = 0;
+  for (const std::string& name : names) {
+    const TensorView view = checkpoint.Find(name);
+    bytes += view.empty() ? 0 : static_cast<int64_t>(view.bytes());
+  }
+  const int64_t free = FreeMemory();
+  const bool fits = free < 0 || bytes <= free;
+  if (fits && checkpoint.MakeResident(names) == bytes) return "";
+  return "weights stay mapped: a copy of " + BytesAsText(bytes) + " was asked for, " +
+         BytesAsText(std::max<int64_t>(free, 0)) + " of memory is free";
+}
+
 }  // namespace
 
 namespace {
@@ -235,6 +264,10 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   facts.max_context = config.text.max_position_embeddings;
   facts.vocab_size = config.text.vocab_size;
   facts.notes = Notes(*checkpoint, chat_template);
+  if (options.resident) {
+    facts.notes.push_back(MakeResident(*checkpoint));
+    std::erase(facts.notes, "");
+  }
   load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 

@@ -58,6 +58,14 @@ class Bench(Program):
         self.assertEqual((sound["kind"], sound["amount"], sound["unit"]), ("audio", 0.5, "ms"))
         self.assertAlmostEqual(sound["median"], 1000 * sound["median_seconds"])
 
+    def test_resident(self):
+        def of_load(*arguments):
+            return json.loads(bench(*NOTHING, "--threads", 1, "--reps", 1, "--json", *arguments))
+        mapped, copied = of_load(), of_load("--resident")
+        self.assertEqual([r["settings"]["resident"] for r in (mapped, copied)], [False, True])
+        grown = [r["results"][0]["memory"]["anonymous_bytes"] for r in (mapped, copied)]
+        self.assertGreater(grown[1], grown[0] + (1 << 21))  # the text weights of nano
+
     def test_table_and_comparison(self):
         lines = bench(*FEW, "--threads", 1, "--compare", self.before).splitlines()
         self.assertIn("times as fast", lines[0])

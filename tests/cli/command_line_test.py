@@ -23,6 +23,11 @@ class CommandLine(Program):
         self.assertEqual(call("run", "--no-such-option")[0], 2)
         self.assertEqual(call("run", "-m", self.model, "--temp", "-1", "x")[0], 2)
 
+    def test_resident_weights_answer_alike(self):
+        asked = ("--temp", 0, "--max-tokens", 8, "Hello")
+        self.assertEqual(self.answer("--resident", *asked)["token_ids"],
+                         self.answer(*asked)["token_ids"])
+
     def test_json_holds_what_it_should(self):
         answer = self.answer("--temp", 0, "--max-tokens", 5, "--logprobs", 2, "Hello")
         self.assertEqual({"text", "token_ids", "prompt_token_ids", "finish_reason", "timings",
