@@ -41,6 +41,16 @@ __attribute__((target("avx512f,avx512vnni"))) void Dpbusd512(int64_t trips) {
   }
 }
 
+__attribute__((target("avx2"))) void DpbusdVex(int64_t trips) {
+  __m256i sums[kSums] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5);
+  for (int64_t i = 0; i < trips; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kSums; ++j) {
+      asm volatile("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums[j]) : "x"(a), "x"(b));
+    }
+  }
+}
+
 // Two instructions and an addition for 32 products.
 __attribute__((target("avx2"))) void Maddubs256(int64_t trips) {
   __m256i sums[kSums] = {}, a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5);
@@ -62,6 +72,17 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) void Sdot(int64_t trips) {
 #pragma GCC unroll 16
     for (int j = 0; j < kSums; ++j) {
       asm volatile("sdot %0.4s, %1.16b, %2.16b" : "+w"(sums[j]) : "w"(a), "w"(b));
+    }
+  }
+}
+
+__attribute__((target("arch=armv8.2-a+i8mm"))) void Smmla(int64_t trips) {
+  int32x4_t sums[kSums] = {};
+  const int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(-5);
+  for (int64_t i = 0; i < trips; ++i) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kSums; ++j) {
+      asm volatile("smmla %0.4s, %1.16b, %2.16b" : "+w"(sums[j]) : "w"(a), "w"(b));
     }
   }
 }
@@ -90,8 +111,10 @@ IntInstruction BestIntInstruction() {
   for (const IntInstruction& each : {
 #if defined(__x86_64__)
          IntInstruction{"avx512vnni", "vpdpbusd on 512 bits", Dpbusd512, 64},
+             IntInstruction{"avxvnni", "vpdpbusd on 256 bits", DpbusdVex, 32},
              IntInstruction{"avx2", "vpmaddubsw, vpmaddwd, vpaddd on 256 bits", Maddubs256, 32},
 #elif defined(__aarch64__)
+           IntInstruction{"neoni8mm", "smmla on 128 bits", Smmla, 32},
            IntInstruction{"neondot", "sdot on 128 bits", Sdot, 16},
 #endif
        }) {

@@ -50,7 +50,8 @@ void QuantizeRow(const float* x, int64_t n, std::byte* memory) {
 
 std::vector<const IntKernels*> AvailableIntKernels() {
   std::vector<const IntKernels*> all;
-  for (const IntKernels* kernels : {Avx512IntKernels(), Avx2IntKernels(), NeonIntKernels()}) {
+  for (const IntKernels* kernels : {Avx512IntKernels(), AvxVnniIntKernels(), Avx512VlIntKernels(),
+                                    Avx2IntKernels(), NeonI8mmIntKernels(), NeonIntKernels()}) {
     if (kernels != nullptr) all.push_back(kernels);
   }
   all.push_back(&PlainIntKernels());

@@ -11,8 +11,11 @@ namespace gemma3n::kernels {
 constexpr float kSmallestOfABlock = 1e-30f;
 
 const IntKernels* Avx512IntKernels();
+const IntKernels* AvxVnniIntKernels();   // AVX2 with the 256-bit vpdpbusd
+const IntKernels* Avx512VlIntKernels();  // the same, encoded as AVX-512's
 const IntKernels* Avx2IntKernels();
-const IntKernels* NeonIntKernels();
+const IntKernels* NeonIntKernels();      // with dot products
+const IntKernels* NeonI8mmIntKernels();  // and with products of matrices
 const IntKernels& PlainIntKernels();
 
 }  // namespace gemma3n::kernels
