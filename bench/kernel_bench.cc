@@ -17,6 +17,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -243,27 +244,44 @@ void AddRows() {
   add("softmax", kernels::Softmax);
 }
 
+// Rows of keys or values for two heads.
+std::vector<std::byte> KeyValueRows(ops::KeyValueType type, int64_t rows, int64_t head_dim) {
+  const std::vector<float> x = RandomFloats(static_cast<size_t>(head_dim));
+  const int64_t bytes = ops::KeyValueRowBytes(type, head_dim);
+  std::vector<std::byte> stored(static_cast<size_t>(rows * bytes));
+  for (int64_t row = 0; row < rows; ++row) {
+    ops::StoreKeyValueRow(type, x.data(), head_dim, stored.data() + row * bytes);
+  }
+  return stored;
+}
+
 // E2B's heads; one query of a step, or a chunk of a prompt, behind `before` positions.
 void AddAttention(int64_t queries, int64_t before, const Limits& limits, ThreadPool& pool) {
-  Register("attention/queries:" + std::to_string(queries) + "/before:" + std::to_string(before),
-           [=, &pool, peak = limits.floats.all_threads](benchmark::State& state) {
-             const ops::AttentionShape shape = {8, 2, 256, 0};
-             const int64_t width = shape.num_attention_heads * shape.head_dim;
-             const int64_t capacity = (before + queries + 63) / 64 * 64;
-             const size_t slots = static_cast<size_t>(2 * capacity * shape.head_dim);
-             const std::vector<float> keys = RandomFloats(slots);
-             const std::vector<float> values = RandomFloats(slots);
-             const std::vector<float> q = RandomFloats(static_cast<size_t>(queries * width));
-             std::vector<float> out(q.size());
-             std::vector<float> scratch(ops::AttentionScratchFloats(shape, before + queries));
-             const double seen =
-                 static_cast<double>(queries) * (static_cast<double>(before) + (queries + 1) / 2.0);
-             Rate(state, "GMAC/s", 2 * seen * static_cast<double>(width), peak, [&] {
-               ops::CausalAttention({{q.data(), queries, width}, before},
-                                    {keys.data(), values.data(), capacity}, shape, scratch,
-                                    {out.data(), queries, width}, pool);
+  for (const auto& [name, type] :
+       {std::pair{"f32", ops::KeyValueType::kF32}, std::pair{"f16", ops::KeyValueType::kF16},
+        std::pair{"int8", ops::KeyValueType::kInt8}}) {
+    Register(std::string("attention/") + name + "/queries:" + std::to_string(queries) +
+                 "/before:" + std::to_string(before),
+             [=, kv = type, &pool, peak = limits.floats.all_threads](benchmark::State& state) {
+               const ops::AttentionShape shape = {8, 2, 256, 0};
+               const int64_t width = shape.num_attention_heads * shape.head_dim;
+               const int64_t capacity = (before + queries + 63) / 64 * 64;
+               const int64_t rows = shape.num_key_value_heads * capacity;
+               const std::vector<std::byte> keys = KeyValueRows(kv, rows, shape.head_dim);
+               const std::vector<std::byte> values = KeyValueRows(kv, rows, shape.head_dim);
+               const std::vector<float> q = RandomFloats(static_cast<size_t>(queries * width));
+               std::vector<float> out(q.size());
+               std::vector<float> scratch(ops::AttentionScratchFloats(shape, before + queries));
+               const double seen =
+                   static_cast<double>(queries) *
+                   (static_cast<double>(before) + static_cast<double>(queries + 1) / 2);
+               Rate(state, "GMAC/s", 2 * seen * static_cast<double>(width), peak, [&] {
+                 ops::CausalAttention({{q.data(), queries, width}, before},
+                                      {keys.data(), values.data(), capacity, kv}, shape, scratch,
+                                      {out.data(), queries, width}, pool);
+               });
              });
-           });
+  }
 }
 
 // --- weights from memory
