@@ -5,12 +5,14 @@ set -euo pipefail
 bin=$1
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
-mkdir "$seeds"/{safetensors,packed_file,config,tokenizer_json,image,sound}
+mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound}
 "$bin/gemma3n" synth --like tiny --out "$seeds/model"
 # A whole small packed model, but for the bulk of its tensors: its header and what follows.
 "$bin/gemma3n" quantize "$seeds/model" -o "$seeds/packed" --recipe q8 --quiet
 head -c 90000 "$seeds/packed" > "$seeds/packed_file/cut"
 head -c 20000 "$seeds/model/model.safetensors" > "$seeds/safetensors/cut"
+# Models in GGUF, so small that a mutation often meets what matters.
+python3 "$(dirname "$0")/../tests/reference/tiny_gguf.py" "$seeds/gguf"
 cp "$seeds/model/config.json" "$seeds/config/"
 cp "$seeds/model/tokenizer.json" "$seeds/tokenizer_json/"
 python3 - "$seeds" "$(dirname "$0")/../tests/reference" << 'PYTHON'
@@ -21,7 +23,7 @@ import sample_media
 sample_media.write_picture(pathlib.Path(sys.argv[1]) / "image/seed.png")
 sample_media.write_sound(pathlib.Path(sys.argv[1]) / "sound/seed.wav", 2000)
 PYTHON
-for target in safetensors packed_file config tokenizer_json image sound; do
+for target in safetensors packed_file gguf config tokenizer_json image sound; do
   "$bin/fuzz_$target" -max_total_time="${SECONDS_EACH:-60}" -max_len=100000 -print_final_stats=0 \
     -artifact_prefix="$seeds/" "$seeds/$target" 2>&1 | tail -1
 done

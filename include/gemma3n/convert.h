@@ -29,18 +29,21 @@ struct SynthOptions {
 bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress = nullptr);
 
 struct QuantizeOptions {
-  std::filesystem::path model;  // a model directory
-  std::filesystem::path out;    // a file
+  std::filesystem::path model;      // a model directory or a GGUF file
+  std::filesystem::path projector;  // of a GGUF model: the file with its encoders
+  std::filesystem::path out;        // a file
   // What is written: "packed", our own form (docs/format.md), or "gguf" (docs/gguf.md).
   std::string to = "packed";
   // Packed: "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored.
-  // Norms and the small matrices of AltUp are always as stored.
+  // Norms and the small matrices of AltUp are always as stored. What is stored in blocks, as in
+  // quantized GGUF files, and not rounded again becomes F16, and vectors F32.
   // GGUF: "q4_0", "q8_0", "f16". Empty: "q4" or "q4_0".
   std::string recipe;
   // The encoders of pictures and sound in "q4" and "q8": "int8" (8 bits) or "float" (as stored).
   std::string encoders = "int8";
-  std::filesystem::path mmproj;  // GGUF: a second file, for the encoders; empty: they are left out
-  bool force = false;            // replace files that are there
+  // Written beside GGUF: a second file, for the encoders; empty: they are left out.
+  std::filesystem::path mmproj;
+  bool force = false;  // replace files that are there
   // Told of what stops nothing but is worth knowing, a line each. May be empty.
   std::function<void(const std::string& note)> on_note;
 };

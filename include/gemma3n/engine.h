@@ -27,8 +27,10 @@ namespace gemma3n {
 enum class KvType { kAuto, kF32, kF16, kInt8 };
 
 struct EngineOptions {
-  std::filesystem::path model;  // a Hugging Face model directory
-  int threads = 0;              // 0: as many as this process may run on
+  // A Hugging Face model directory, a packed file, or a GGUF file.
+  std::filesystem::path model;
+  std::filesystem::path projector;  // of a GGUF model: the file with its encoders (mmproj)
+  int threads = 0;                  // 0: as many as this process may run on
   // Of the sessions to come, as NewSession takes it: a context that memory cannot hold is refused
   // before weights are read. Unset: that is left to NewSession.
   std::optional<int64_t> context;

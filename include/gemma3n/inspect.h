@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model directory holds.
+// What a model's files hold.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,18 @@ struct LayerReport {
   int kv_source;    // the layer whose keys and values it reads; itself where it has its own
 };
 
+// What the tensors of one kind are stored in.
+struct TensorClassReport {
+  std::string name;    // "attention", "feed-forward", "norms" ...
+  std::string dtypes;  // "Q4_0, Q6_K"
+  int64_t bytes;
+};
+
 struct ModelReport {
   std::string kind;  // "Gemma 3n E2B", "Gemma 3n E4B", or "a Gemma 3n of another size"
   std::string dtypes;
+  std::vector<std::string> files;  // of a GGUF model: what each file says of itself, a line each
+  std::vector<TensorClassReport> classes;
   int64_t vocab_size, hidden_size, num_attention_heads, num_key_value_heads, head_dim;
   int64_t sliding_window, max_context;
   bool sees, hears;
@@ -49,7 +58,9 @@ struct ModelReport {
 
 // Reads the headers; with `read_all` also every value, to find NaN and infinities. Throws Error
 // (kModel) when there is nothing to report on.
+// `projector` is the second file of a GGUF model, or empty.
 ModelReport Inspect(const std::filesystem::path& model, bool read_all,
-                    const ProgressCallback& on_progress = nullptr);
+                    const ProgressCallback& on_progress = nullptr,
+                    const std::filesystem::path& projector = {});
 
 }  // namespace gemma3n

@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <set>
 
+#include "base/thread_pool.h"
+#include "checkpoint/blocks_to_tiles.h"
+#include "checkpoint/gguf_model.h"
 #include "checkpoint/packed_file.h"
 #include "checkpoint/safetensors.h"
 #include "gemma3n/error.h"
@@ -41,8 +45,23 @@ std::string FormsText(Checkpoint::Forms forms) {
       return "BF16, F16, F32, Q4T or Q8T";
     case Checkpoint::Forms::kRows:
       return "Q4R or Q8R";
+    case Checkpoint::Forms::kFloatOrBlocks:
+      return "BF16, F16, F32 or blocks as in GGUF";
     default:
       return "BF16, F16 or F32";
+  }
+}
+
+bool IsIn(DType dtype, Checkpoint::Forms forms) {
+  switch (forms) {
+    case Checkpoint::Forms::kRows:
+      return packed::IsRows(dtype);
+    case Checkpoint::Forms::kFloatOrTiles:
+      return IsFloat(dtype) || packed::IsTiled(dtype);
+    case Checkpoint::Forms::kFloatOrBlocks:
+      return IsFloat(dtype) || IsBlocks(dtype);
+    default:
+      return IsFloat(dtype);
   }
 }
 
@@ -66,8 +85,14 @@ struct Checkpoint::State {
   JsonValue config;
   std::vector<std::unique_ptr<Safetensors>> shards;
   std::unique_ptr<PackedFile> packed;  // instead of shards
+  std::unique_ptr<GgufModel> gguf;     // the same
   std::vector<const MappedFile*> files;
   std::map<std::string, Place, std::less<>> tensors;
+  // Tensors of blocks in other forms, by form and name.
+  std::mutex converting;
+  std::map<std::pair<Forms, std::string>, ConvertedTensor> converted;
+  int threads = 0;
+  std::unique_ptr<ThreadPool> pool;
 
   const Safetensors& Open(const std::string& file_name) {
     shards.push_back(std::make_unique<Safetensors>(directory / file_name));
@@ -89,8 +114,30 @@ struct Checkpoint::State {
     for (const auto& [name, view] : packed->tensors()) Add(name, view, packed->file());
   }
 
+  void OpenGguf(const std::filesystem::path& projector) {
+    gguf = std::make_unique<GgufModel>(directory, projector);
+    files = gguf->files();
+    for (const GgufModel::Tensor& tensor : gguf->tensors()) {
+      Add(tensor.name, tensor.view, *tensor.file);
+    }
+  }
+
+  TensorView Converted(const std::string& name, const Place& place, Forms forms);
   void OpenShards(const JsonValue& index);
 };
+
+TensorView Checkpoint::State::Converted(const std::string& name, const Place& place, Forms forms) {
+  const std::lock_guard lock(converting);
+  const auto key = std::make_pair(forms, name);
+  const auto known = converted.find(key);
+  if (known != converted.end()) return known->second.view;
+  if (!pool) pool = std::make_unique<ThreadPool>(threads);
+  const bool tiles = forms == Forms::kFloatOrTiles && place.view.shape.rank() == 2;
+  ConvertedTensor result =
+      tiles ? BlocksToTiles(place.view, *pool) : BlocksToHalves(place.view, *pool);
+  place.file->Advise({place.view.data, place.view.bytes()}, MappedFile::Advice::kDontNeed);
+  return converted.emplace(key, std::move(result)).first->second.view;
+}
 
 void Checkpoint::State::OpenShards(const JsonValue& index) {
   const JsonValue weight_map = index["weight_map"];
@@ -119,11 +166,22 @@ void Checkpoint::State::OpenShards(const JsonValue& index) {
 Checkpoint::Checkpoint(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Checkpoint::~Checkpoint() = default;
 
-std::unique_ptr<Checkpoint> Checkpoint::Load(const std::filesystem::path& path) {
+std::unique_ptr<Checkpoint> Checkpoint::Load(const std::filesystem::path& path,
+                                             const Options& options) {
   auto state = std::make_unique<State>();
   state->directory = path;
-  if (PackedFile::Recognizes(path)) {
-    state->OpenPacked();
+  state->threads = options.threads;
+  const bool gguf = Gguf::Recognizes(path);
+  if (!options.projector.empty() && !gguf) {
+    throw Error(ErrorKind::kUsage, path.string() + ": expected a GGUF file beside the projector " +
+                                       options.projector.string() + ", found none");
+  }
+  if (gguf || PackedFile::Recognizes(path)) {
+    if (gguf) {
+      state->OpenGguf(options.projector);
+    } else {
+      state->OpenPacked();
+    }
     auto checkpoint = std::unique_ptr<Checkpoint>(new Checkpoint(std::move(state)));
     checkpoint->state_->config = checkpoint->Json("config.json");
     return checkpoint;
@@ -132,7 +190,7 @@ std::unique_ptr<Checkpoint> Checkpoint::Load(const std::filesystem::path& path) 
     throw Error(ErrorKind::kModel,
                 path.string() +
                     ": expected a model directory with config.json and "
-                    "model.safetensors, or a packed model, found " +
+                    "model.safetensors, a packed model or a GGUF file, found " +
                     (std::filesystem::exists(path) ? "another file" : "nothing"));
   }
   state->config = JsonValue::Load(path / "config.json");
@@ -171,18 +229,16 @@ TensorView Checkpoint::Get(std::string_view name, const Shape& expected, Forms f
                                        "': expected " + expected.ToString() + ", found nothing");
   }
   const TensorView& view = found->second.view;
+  const bool blocks = IsBlocks(view.dtype) && forms != Forms::kRows;
   const std::string where = FileOf(name) + ": tensor '" + std::string(name) + "': expected ";
-  const bool right = (forms != Forms::kRows && IsFloat(view.dtype)) ||
-                     (forms == Forms::kFloatOrTiles && packed::IsTiled(view.dtype)) ||
-                     (forms == Forms::kRows && packed::IsRows(view.dtype));
-  if (!right) {
+  if (!IsIn(view.dtype, forms) && !blocks) {
     throw Error(ErrorKind::kModel, where + FormsText(forms) + ", found " + DTypeName(view.dtype));
   }
   if (!(view.shape == expected)) {
     throw Error(ErrorKind::kModel,
                 where + expected.ToString() + ", found " + view.shape.ToString());
   }
-  return view;
+  return IsIn(view.dtype, forms) ? view : state_->Converted(found->first, found->second, forms);
 }
 
 std::string Checkpoint::FileOf(std::string_view name) const {
@@ -263,6 +319,10 @@ int64_t Checkpoint::MakeResident(const std::vector<std::string>& names) const {
 
 JsonValue Checkpoint::Json(const std::string& file_name) const {
   const std::filesystem::path path = state_->directory / file_name;
+  if (state_->gguf) {
+    const std::optional<std::string> text = state_->gguf->Text(file_name);
+    return text ? JsonValue::Parse(*text, path.string()) : JsonValue();
+  }
   if (state_->packed) {
     const auto found = state_->packed->texts().find(file_name);
     if (found == state_->packed->texts().end()) return JsonValue();
@@ -287,25 +347,42 @@ std::string ReadFile(const std::filesystem::path& path, uint64_t size) {
 std::optional<std::string> Checkpoint::Text(const std::string& file_name,
                                             uint64_t max_bytes) const {
   const std::filesystem::path path = state_->directory / file_name;
-  std::string_view packed;
-  if (state_->packed) {
-    const auto found = state_->packed->texts().find(file_name);
-    if (found == state_->packed->texts().end()) return std::nullopt;
-    packed = found->second;
-  } else if (!std::filesystem::is_regular_file(path)) {
-    return std::nullopt;
-  }
-  const uint64_t size = state_->packed ? packed.size() : std::filesystem::file_size(path);
-  if (size > max_bytes) {
+  const auto check = [&](uint64_t size) {
+    if (size <= max_bytes) return;
     throw Error(ErrorKind::kModel, path.string() + ": expected at most " +
                                        std::to_string(max_bytes) + " bytes, found " +
                                        std::to_string(size));
+  };
+  if (state_->gguf) {
+    std::optional<std::string> text = state_->gguf->Text(file_name);
+    if (text) check(text->size());
+    return text;
   }
-  return state_->packed ? std::string(packed) : ReadFile(path, size);
+  if (state_->packed) {
+    const auto found = state_->packed->texts().find(file_name);
+    if (found == state_->packed->texts().end()) return std::nullopt;
+    check(found->second.size());
+    return std::string(found->second);
+  }
+  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
+  const uint64_t size = std::filesystem::file_size(path);
+  check(size);
+  return ReadFile(path, size);
 }
 
 const PackedFile* Checkpoint::packed() const {
   return state_->packed.get();
+}
+
+uint64_t Checkpoint::ConvertedBytes() const {
+  const std::lock_guard lock(state_->converting);
+  uint64_t bytes = 0;
+  for (const auto& [key, tensor] : state_->converted) bytes += tensor.bytes->size();
+  return bytes;
+}
+
+const GgufModel* Checkpoint::gguf() const {
+  return state_->gguf.get();
 }
 
 }  // namespace gemma3n

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A model: tensors by name, and the JSON and text files that belong to them. Either a directory as
-// Hugging Face lays it out, with one or many safetensors shards, or one packed file.
+// A model: tensors by name, and the JSON and text files that belong to them. A directory as Hugging
+// Face lays it out, with one or many safetensors shards, or one packed file, or a GGUF file and, if
+// it has one, its projector.
 //
 // Nothing is copied: a TensorView points into the mapping, which lives as long as the Checkpoint.
+// Only the matrices of quantized GGUF files come in another form, made when Get is asked for them.
 // Names are those of Hugging Face's whole model
 // ("model.language_model.layers.0.mlp.gate_proj.weight"), also where a file uses those of older
 // releases or of the model without its head.
@@ -20,25 +22,35 @@
 
 namespace gemma3n {
 
+class GgufModel;
 class PackedFile;
 
 class Checkpoint {
  public:
-  // `path` is the directory or the packed file. Throws Error (kModel) naming file, tensor, expected
-  // and found.
-  static std::unique_ptr<Checkpoint> Load(const std::filesystem::path& path);
+  struct Options {
+    std::filesystem::path projector;  // of a GGUF model: the file with its encoders, or empty
+    int threads = 0;                  // for bringing tensors into other forms; 0: all there are
+  };
+  // `path` is the directory, the packed file or the GGUF file. Throws Error (kModel) naming file,
+  // tensor, expected and found, and (kUsage) for a projector beside anything but a GGUF file.
+  static std::unique_ptr<Checkpoint> Load(const std::filesystem::path& path,
+                                          const Options& options);
+  static std::unique_ptr<Checkpoint> Load(const std::filesystem::path& path) {
+    return Load(path, Options());
+  }
   ~Checkpoint();
   Checkpoint(const Checkpoint&) = delete;
   Checkpoint& operator=(const Checkpoint&) = delete;
 
-  // The directory, or the packed file: where side files are said to be in messages.
+  // The directory, or the packed or GGUF file: where side files are said to be in messages.
   const std::filesystem::path& directory() const;
 
   bool Has(std::string_view name) const;
-  // An empty view when there is no such tensor.
+  // As the file has it; an empty view when there is no such tensor.
   TensorView Find(std::string_view name) const;
-  // What the reader of a tensor takes: floats; also matrices in tiles; only those in single rows.
-  enum class Forms { kFloat, kFloatOrTiles, kRows };
+  // What the reader of a tensor takes: floats; also matrices in tiles; only those in single rows;
+  // floats or blocks. Blocks are brought into the form that is asked for, and kept.
+  enum class Forms { kFloat, kFloatOrTiles, kRows, kFloatOrBlocks };
   // The tensor, which must exist with this shape in such a form; throws Error (kModel) such as
   // "model-00002-of-00003.safetensors: tensor 'x': expected [16384, 2048], found [8192, 2048]".
   TensorView Get(std::string_view name, const Shape& expected, Forms forms = Forms::kFloat) const;
@@ -67,7 +79,9 @@ class Checkpoint {
   // Throws Error (kModel) where it is longer than `max_bytes`.
   std::optional<std::string> Text(const std::string& file_name, uint64_t max_bytes = 4 << 20) const;
 
-  const PackedFile* packed() const;  // null for a directory
+  const PackedFile* packed() const;  // null for all but a packed file
+  const GgufModel* gguf() const;     // null for all but a GGUF model
+  uint64_t ConvertedBytes() const;   // of the tensors that Get brought into another form
 
  private:
   struct State;

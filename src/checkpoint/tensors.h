@@ -37,8 +37,12 @@ class Tensors {
   TensorView SingleRows(const std::string& name, int64_t rows, int64_t columns) const {
     return checkpoint_.Get(prefix_ + name, {rows, columns}, Checkpoint::Forms::kRows);
   }
+  // A matrix of which some rows are looked up: floats, or blocks as a GGUF file has them.
+  TensorView Table(const std::string& name, int64_t rows, int64_t columns) const {
+    return checkpoint_.Get(prefix_ + name, {rows, columns}, Checkpoint::Forms::kFloatOrBlocks);
+  }
   std::vector<float> Floats(const std::string& name, const Shape& shape) const {
-    return ToFloatVector(Get(name, shape));
+    return ToFloatVector(checkpoint_.Get(prefix_ + name, shape, Checkpoint::Forms::kFloatOrBlocks));
   }
   std::vector<float> Vector(const std::string& name, int64_t size) const {
     return Floats(name, {size});

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "gemma3n/error.h"
+#include "tensor/blocks.h"
 
 namespace gemma3n {
 namespace {
@@ -49,13 +50,23 @@ void CheckPackedRow(const Sample& sample, int64_t row) {
   CheckFinite(sample, row * columns, {values.data(), static_cast<size_t>(count)});
 }
 
+void CheckRowOfBlocks(const Sample& sample, int64_t row) {
+  std::array<float, kPiece> values;
+  const int64_t columns = sample.view.shape.back(), count = std::min(kPiece, columns);
+  blocks::DecodeRow(sample.view.dtype, sample.view.data, columns, row, 0, count, values.data());
+  CheckFinite(sample, row * columns, {values.data(), static_cast<size_t>(count)});
+}
+
 }  // namespace
 
 void CheckSampleIsFinite(const Checkpoint& checkpoint) {
   for (const std::string& name : checkpoint.Names()) {
     const TensorView view = checkpoint.Find(name);
     const Sample sample{checkpoint, name, view};
-    if (IsPacked(view.dtype)) {
+    if (IsBlocks(view.dtype)) {
+      const int64_t last = view.shape.NumElements() / view.shape.back() - 1;
+      for (int64_t row : {int64_t{0}, last / 2, last}) CheckRowOfBlocks(sample, row);
+    } else if (IsPacked(view.dtype)) {
       const int64_t last = view.shape[0] - 1;
       for (int64_t row : {int64_t{0}, last / 2, last}) CheckPackedRow(sample, row);
     } else if (IsFloat(view.dtype)) {

@@ -44,6 +44,7 @@ void PrintReport(const ModelReport& report) {
               static_cast<long long>(report.num_key_value_heads),
               static_cast<long long>(report.head_dim),
               static_cast<long long>(report.sliding_window));
+  for (const std::string& line : report.files) std::printf("%s\n", OneLine(line).c_str());
   std::printf("reads: text%s%s\n", report.sees ? ", pictures" : "", report.hears ? ", sound" : "");
   std::printf(
       "parameters: core %s, token embedding %s, per-layer embedding %s, vision %s, audio %s, "
@@ -58,6 +59,10 @@ void PrintReport(const ModelReport& report) {
       static_cast<double>(report.resident_bytes) / 1e6,
       static_cast<double>(report.cache_bytes_per_1k) / 1e6,
       static_cast<double>(report.file_bytes) / 1e6);
+  for (const TensorClassReport& kind : report.classes) {
+    std::printf("%-19s  %9.1f MB  %s\n", kind.name.c_str(), static_cast<double>(kind.bytes) / 1e6,
+                kind.dtypes.c_str());
+  }
   std::printf("layer  attention  width  sparsity  keys and values\n");
   for (size_t i = 0; i < report.layers.size(); ++i) {
     const LayerReport& layer = report.layers[i];
@@ -85,9 +90,9 @@ struct LoadCheck {
   std::string error;  // empty: it loads, with its tokenizer, template and settings
 };
 
-LoadCheck TryLoading(const std::string& model) {
+LoadCheck TryLoading(const std::string& model, const std::string& projector) {
   try {
-    Engine::Load({.model = model});
+    Engine::Load({.model = model, .projector = projector});
     return {true, ""};
   } catch (const Error& error) {
     return {true, error.what()};
@@ -147,7 +152,12 @@ nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
                                  {"surplus", report.surplus},
                                  {"misshapen", report.misshapen},
                                  {"not_finite", report.not_finite},
-                                 {"damaged", report.damaged}};
+                                 {"damaged", report.damaged},
+                                 {"files", report.files}};
+  for (const TensorClassReport& kind : report.classes) {
+    json["stored"].push_back(
+        {{"tensors", kind.name}, {"dtypes", kind.dtypes}, {"bytes", kind.bytes}});
+  }
   for (const LayerReport& layer : report.layers) {
     json["layers"].push_back({{"attention", layer.sliding ? "sliding" : "full"},
                               {"intermediate_size", layer.intermediate_size},
@@ -158,7 +168,7 @@ nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
 }
 
 struct InspectArgs {
-  std::string model;
+  std::string model, projector;
   OutputArgs output;
   bool check = false, json = false;
 };
@@ -167,13 +177,13 @@ int RunInspect(const InspectArgs& args) {
   ModelReport report;
   {
     ProgressBar bar(!args.json && !args.output.quiet);
-    report = Inspect(args.model, args.check, bar.Callback());
+    report = Inspect(args.model, args.check, bar.Callback(), args.projector);
   }
   if (args.check && !report.read_all) return 130;
   bool good = report.missing.empty() && report.misshapen.empty() && report.not_finite.empty() &&
               report.damaged.empty();
   LoadCheck load;
-  if (args.check && good) load = TryLoading(args.model);
+  if (args.check && good) load = TryLoading(args.model, args.projector);
   good = good && load.error.empty();
   if (args.json) {
     nlohmann::ordered_json json = ReportAsJson(report);
@@ -195,9 +205,10 @@ int RunInspect(const InspectArgs& args) {
 }  // namespace
 
 void AddInspect(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("inspect", "What a model directory holds");
+  CLI::App* command = app.add_subcommand("inspect", "What a model's files hold");
   auto args = std::make_shared<InspectArgs>();
-  command->add_option("model,-m,--model", args->model, "Model directory")->required();
+  command->add_option("model,-m,--model", args->model, kModelHelp)->required();
+  command->add_option("--mmproj", args->projector, kProjectorHelp);
   args->output.AddEverywhere(*command);
   command->add_flag("--check", args->check,
                     "Read every weight for NaN and infinities; load the model with its tokenizer");

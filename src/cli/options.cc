@@ -90,10 +90,8 @@ std::string StandardInput() {
 }
 
 void ModelArgs::Add(CLI::App& command) {
-  command
-      .add_option("-m,--model", model,
-                  "Model: a packed file, or a directory as Hugging Face lays it out")
-      ->required();
+  command.add_option("-m,--model", model, kModelHelp)->required();
+  command.add_option("--mmproj", projector, kProjectorHelp);
   command.add_option("--threads", threads, "Threads; 0: as many as there are processors")
       ->check(CLI::Range(0, 1024));
   command.add_option("--ctx", context, "Context in tokens; 0: what the model was made for")
@@ -116,6 +114,7 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
   bar.Show({"loading the model", 0, 1});
   std::shared_ptr<Engine> engine =
       Engine::Load({.model = model,
+                    .projector = projector,
                     .threads = threads,
                     .context = for_session ? std::optional(context) : std::nullopt,
                     .kv = kv,

@@ -15,9 +15,11 @@ namespace gemma3n::cli {
 
 constexpr char kResidentHelp[] =
     "Copy the weights of text into memory, on huge pages; faster where the file's are small";
+constexpr char kModelHelp[] = "Model: a packed file, a GGUF file, or a directory as Hugging Face lays it out";
+constexpr char kProjectorHelp[] = "Of a GGUF model: the file with its encoders";
 
 struct ModelArgs {
-  std::string model;
+  std::string model, projector;
   int threads = 0;
   int64_t context = 0;
   KvType kv = KvType::kAuto;

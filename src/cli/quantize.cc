@@ -17,7 +17,7 @@ void AddQuantize(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<QuantizeOptions>();
   auto output = std::make_shared<OutputArgs>();
   output->AddEverywhere(*command);
-  command->add_option("model", options->model, "Model directory")->required();
+  command->add_option("model", options->model, kModelHelp)->required();
   command->add_option("-o,--out", options->out, "File to write")->required();
   command->add_option("--to", options->to, "packed: our own form; gguf: for llama.cpp and others")
       ->capture_default_str();
@@ -29,14 +29,18 @@ void AddQuantize(CLI::App& app, int& exit_code) {
       ->add_option("--encoders", options->encoders,
                    "Encoders of pictures and sound, in q4 and q8: int8; float: as stored")
       ->capture_default_str();
-  command->add_option("--mmproj", options->mmproj,
-                      "With --to gguf: a second file, for the encoders of pictures and sound");
+  auto mmproj = std::make_shared<std::string>();
+  command->add_option("--mmproj", *mmproj,
+                      "The file with the encoders of a GGUF model; with --to gguf: a second file "
+                      "to write, for the encoders");
   command->add_flag("--force", options->force, "Replace a file that is there");
   command->footer(
       "Examples:\n"
       "  gemma3n quantize gemma-3n-E2B-it/ -o e2b-q4.g3n\n"
+      "  gemma3n quantize gemma-3n-E2B-it-Q8_0.gguf --mmproj mmproj.gguf -o e2b-q4.g3n\n"
       "  gemma3n quantize gemma-3n-E2B-it/ --to gguf -o e2b-q4_0.gguf --mmproj mmproj.gguf\n");
-  command->callback([options, output, &exit_code] {
+  command->callback([options, output, mmproj, &exit_code] {
+    (options->to == "gguf" ? options->mmproj : options->projector) = *mmproj;
     ProgressBar bar(!output->quiet);
     options->on_note = [&](const std::string& note) {
       if (output->quiet) return;

@@ -2,15 +2,18 @@
 #include "gemma3n/inspect.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/gguf_model.h"
 #include "checkpoint/packed_file.h"
 #include "convert/report.h"
 #include "convert/tensor_list.h"
 #include "model/config.h"
+#include "tensor/blocks.h"
 
 namespace gemma3n {
 namespace {
@@ -44,6 +47,20 @@ void CountParameters(const TensorEntry& entry, int64_t count, ModelReport& repor
   }
 }
 
+// Of blocks everything can be wrong that has an f16 in it: all of them are decoded.
+bool BlocksFinite(const TensorView& view, int64_t begin, int64_t end) {
+  const blocks::Layout layout = blocks::LayoutOf(view.dtype);
+  std::array<float, blocks::kMostElements> values;
+  for (int64_t block = begin / layout.elements; block < end / layout.elements; ++block) {
+    blocks::Decode(view.dtype, view.data + block * layout.bytes, values.data());
+    if (!std::all_of(values.begin(), values.begin() + layout.elements,
+                     [](float value) { return std::isfinite(value); })) {
+      return false;
+    }
+  }
+  return true;
+}
+
 template <class T>
 bool AllFinite(const TensorView& view, int64_t begin, int64_t end) {
   const T* values = view.as<T>();
@@ -59,8 +76,9 @@ bool AllFinite(const TensorView& view, int64_t begin, int64_t end) {
       return AllFinite<Bf16>(view, begin, end);
     case DType::kF16:
       return AllFinite<F16>(view, begin, end);
-    default:  // integers; of quantized matrices the scales can be wrong: ScalesFinite
-      return true;
+    default:
+      if (IsBlocks(view.dtype)) return BlocksFinite(view, begin, end);
+      return true;  // integers; of packed matrices the scales can be wrong: ScalesFinite
   }
 }
 
@@ -151,19 +169,77 @@ Stored StoredForm(const Checkpoint& checkpoint, const TensorEntry& entry, int64_
   return {entry.name, entry.shape};
 }
 
+std::string Joined(const std::set<std::string>& texts) {
+  std::string joined;
+  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
+  return joined;
+}
+
+// Tensors by what they do, in the order in which their kinds are met.
+class TensorClasses {
+ public:
+  void Add(const TensorEntry& entry, const TensorView& view) {
+    const std::string name = NameOf(entry);
+    auto found = std::find_if(classes_.begin(), classes_.end(),
+                              [&](const TensorClassReport& known) { return known.name == name; });
+    if (found == classes_.end()) found = classes_.insert(found, {name, "", 0});
+    found->bytes += static_cast<int64_t>(view.bytes());
+    dtypes_[name].insert(DTypeName(view.dtype));
+  }
+  std::vector<TensorClassReport> Take() {
+    for (TensorClassReport& known : classes_) known.dtypes = Joined(dtypes_[known.name]);
+    return std::move(classes_);
+  }
+
+ private:
+  static std::string NameOf(const TensorEntry& entry) {
+    constexpr std::pair<const char*, const char*> kClasses[] = {
+        {".vision_tower.", "vision encoder"},
+        {".audio_tower.", "audio encoder"},
+        {".embed_vision.", "vision embedder"},
+        {".embed_audio.", "audio embedder"},
+        {"embed_tokens_per_layer", "per-layer embedding"},
+        {"embed_tokens.", "token embedding"},
+        {"lm_head.", "head"}};
+    constexpr std::pair<const char*, const char*> kLayers[] = {{".self_attn.", "attention"},
+                                                               {".mlp.", "feed-forward"},
+                                                               {"altup", "AltUp"},
+                                                               {".laurel.", "LAuReL"},
+                                                               {"per_layer_", "per-layer inputs"}};
+    for (const auto& [part, name] : kClasses) {
+      if (Contains(entry.name, part)) return name;
+    }
+    if (entry.shape.rank() == 1) return "norms and scales";
+    for (const auto& [part, name] : kLayers) {
+      if (Contains(entry.name, part)) return name;
+    }
+    return "others";
+  }
+
+  std::vector<TensorClassReport> classes_;
+  std::map<std::string, std::set<std::string>> dtypes_;
+};
+
+// What a tensor takes while a text is answered: matrices of blocks become tiles of 8 bits.
+int64_t InMemory(const TensorView& view) {
+  const bool tiles = IsBlocks(view.dtype) && view.shape.rank() == 2;
+  return static_cast<int64_t>(tiles ? packed::StoredBytes(DType::kQ8Tiles, view.shape)
+                                    : view.bytes());
+}
+
 void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
   const std::vector<TensorEntry> entries =
       ListTensors(checkpoint.config(), ModelParts::Of(checkpoint));
   report.kind = KindOf(checkpoint.config());
   std::set<std::string> listed, dtypes;
+  TensorClasses classes;
   const auto count = [&](const TensorEntry& entry, const TensorView& view) {
     const int64_t before = report.core + report.token_embedding;
     CountParameters(entry, view.shape.NumElements(), report);
-    if (report.core + report.token_embedding > before) {
-      report.resident_bytes += static_cast<int64_t>(view.bytes());
-    }
+    if (report.core + report.token_embedding > before) report.resident_bytes += InMemory(view);
     report.file_bytes += static_cast<int64_t>(view.bytes());
     dtypes.insert(DTypeName(view.dtype));
+    classes.Add(entry, view);
   };
   for (const TensorEntry& entry : entries) {
     const Stored stored = StoredForm(checkpoint, entry, static_cast<int64_t>(report.layers.size()));
@@ -185,9 +261,8 @@ void CompareTensors(const Checkpoint& checkpoint, ModelReport& report) {
     ++report.tensors;
     if (!listed.count(name)) report.surplus.push_back(name);
   }
-  for (const std::string& dtype : dtypes) {
-    report.dtypes += (report.dtypes.empty() ? "" : ", ") + dtype;
-  }
+  report.dtypes = Joined(dtypes);
+  report.classes = classes.Take();
 }
 
 void EstimateCache(const TextConfig& text, ModelReport& report) {
@@ -218,6 +293,7 @@ ModelReport ReportOn(const Checkpoint& checkpoint) {
                              text.activation_sparsity_pattern[i], text.kv_source_layer(layer)});
   }
   CompareTensors(checkpoint, report);
+  if (checkpoint.gguf() != nullptr) report.files = checkpoint.gguf()->Facts();
   report.sees = report.vision > 0;
   report.hears = report.audio > 0;
   EstimateCache(text, report);
@@ -225,8 +301,8 @@ ModelReport ReportOn(const Checkpoint& checkpoint) {
 }
 
 ModelReport Inspect(const std::filesystem::path& model, bool read_all,
-                    const ProgressCallback& on_progress) {
-  const auto checkpoint = Checkpoint::Load(model);
+                    const ProgressCallback& on_progress, const std::filesystem::path& projector) {
+  const auto checkpoint = Checkpoint::Load(model, {.projector = projector});
   ModelReport report = ReportOn(*checkpoint);
   if (read_all) ReadAll(*checkpoint, on_progress, report);
   return report;

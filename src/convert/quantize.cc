@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model directory to one packed file, tensor by tensor: memory stays at a few pieces of one.
 #include <algorithm>
+#include <cstring>
 #include <functional>
 
 #include "base/thread_pool.h"
@@ -13,6 +14,7 @@
 #include "gemma3n/convert.h"
 #include "model/config.h"
 #include "ops/gather.h"
+#include "tensor/blocks.h"
 #include "text/tokenizer.h"
 
 namespace gemma3n {
@@ -107,7 +109,8 @@ class Planner {
 
  private:
   Bits BitsOf(const std::string& name, const TensorView& view) const {
-    if (recipe_ == "bf16" || !IsFloat(view.dtype)) return Bits::kAsStored;
+    const bool rounds = IsFloat(view.dtype) || IsBlocks(view.dtype);
+    if (recipe_ == "bf16" || !rounds) return Bits::kAsStored;
     if (IsQuantizableInEncoder(name, view.shape)) {
       return encoders_ == "float" ? Bits::kAsStored : Bits::kEight;
     }
@@ -126,7 +129,12 @@ class Planner {
   Plan PlanOf(const std::string& name, const TensorView& view) const {
     const Bits bits = BitsOf(name, view);
     Plan plan{.source = view, .piece = {name, false, view.dtype, view.shape, view.bytes()}};
-    if (bits == Bits::kAsStored) return plan;
+    if (bits == Bits::kAsStored) {
+      if (IsBlocks(view.dtype))
+        plan.piece.dtype = view.shape.rank() < 2 ? DType::kF32 : DType::kF16;
+      plan.piece.bytes = packed::StoredBytes(plan.piece.dtype, plan.piece.shape);
+      return plan;
+    }
     const DType tiles = bits == Bits::kFour ? DType::kQ4Tiles : DType::kQ8Tiles;
     const DType rows = bits == Bits::kFour ? DType::kQ4Rows : DType::kQ8Rows;
     plan.piece.dtype = tiles;
@@ -172,7 +180,8 @@ class Packer {
     if (plan.piece.is_text) {
       return Put({reinterpret_cast<const std::byte*>(plan.text.data()), plan.text.size()});
     }
-    return IsPacked(plan.piece.dtype) ? Round(plan) : Copy(plan.source);
+    if (IsPacked(plan.piece.dtype)) return Round(plan);
+    return IsBlocks(plan.source.dtype) ? WriteFloats(plan) : Copy(plan.source);
   }
 
  private:
@@ -188,6 +197,26 @@ class Packer {
       if (!Put({view.data + begin, std::min<uint64_t>(kBytesAtOnce, view.bytes() - begin)})) {
         return false;
       }
+    }
+    return true;
+  }
+
+  // Blocks as floats of the type that is planned.
+  bool WriteFloats(const Plan& plan) {
+    const int64_t columns = plan.source.shape.back();
+    const int64_t rows = plan.source.shape.NumElements() / columns;
+    const size_t size = ElementSize(plan.piece.dtype);
+    floats_.resize(static_cast<size_t>(columns));
+    bytes_.resize(static_cast<size_t>(columns) * size);
+    for (int64_t row = 0; row < rows; ++row) {
+      blocks::DecodeRow(plan.source.dtype, plan.source.data, columns, row, 0, columns,
+                        floats_.data());
+      for (size_t i = 0; i < floats_.size(); ++i) {
+        const F16 half = ToF16(floats_[i]);
+        const void* element = size == sizeof(half) ? static_cast<const void*>(&half) : &floats_[i];
+        std::memcpy(bytes_.data() + i * size, element, size);
+      }
+      if (!Put(bytes_)) return false;
     }
     return true;
   }
@@ -266,6 +295,11 @@ void CheckSource(const QuantizeOptions& options, const Checkpoint& checkpoint) {
                                        ": is a packed model already; give the directory that it "
                                        "was made from");
   }
+  if (options.to == "gguf" && checkpoint.gguf() != nullptr) {
+    throw Error(ErrorKind::kUsage, options.model.string() +
+                                       ": is a GGUF file already; give the directory that it was "
+                                       "made from");
+  }
 }
 
 void CheckPackedOptions(const QuantizeOptions& options) {
@@ -281,7 +315,7 @@ void CheckPackedOptions(const QuantizeOptions& options) {
 }  // namespace
 
 bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress) {
-  const auto checkpoint = Checkpoint::Load(options.model);
+  const auto checkpoint = Checkpoint::Load(options.model, {.projector = options.projector});
   CheckSource(options, *checkpoint);
   if (options.to == "gguf") return QuantizeToGguf(options, *checkpoint, on_progress);
   CheckPackedOptions(options);

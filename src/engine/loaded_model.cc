@@ -154,8 +154,18 @@ std::string TemplateNote(const ChatTemplate& chat_template) {
   return "";
 }
 
+// What it took to bring the matrices of a quantized GGUF file into a form that is computed with.
+std::string ConvertedNote(const Checkpoint& checkpoint) {
+  constexpr uint64_t kWorthTelling = 256 << 20;
+  const uint64_t bytes = checkpoint.ConvertedBytes();
+  if (bytes < kWorthTelling) return "";
+  return "its quantized matrices were brought into 8 bits, in " +
+         BytesAsText(static_cast<int64_t>(bytes)) +
+         " of memory; `gemma3n quantize` makes a file of it that starts at once and is smaller";
+}
+
 std::vector<std::string> Notes(const Checkpoint& checkpoint, const ChatTemplate& chat_template) {
-  std::vector<std::string> notes = {TemplateNote(chat_template)};
+  std::vector<std::string> notes = {TemplateNote(chat_template), ConvertedNote(checkpoint)};
   if (const std::optional<ModelReport> report = TryReport(checkpoint)) {
     notes.push_back(SurplusNote(checkpoint, *report));
     notes.push_back(MemoryNote(report->resident_bytes, FreeMemory()));
@@ -232,7 +242,8 @@ void LoadedModel::LoadTensors() {
 
 LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   const Clock::time_point begin = Clock::now();
-  checkpoint = Checkpoint::Load(options.model);
+  checkpoint =
+      Checkpoint::Load(options.model, {.projector = options.projector, .threads = options.threads});
   config = ModelConfig::Load(*checkpoint);
   kv_type = DecideKvType(options.kv, *checkpoint);
   if (options.context) {

@@ -110,7 +110,7 @@ PerLayerEmbeddingWeights LoadPerLayer(const Tensors& tensors, const TextConfig& 
   weights.vocab_size = ids;
   weights.embed_tokens_per_layer = IsPacked(tensors.Find(table).dtype)
                                        ? tensors.SingleRows(table, ids * layers, width)
-                                       : tensors.Matrix(table, ids, layers * width);
+                                       : tensors.Table(table, ids, layers * width);
   const bool whole_tiles = width % packed::kTileRows == 0;  // of each layer
   const std::string name = "per_layer_model_projection.weight";
   const TensorView projection = whole_tiles

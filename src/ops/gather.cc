@@ -5,6 +5,7 @@
 
 #include "kernels/float_dot.h"
 #include "kernels/rows.h"
+#include "tensor/blocks.h"
 
 namespace gemma3n::ops {
 namespace {
@@ -33,6 +34,10 @@ void GatherRow(const TensorView& table, RowPart part, std::span<float> out) {
   CHECK_LE(part.begin + static_cast<int64_t>(out.size()), table.shape[1]);
   if (IsPacked(table.dtype)) {
     return packed::UnpackRow(table.dtype, table.data, table.shape[1], part.row, part.begin,
+                             static_cast<int64_t>(out.size()), out.data());
+  }
+  if (IsBlocks(table.dtype)) {
+    return blocks::DecodeRow(table.dtype, table.data, table.shape[1], part.row, part.begin,
                              static_cast<int64_t>(out.size()), out.data());
   }
   WithElements(table, [&](const auto* elements) {

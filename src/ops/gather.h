@@ -11,7 +11,8 @@
 
 namespace gemma3n::ops {
 
-// Elements [begin, begin + out.size()) of one row of table [rows, width], widened to float32.
+// Elements [begin, begin + out.size()) of one row of table [rows, width], of any type,
+// widened to float32.
 struct RowPart {
   int64_t row;
   int64_t begin;

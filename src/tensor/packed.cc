@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/packed.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/check.h"
+#include "tensor/blocks.h"
 
 namespace gemma3n::packed {
 namespace {
@@ -68,10 +71,37 @@ int64_t UnitBytes(DType dtype, int64_t columns) {
 }
 
 uint64_t StoredBytes(DType dtype, const Shape& shape) {
+  if (IsBlocks(dtype)) {
+    const blocks::Layout layout = blocks::LayoutOf(dtype);
+    return static_cast<uint64_t>(shape.NumElements() / layout.elements * layout.bytes);
+  }
   if (!IsPacked(dtype)) return static_cast<uint64_t>(shape.NumElements()) * ElementSize(dtype);
   CHECK_EQ(shape.rank(), size_t{2});
   const int64_t units = IsTiled(dtype) ? Tiles(shape[0]) : shape[0];
   return static_cast<uint64_t>(units * UnitBytes(dtype, shape[1]));
+}
+
+void PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* tile) {
+  constexpr float kSmallest = 1e-30f;      // below it 127 / largest would not be finite
+  constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+  for (int64_t first = 0; first < columns; first += kBlock, tile += kQ8Block) {
+    const int64_t count = std::min(kBlock, columns - first);
+    std::memset(tile, 0, kScaleBytes);
+    std::memset(tile + kScaleBytes, 128, kQ8Block - kScaleBytes);
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* w = weights + r * columns + first;
+      float largest = 0;
+      for (int64_t k = 0; k < count; ++k) largest = std::max(largest, std::abs(w[k]));
+      if (!(largest > kSmallest)) continue;
+      const float scale = largest / 127.0f, inverse = 127.0f / largest;
+      std::memcpy(tile + r * 4, &scale, sizeof(scale));
+      std::byte* out = tile + kScaleBytes + r * 4;
+      for (int64_t k = 0; k < count; ++k) {
+        const int q = static_cast<int>((w[k] * inverse + kRounder) - kRounder) + 128;
+        out[k / 4 * 64 + k % 4] = static_cast<std::byte>(q);
+      }
+    }
+  }
 }
 
 void UnpackRow(DType dtype, const std::byte* data, int64_t columns, int64_t row, int64_t begin,

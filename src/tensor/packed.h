@@ -52,13 +52,17 @@ inline int64_t Tiles(int64_t rows) {
 inline bool IsTiled(DType dtype) {
   return dtype == DType::kQ4Tiles || dtype == DType::kQ8Tiles;
 }
-// What a tensor takes; of packed ones `shape` is [rows, columns].
+// What a tensor takes, of any type; of packed ones `shape` is [rows, columns].
 uint64_t StoredBytes(DType dtype, const Shape& shape);
 inline bool IsRows(DType dtype) {
   return dtype == DType::kQ4Rows || dtype == DType::kQ8Rows;
 }
 // Bytes of one tile (16 rows) or, of the single-row forms, one row.
 int64_t UnitBytes(DType dtype, int64_t columns);
+
+// The 8-bit tile of `rows` rows (at most 16; those that are missing become 0) of `columns` floats:
+// the largest of 128 columns becomes 127. UnitBytes(DType::kQ8Tiles, columns) bytes.
+void PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* tile);
 
 // Elements [begin, begin + count) of one row of a matrix of `columns`, as floats. Plain code: what
 // the kernels are tested against.

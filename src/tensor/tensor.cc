@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "tensor/blocks.h"
+
 namespace gemma3n {
 namespace {
 
@@ -35,7 +37,9 @@ void CopyToFloat(const TensorView& view, std::span<float> out) {
     case DType::kBF16:
       return Widen<Bf16>(view, out);
     default:
-      CheckFailed(__FILE__, __LINE__, "not a float tensor");
+      if (!IsBlocks(view.dtype)) CheckFailed(__FILE__, __LINE__, "not a float tensor");
+      return blocks::DecodeRow(view.dtype, view.data, view.shape.NumElements(), 0, 0,
+                               view.shape.NumElements(), out.data());
   }
 }
 

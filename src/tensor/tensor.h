@@ -68,7 +68,7 @@ class Tensor {
   AlignedBuffer<float> data_;
 };
 
-// All elements widened to float32, in order. Any float dtype.
+// All elements widened to float32, in order. Any float dtype, and types of blocks.
 std::vector<float> ToFloatVector(const TensorView& view);
 // The same into memory of view.shape.NumElements() floats.
 void CopyToFloat(const TensorView& view, std::span<float> out);

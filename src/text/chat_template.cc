@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "gemma3n/error.h"
-#include "text/utf8.h"
 
 namespace gemma3n {
 namespace {

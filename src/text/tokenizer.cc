@@ -7,9 +7,9 @@
 #include <unordered_map>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "gemma3n/error.h"
 #include "text/merge_queue.h"
-#include "text/utf8.h"
 
 namespace gemma3n {
 namespace {

@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/utf8.h"
 #include "gemma3n/error.h"
 #include "text/detokenizer.h"
-#include "text/utf8.h"
 
 namespace gemma3n {
 namespace {

@@ -214,7 +214,7 @@ class Gguf(unittest.TestCase):
         for arguments, message in (
                 (("--to", "gguf", "--recipe", "q4"), "expected q4_0, q8_0 or f16 for GGUF, found q4"),
                 (("--to", "onnx"), "expected packed or gguf, found onnx"),
-                (("--mmproj", place / "m.gguf"), "mmproj: is for GGUF")):
+                (("--mmproj", place / "m.gguf"), "expected a GGUF file beside the projector")):
             done = subprocess.run([GEMMA3N, "quantize", self.model, "-o", place / "x", *map(str, arguments)],
                                   capture_output=True, text=True)
             self.assertEqual(done.returncode, 2, done.stderr)
