@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/per_layer_embedding.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/rows.h"
@@ -22,9 +23,7 @@ void PerLayerInputs(const PerLayerEmbeddingWeights& weights, float eps,
     parts.push_back({weights.per_layer_model_projection[layer], {outputs.Of(layer), rows, width}});
   }
   ops::Linear(source.embedded, parts, chunk.pool);
-  // The table's rows of one token lie together: a piece is a token.
-  chunk.pool.ParallelFor(rows, [&](size_t piece) {
-    const int64_t row = static_cast<int64_t>(piece);
+  const auto finish = [&](int64_t row) {
     const int32_t id = source.inputs[row].id;
     const int64_t known = id >= 0 && id < weights.vocab_size ? id : 0;
     for (int layer : outputs.layers) {
@@ -39,7 +38,19 @@ void PerLayerInputs(const PerLayerEmbeddingWeights& weights, float eps,
       kernels::AddScaled(looked_up, table_scale, width, projected);
       kernels::Scale(projected, input_scale, width, projected);
     }
-  });
+  };
+  // A token's rows are a few kilobytes that lie together, but the system maps what lies around them
+  // too, up to 2 MiB: over a long context that would be the whole table.
+  constexpr int64_t kMostMapped = 32;  // tokens
+  thread_local int64_t mapped = 0;
+  for (int64_t begin = 0; begin < rows; begin += kMostMapped) {
+    const int64_t count = std::min(kMostMapped, rows - begin);
+    chunk.pool.ParallelFor(count, [&](size_t i) { finish(begin + static_cast<int64_t>(i)); });
+    mapped += count;
+    if (mapped < kMostMapped || !weights.give_back) continue;
+    weights.give_back();
+    mapped = 0;
+  }
 }
 
 }  // namespace gemma3n

@@ -4,6 +4,7 @@
 // first hidden state. Rows are read from the mapped table as ids need them.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct PerLayerEmbeddingWeights {
   TensorView embed_tokens_per_layer;
   std::vector<TensorView> per_layer_model_projection;  // a layer's rows [width, hidden], by layer
   std::vector<float> per_layer_projection_norm;        // [width]
+  // Gives the pages of the table's rows that were read back to the system; may be empty.
+  std::function<void()> give_back;
   int64_t num_layers() const { return static_cast<int64_t>(per_layer_model_projection.size()); }
   int64_t width() const { return static_cast<int64_t>(per_layer_projection_norm.size()); }
 };

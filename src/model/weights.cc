@@ -186,6 +186,9 @@ DecoderWeights DecoderWeights::Load(const Checkpoint& checkpoint, const ModelCon
   LoadModalities(checkpoint, config, weights.embedding);
   weights.per_layer = LoadPerLayer(tensors, text);
   checkpoint.AdviseRandom(weights.per_layer.embed_tokens_per_layer);
+  weights.per_layer.give_back = [&checkpoint, name = *prefix + "embed_tokens_per_layer.weight"] {
+    checkpoint.GiveBack(name);
+  };
   for (int64_t k = 0; k + 1 < text.altup_num_inputs; ++k) {
     const std::string name = std::to_string(k) + ".weight";
     weights.altup_projections.push_back(tensors.Tiles("altup_projections." + name, hidden, hidden));
