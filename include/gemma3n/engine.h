@@ -18,6 +18,7 @@
 
 #include "gemma3n/content.h"
 #include "gemma3n/error.h"
+#include "gemma3n/perplexity.h"
 
 namespace gemma3n {
 
@@ -90,6 +91,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual bool Dump(const std::vector<Turn>& turns, const GenerateOptions& options,
                     const std::filesystem::path& directory,
                     const ProgressCallback& on_progress = nullptr) = 0;
+  // How well the model foresees given text. Nothing when the callback cancelled; no file is left
+  // behind then. Throws Error (kUsage, kRequest, kMedia, kModel, kResources).
+  virtual std::optional<PerplexityReport> Perplexity(
+      const Passages& passages, const PerplexityOptions& options,
+      const ProgressCallback& on_progress = nullptr) = 0;
 };
 
 // One conversation: what has been computed of it stays, so that the next turn costs only what is

@@ -10,6 +10,7 @@ namespace gemma3n::cli {
 void AddRun(CLI::App& app, int& exit_code);
 void AddChat(CLI::App& app, int& exit_code);
 void AddEval(CLI::App& app, int& exit_code);
+void AddPerplexity(CLI::App& app, int& exit_code);
 void AddInspect(CLI::App& app, int& exit_code);
 void AddTokenize(CLI::App& app, int& exit_code);
 void AddLogits(CLI::App& app, int& exit_code);

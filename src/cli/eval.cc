@@ -14,6 +14,7 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/eval_items.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
@@ -42,11 +43,6 @@ struct EvalArgs {
   std::string file, out;
   int64_t limit = 0;
   bool without_media = false;
-};
-
-struct Item {
-  std::string id, task, prompt, system, answer, match;
-  std::vector<std::string> images, audio, videos;
 };
 
 struct Score {
@@ -94,96 +90,11 @@ double WordErrorRate(const std::string& expected, const std::string& found) {
   return static_cast<double>(row.back()) / static_cast<double>(std::max<size_t>(a.size(), 1));
 }
 
-// One line of the file -> an item, or an Error that says what is wrong with which field.
-class LineReader {
- public:
-  LineReader(std::string where, const std::string& line) : where_(std::move(where)) {
-    try {
-      json_ = nlohmann::json::parse(line);
-    } catch (const nlohmann::json::parse_error& error) {
-      Fail("expected JSON, found an error at column " + std::to_string(error.byte));
-    }
-    if (!json_.is_object()) Fail(std::string("expected an object, found ") + json_.type_name());
-  }
-
-  Item Read(int64_t number) const {
-    Item item;
-    item.prompt = Text("prompt", nullptr);
-    item.answer = Text("answer", nullptr);
-    // Files also number their items.
-    const bool numbered = json_.contains("id") && json_["id"].is_number_integer();
-    item.id = numbered ? json_["id"].dump() : Text("id", std::to_string(number).c_str());
-    item.task = Text("task", "all");
-    item.system = Text("system", "");
-    item.match = Text("match", "exact");
-    item.images = Names("images");
-    item.audio = Names("audio");
-    item.videos = Names("videos");
-    if (item.match != "exact" && item.match != "contains" && item.match != "wer") {
-      Fail("match: expected exact, contains or wer, found " + item.match);
-    }
-    return item;
-  }
-
- private:
-  [[noreturn]] void Fail(const std::string& what) const {
-    throw Error(ErrorKind::kUsage, where_ + ": " + what);
-  }
-  // `fallback` null: the field must be there.
-  std::string Text(const char* field, const char* fallback) const {
-    if (!json_.contains(field) && fallback != nullptr) return fallback;
-    const std::string found = json_.contains(field) ? json_[field].type_name() : "nothing";
-    if (found != "string") Fail(std::string(field) + ": expected text, found " + found);
-    return json_[field].get<std::string>();
-  }
-  std::vector<std::string> Names(const char* field) const {
-    std::vector<std::string> names;
-    if (!json_.contains(field)) return names;
-    const nlohmann::json& list = json_[field];
-    if (!list.is_array()) Wrong(field, list);
-    for (const nlohmann::json& name : list) {
-      if (!name.is_string()) Wrong(field, name);
-      names.push_back(name.get<std::string>());
-    }
-    return names;
-  }
-  [[noreturn]] void Wrong(const char* field, const nlohmann::json& found) const {
-    Fail(std::string(field) + ": expected a list of file names, found " + found.type_name());
-  }
-
-  std::string where_;
-  nlohmann::json json_;
-};
-
-std::vector<Item> ReadItems(const std::string& path, int64_t limit) {
-  std::ifstream file(path);
-  if (!file) throw Error(ErrorKind::kUsage, path + ": cannot be read");
-  std::vector<Item> items;
-  int64_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (line.empty()) continue;
-    items.push_back(LineReader(path + ":" + std::to_string(number), line).Read(number));
-    if (limit > 0 && static_cast<int64_t>(items.size()) >= limit) break;
-  }
-  if (items.empty()) throw Error(ErrorKind::kUsage, path + ": expected items, found none");
-  return items;
-}
-
 std::vector<Turn> TurnsOf(const Item& item, const EvalArgs& args) {
-  const std::filesystem::path base = std::filesystem::path(args.file).parent_path();
-  MediaArgs media = args.media;
-  if (!args.without_media) {
-    for (const std::string& name : item.images) media.images.push_back(base / name);
-    for (const std::string& name : item.audio) media.audio.push_back(base / name);
-    for (const std::string& name : item.videos) media.videos.push_back(base / name);
-  }
-  std::vector<Turn> turns;
-  const std::string& system = item.system.empty() ? args.generate.system : item.system;
-  if (!system.empty()) turns.push_back({Role::kSystem, {Part(system)}});
-  turns.push_back({Role::kUser, media.Load()});
-  turns.back().parts.push_back(Part(item.prompt));
-  return turns;
+  Item chosen = item;
+  if (args.without_media) chosen.images = chosen.audio = chosen.videos = {};
+  if (chosen.system.empty()) chosen.system = args.generate.system;
+  return TurnsOf(chosen, args.file, args.media);
 }
 
 bool Count(const Item& item, const std::string& text, Score& score) {

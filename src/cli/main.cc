@@ -45,8 +45,8 @@ int Main(int argc, char** argv) {
     if (debug) TellDetails(app.config_to_str());
   });
   int exit_code = 0;
-  for (auto add : {AddRun, AddChat, AddEval, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth,
-                   AddQuantize, AddBench}) {
+  for (auto add : {AddRun, AddChat, AddEval, AddPerplexity, AddInspect, AddTokenize, AddLogits,
+                   AddDump, AddSynth, AddQuantize, AddBench}) {
     add(app, exit_code);
   }
   NameSources(app);

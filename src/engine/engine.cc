@@ -5,6 +5,7 @@
 
 #include "engine/loaded_model.h"
 #include "engine/memory.h"
+#include "engine/perplexity.h"
 #include "engine/session.h"
 #include "kernels/isa.h"
 #include "model/decoder.h"
@@ -114,6 +115,13 @@ class EngineOfModel : public Engine {
     model_.checkpoint->CheckUnchanged();
     observer.Write(directory);
     return true;
+  }
+
+  std::optional<PerplexityReport> Perplexity(const Passages& passages,
+                                             const PerplexityOptions& options,
+                                             const ProgressCallback& on_progress) override {
+    model_.checkpoint->CheckUnchanged();
+    return gemma3n::Perplexity(model_, passages, options, on_progress);
   }
 
  private:

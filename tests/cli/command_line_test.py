@@ -14,7 +14,7 @@ from program import GEMMA3N, Program, call, environment, sample_media
 
 class CommandLine(Program):
     def test_help_and_usage(self):
-        for command in ("run", "chat", "eval", "inspect", "tokenize", "logits", "dump", "synth",
+        for command in ("run", "chat", "eval", "perplexity", "inspect", "tokenize", "logits", "dump", "synth",
                         "quantize", "bench"):
             code, out, _ = call(command, "--help")
             self.assertEqual(code, 0)
