@@ -10,6 +10,7 @@
 
 #include "gemma3n/content.h"
 #include "gemma3n/error.h"
+#include "gemma3n/perplexity.h"
 
 namespace gemma3n {
 
@@ -34,10 +35,10 @@ struct QuantizeOptions {
   std::filesystem::path out;        // a file
   // What is written: "packed", our own form (docs/format.md), or "gguf" (docs/gguf.md).
   std::string to = "packed";
-  // Packed: "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored.
-  // Norms and the small matrices of AltUp are always as stored. What is stored in blocks, as in
-  // quantized GGUF files, and not rounded again becomes F16, and vectors F32.
-  // GGUF: "q4_0", "q8_0", "f16". Empty: "q4" or "q4_0".
+  // Packed: "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored; or
+  // a file of rules (docs/quantization.md). Norms and the small matrices of AltUp are always as
+  // stored. What is stored in blocks, as in quantized GGUF files, and not rounded again becomes F16,
+  // and vectors F32. GGUF: "q4_0", "q8_0", "f16". Empty: "q4" or "q4_0".
   std::string recipe;
   // The encoders of pictures and sound in "q4" and "q8": "int8" (8 bits) or "float" (as stored).
   std::string encoders = "int8";
@@ -46,11 +47,23 @@ struct QuantizeOptions {
   bool force = false;  // replace files that are there
   // Told of what stops nothing but is worth knowing, a line each. May be empty.
   std::function<void(const std::string& note)> on_note;
+  // With calibration text: "nearest", each weight on its own; "weighted", steps by what flows
+  // through them; "feedback", what one weight loses is made up for by others.
+  std::string rounding = "feedback";
+  // With calibration text, instead of a recipe: which of the decoder's matrices get 8 bits is
+  // measured, so that the mean over all that are quantized stays at or below this. 0: the recipe
+  // decides.
+  double bits = 0;
+  std::filesystem::path save_recipe;  // what `bits` chose, as a file of rules; empty: none
 };
 
 // Writes a model as one file, or as a GGUF file and one of its encoders. Returns false when the
 // callback cancelled; nothing is left behind then. Throws Error (kUsage, kModel, kResources), for
 // wrong options before a file is touched.
 bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progress = nullptr);
+// The same, rounding and choosing by what flows through the matrices while the model reads `text`,
+// which may hold pictures and sound. Throws also Error (kRequest, kMedia).
+bool Quantize(const QuantizeOptions& options, const Passages& text,
+              const ProgressCallback& on_progress = nullptr);
 
 }  // namespace gemma3n

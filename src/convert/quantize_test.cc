@@ -26,7 +26,7 @@ using testing::HasSubstr;
 double RelativeError(DType dtype, const std::vector<float>& weights, int64_t rows) {
   const int64_t columns = static_cast<int64_t>(weights.size()) / rows;
   std::vector<std::byte> bytes(packed::UnitBytes(dtype, columns));
-  RoundUnit(dtype, weights.data(), rows, columns, bytes.data());
+  RoundUnit({dtype, rows, columns, weights.data()}, bytes.data());
   std::vector<float> found(columns);
   double error = 0, size = 0;
   for (int64_t row = 0; row < rows; ++row) {

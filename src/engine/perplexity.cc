@@ -42,7 +42,8 @@ class Scorer {
   // `told` is called between pieces and cancels with false.
   bool Add(const Window& window, const std::function<bool()>& told) {
     const std::span<const DecoderInput> inputs(window.inputs);
-    DecoderState state(model_.config.text, {.context_length = static_cast<int64_t>(inputs.size())});
+    DecoderState state(model_.config.text, {.context_length = static_cast<int64_t>(inputs.size()),
+                                            .kv_type = model_.kv_type});
     // The last position before a target predicts it; what stands before needs no logits.
     const size_t before = window.first_target - 1;
     for (size_t from = 0; from < before; from += kBefore) {

@@ -49,6 +49,7 @@ void Attend(const TextConfig& config, const AttentionWeights& weights, const Chu
   };
   ops::CausalAttention({AsConst(queries), chunk.first_position}, cache.Slots(chunk.layer), shape,
                        scratch.softmax, attended, chunk.pool);
+  chunk.Observe("attended", scratch.attended, width);
   ops::Linear(AsConst(attended), weights.o_proj, {out, chunk.rows, config.hidden_size}, chunk.pool);
 }
 

@@ -175,6 +175,7 @@ void Decoder::Logits(Pass& pass, float* logits) {
   chunk.Observe("merged", merged, act.hidden);
   ops::RmsNorm({merged, chunk.rows, act.hidden}, weights_.norm, weights_.config.rms_norm_eps,
                {merged, chunk.rows, act.hidden}, pool_);
+  chunk.Observe("merged_normed", merged, act.hidden);
   ops::Linear({merged, chunk.rows, act.hidden}, weights_.lm_head,
               {logits, chunk.rows, vocab_size()}, pool_);
   chunk.Observe("logits_uncapped", logits, vocab_size());

@@ -87,6 +87,7 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
                  const FeedForwardScratch& scratch, float* out) {
   const int64_t width = weights.gate_proj.shape[0], hidden = weights.gate_proj.shape[1];
   const ops::ConstRows input{x, chunk.rows, hidden};
+  chunk.Observe("feed_forward_input", x, hidden);
   const ops::LinearPart parts[] = {{weights.gate_proj, {scratch.gate, chunk.rows, width}},
                                    {weights.up_proj, {scratch.up, chunk.rows, width}}};
   // What survives of the gate decides how much of up is needed.
@@ -102,6 +103,7 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
   if (!weights.down_rows.empty()) return SparseRows(weights, x, chunk, scratch, out);
   if (selects) SparseUp(weights, x, chunk, scratch);
   GateTimesUp(scratch.gate, scratch.up, chunk.rows * width, chunk.pool);
+  chunk.Observe("feed_forward_product", scratch.gate, width);
   ops::Linear({scratch.gate, chunk.rows, width}, weights.down_proj, {out, chunk.rows, hidden},
               chunk.pool);
 }

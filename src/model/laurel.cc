@@ -8,6 +8,7 @@ namespace gemma3n {
 void Laurel(const LaurelWeights& weights, float eps, const float* x, const float* left,
             const Chunk& chunk, float* out) {
   const int64_t rank = weights.linear_left.shape[0], hidden = weights.linear_right.shape[0];
+  chunk.Observe("laurel_low", left, rank);
   ops::Linear({left, chunk.rows, rank}, weights.linear_right, {out, chunk.rows, hidden},
               chunk.pool);
   chunk.ForEachRow([&](int64_t row) {

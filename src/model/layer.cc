@@ -106,6 +106,7 @@ void InjectPerLayerInput(Pass& pass) {
     });
     gated = act.x.data();
   }
+  chunk.Observe("per_layer_gate_input", gated, hidden);
   ops::Linear({gated, chunk.rows, hidden}, layer.per_layer_input_gate,
               {act.per_layer_gate.data(), chunk.rows, width}, chunk.pool);
   chunk.ForEachRow([&](int64_t row) {
@@ -113,6 +114,7 @@ void InjectPerLayerInput(Pass& pass) {
     kernels::Gelu(gate, width, gate);
     kernels::Multiply(gate, per_layer_input + row * width, width, gate);
   });
+  chunk.Observe("per_layer_product", act.per_layer_gate.data(), width);
   ops::Linear({act.per_layer_gate.data(), chunk.rows, width}, layer.per_layer_projection,
               {act.part.data(), chunk.rows, hidden}, chunk.pool);
   chunk.ForEachRow([&](int64_t row) {

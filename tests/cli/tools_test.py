@@ -100,6 +100,109 @@ class Eval(Program):
         self.assertTrue(all(json.loads(line) for line in part.read_text().splitlines()))
 
 
+class Perplexity(Program):
+    def run_json(self, *arguments):
+        code, out, err = call("perplexity", self.model, *arguments, "--json")
+        self.assertEqual(code, 0, err)
+        return json.loads(out)
+
+    def test_of_a_text_and_against_a_reference(self):
+        text, saved = self.place / "t.txt", self.place / "saved.safetensors"
+        text.write_text("Call me Ishmael. Some years ago, never mind how long precisely.")
+        first = self.run_json(text, "--save-logits", saved)
+        self.assertGreater(first["perplexity"], 1)
+        self.assertNotIn("kl", first)
+        packed = self.place / "q8.g3n"
+        self.assertEqual(call("quantize", self.model, "-o", packed, "--recipe", "q8", "--force")[0], 0)
+        same = self.run_json(text, "--reference", saved)
+        self.assertEqual((same["kl"]["max"], same["same_top_1"]), (0, 1))
+        code, out, err = call("perplexity", packed, text, "--reference", saved)
+        self.assertEqual(code, 0, err)
+        self.assertRegex(out, r"divergence: mean +0\.\d{6} \+- ")
+        self.assertIn("same likeliest token", out)
+        # The saved file is a plain safetensors file.
+        raw = saved.read_bytes()
+        length = int.from_bytes(raw[:8], "little")
+        header = json.loads(raw[8:8 + length])
+        self.assertEqual(header["logits"]["shape"][0], first["tokens"])
+        self.assertEqual(len(raw), 8 + length + header["targets"]["data_offsets"][1])
+
+    def test_of_answers(self):
+        items = self.place / "items.jsonl"
+        items.write_text(json.dumps({"prompt": "x", "answer": "yes", "images": ["p.png"]}) + "\n" +
+                         json.dumps({"prompt": "y", "answer": "no", "audio": ["s.wav"]}) + "\n")
+        self.assertGreater(self.run_json(items)["tokens"], 2)
+        items.write_text(json.dumps({"prompt": "x", "answer": "yes", "images": ["gone.png"]}) + "\n")
+        self.refused(4, "gone.png", "perplexity", self.model, items)
+
+    def test_refusals(self):
+        text = self.place / "t2.txt"
+        text.write_text("")
+        self.refused(2, "found no token", "perplexity", self.model, text)
+        text.write_text("abc")
+        self.refused(2, "stride: expected a number in [1, 7], found 9", "perplexity", self.model, text,
+                     "--ctx", 8, "--stride", 9)
+        self.refused(2, "expected a file, found none", "perplexity", self.model, "/nonexistent")
+        self.refused(2, "cannot be written", "perplexity", self.model, text, "--save-logits",
+                     "/nonexistent/logits")
+
+    def test_interrupted(self):
+        text, saved = self.place / "long.txt", self.place / "long.logits"
+        text.write_text("many words " * 100000)
+        process = start("perplexity", self.model, text, "--ctx", 64, "--save-logits", saved)
+        part = self.place / "long.logits.part"
+        while not part.exists() or part.stat().st_size < 1000:
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(list(self.place.glob("long.logits*")), [])
+
+
+class Quantize(Program):
+    def test_interrupted_leaves_nothing_and_starts_anew(self):
+        """A wide model takes long enough to be interrupted while its file is under way."""
+        wide, packed = self.place / "wide", self.place / "wide.g3n"
+        config = json.loads((self.model / "config.json").read_text())
+        config["text_config"]["hidden_size"] = 256
+        config["text_config"]["intermediate_size"] = [8192] * 10
+        like = self.place / "wide.json"
+        like.write_text(json.dumps(config))
+        self.assertEqual(call("synth", "--like", like, "--out", wide)[0], 0)
+        process = start("quantize", wide, "-o", packed)
+        part = self.place / "wide.g3n.part"
+        while not part.exists():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(list(self.place.glob("wide.g3n*")), [])
+        # One that was killed leaves its part behind, which the next writes over.
+        process = start("quantize", wide, "-o", packed)
+        while not part.exists():
+            self.assertIsNone(process.poll())
+        process.kill()
+        process.communicate(timeout=60)
+        self.assertFalse(packed.exists())
+        self.assertTrue(part.exists())
+        self.assertEqual(call("quantize", wide, "-o", packed)[0], 0)
+        self.assertEqual(list(self.place.glob("wide.g3n*")), [packed])
+        self.assertEqual(call("inspect", packed, "--check")[0], 0)
+
+    def test_recipe_and_calibration(self):
+        recipe, text, out = self.place / "r.json", self.place / "c.txt", self.place / "r.g3n"
+        text.write_text("Call me Ishmael. Some years ago, never mind how long precisely.")
+        recipe.write_text(json.dumps({"rules": [{"tensors": "*nothing*", "as": "q8"}]}))
+        self.refused(2, "rules[0].tensors", "quantize", self.model, "-o", out, "--recipe", recipe)
+        self.refused(2, "expected q4, q8, bf16 or a file of rules, found q3", "quantize", self.model, "-o",
+                     out, "--recipe", "q3")
+        self.refused(2, "--calibrate", "quantize", self.model, "-o", out, "--bits", 5)
+        self.assertEqual(list(self.place.glob("r.g3n*")), [])
+        code, _, err = call("quantize", self.model, "-o", out, "--calibrate", text)
+        self.assertEqual(code, 0, err)
+        self.assertEqual(call("inspect", out, "--check")[0], 0)
+
+
 class Inspect(Program):
     def test_check(self):
         code, out, _ = call("inspect", self.model, "--check")
