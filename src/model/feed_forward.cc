@@ -90,8 +90,10 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
   chunk.Observe("feed_forward_input", x, hidden);
   const ops::LinearPart parts[] = {{weights.gate_proj, {scratch.gate, chunk.rows, width}},
                                    {weights.up_proj, {scratch.up, chunk.rows, width}}};
-  // What survives of the gate decides how much of up is needed.
-  const bool selects = weights.sparse && (!weights.down_rows.empty() || chunk.rows == 1);
+  // What survives of the gate decides how much of up is needed. Tiles, as a quantized GGUF file's
+  // matrices become, are read whole.
+  const bool one_row = chunk.rows == 1 && IsFloat(weights.up_proj.dtype);
+  const bool selects = weights.sparse && (!weights.down_rows.empty() || one_row);
   ops::Linear(input, selects ? std::span(parts, 1) : std::span(parts), chunk.pool);
   if (weights.sparse) {
     chunk.ForEachRow([&](int64_t row) {
