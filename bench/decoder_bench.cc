@@ -104,8 +104,8 @@ void Run(int64_t layers, int threads, int64_t prompt, int64_t steps) {
     step.push_back(SecondsSince(start));
   }
   const double bandwidth = StreamingRead(int64_t{1} << 30, pool);
-  const double bytes =
-      static_cast<double>(decoder.WeightBytesPerStep()) - SkippedBytes(model.weights());
+  const double bytes = static_cast<double>(WeightBytesPerStep(model.weights(), decoder.shape())) -
+                       SkippedBytes(model.weights());
   const double seconds = Median(step), best = *std::min_element(step.begin(), step.end());
   std::printf("isa %s, %d threads, %lld layers of E2B's shape, bf16\n",
               kernels::ActiveIsa().c_str(), pool.num_threads(), static_cast<long long>(layers));

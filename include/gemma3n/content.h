@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "gemma3n/media.h"
+#include "gemma3n/size.h"
 
 namespace gemma3n {
 
@@ -63,6 +64,10 @@ struct GenerateOptions {
   int64_t image_size = 0;         // side pictures are stretched to; 0: the model's default
   // The prompt is one text that is not laid out as a conversation: <bos>, then the parts.
   bool raw = false;
+  // The size to answer with; unset: the engine's. What a session holds of the conversation is kept
+  // where both sizes have the same layers up to the last one that writes keys and values, and the
+  // same widths below it; else it is read again.
+  std::optional<ModelSize> size;
 };
 
 enum class FinishReason {

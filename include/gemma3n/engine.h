@@ -19,6 +19,7 @@
 #include "gemma3n/content.h"
 #include "gemma3n/error.h"
 #include "gemma3n/perplexity.h"
+#include "gemma3n/size.h"
 
 namespace gemma3n {
 
@@ -40,6 +41,8 @@ struct EngineOptions {
   // reading them from the mapped file. Where memory does not hold them, they stay mapped and a note
   // says so.
   bool resident = false;
+  // What part of the model runs, as Engine::ParseSize takes it; empty: all of it.
+  std::string size;
 };
 
 struct ModelFacts {
@@ -66,6 +69,15 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual ~Engine() = default;
 
   virtual const ModelFacts& facts() const = 0;
+  // What requests that ask for no other size are answered with.
+  virtual const ModelSize& size() const = 0;
+  // "full"; a published size of E4B such as "e2b" or "E2.98B (block-level)"; "2.54B", the published
+  // one of at most so many effective parameters that scores best; "ffn=8192 ffn=16384@4,20-24
+  // skip=20-24"; or a .json file of such a size (docs/matformer.md). Throws Error (kUsage) with the
+  // reason why the model cannot be cut so.
+  virtual ModelSize ParseSize(const std::string& text) const = 0;
+  // Throws Error (kUsage) for a size that is not of this model.
+  virtual SizeFacts FactsOf(const ModelSize& size) const = 0;
   // `context` positions; 0: as many as the model was made for. Throws Error (kRequest, kResources).
   virtual std::unique_ptr<Session> NewSession(int64_t context = 0) = 0;
 

@@ -59,9 +59,13 @@ void CheckRowOfBlocks(const Sample& sample, int64_t row) {
 
 }  // namespace
 
-void CheckSampleIsFinite(const Checkpoint& checkpoint) {
+void CheckSampleIsFinite(const Checkpoint& checkpoint,
+                         const std::function<int64_t(const std::string& name)>& rows_read) {
   for (const std::string& name : checkpoint.Names()) {
-    const TensorView view = checkpoint.Find(name);
+    const int64_t rows = rows_read(name);
+    if (rows == 0) continue;
+    const TensorView whole = checkpoint.Find(name);
+    const TensorView view = whole.shape.rank() == 0 ? whole : whole.Rows(0, rows);
     const Sample sample{checkpoint, name, view};
     if (IsBlocks(view.dtype)) {
       const int64_t last = view.shape.NumElements() / view.shape.back() - 1;

@@ -167,8 +167,39 @@ nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
   return json;
 }
 
+void PrintSize(const Engine& engine, const ModelReport& report) {
+  const ModelSize& size = engine.size();
+  std::printf("size: %s\nlayer  width\n", SizeLine(engine).c_str());
+  size_t place = 0;
+  for (size_t layer = 0; layer < report.layers.size(); ++layer) {
+    const bool runs = place < size.layers.size() && size.layers[place] == static_cast<int>(layer);
+    if (!runs) {
+      std::printf("%5zu  left out\n", layer);
+      continue;
+    }
+    std::printf("%5zu  %lld of %lld\n", layer,
+                static_cast<long long>(size.intermediate_size[place++]),
+                static_cast<long long>(report.layers[layer].intermediate_size));
+  }
+}
+
+nlohmann::ordered_json SizeAsJson(const Engine& engine, size_t layers) {
+  const ModelSize& size = engine.size();
+  const SizeFacts facts = engine.FactsOf(size);
+  nlohmann::ordered_json skipped = nlohmann::ordered_json::array();
+  for (int layer = 0; layer < static_cast<int>(layers); ++layer) {
+    if (!std::binary_search(size.layers.begin(), size.layers.end(), layer))
+      skipped.push_back(layer);
+  }
+  return {{"name", size.name},
+          {"skipped_layers", skipped},
+          {"ffn_widths", size.intermediate_size},
+          {"effective_parameters", facts.effective_parameters},
+          {"weight_bytes_per_token", facts.weight_bytes_per_token}};
+}
+
 struct InspectArgs {
-  std::string model, projector;
+  std::string model, projector, size;
   OutputArgs output;
   bool check = false, json = false;
 };
@@ -185,12 +216,18 @@ int RunInspect(const InspectArgs& args) {
   LoadCheck load;
   if (args.check && good) load = TryLoading(args.model, args.projector);
   good = good && load.error.empty();
+  std::shared_ptr<Engine> engine;
+  if (!args.size.empty()) {
+    engine = Engine::Load({.model = args.model, .projector = args.projector, .size = args.size});
+  }
   if (args.json) {
     nlohmann::ordered_json json = ReportAsJson(report);
+    if (engine) json["size"] = SizeAsJson(*engine, report.layers.size());
     if (args.check) json["check"] = {{"ok", good}, {"error", load.error}};
     std::printf("%s\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     PrintReport(report);
+    if (engine) PrintSize(*engine, report);
     PrintList("missing", report.missing);
     PrintList("of another shape", report.misshapen);
     PrintList("that nothing reads", report.surplus);
@@ -209,11 +246,14 @@ void AddInspect(CLI::App& app, int& exit_code) {
   auto args = std::make_shared<InspectArgs>();
   command->add_option("model,-m,--model", args->model, kModelHelp)->required();
   command->add_option("--mmproj", args->projector, kProjectorHelp);
+  command->add_option("--size", args->size, kSizeHelp);
   args->output.AddEverywhere(*command);
   command->add_flag("--check", args->check,
                     "Read every weight for NaN and infinities; load the model with its tokenizer");
   command->add_flag("--json", args->json, "Print JSON");
-  command->footer("Example:\n  gemma3n inspect models/nano --check\n");
+  command->footer(
+      "Example:\n  gemma3n inspect models/nano --check\n"
+      "  gemma3n inspect e4b.g3n --size e2b\n");
   command->callback([args, &exit_code] { exit_code = RunInspect(*args); });
 }
 

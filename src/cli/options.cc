@@ -89,6 +89,15 @@ std::string StandardInput() {
   return text;
 }
 
+std::string SizeLine(const Engine& engine) {
+  const SizeFacts facts = engine.FactsOf(engine.size());
+  char text[96];
+  std::snprintf(text, sizeof(text), ": %.2f B effective parameters, up to %.2f GB read for a token",
+                static_cast<double>(facts.effective_parameters) / 1e9,
+                static_cast<double>(facts.weight_bytes_per_token) / 1e9);
+  return OneLine(engine.size().name) + text;
+}
+
 void ModelArgs::Add(CLI::App& command) {
   command.add_option("-m,--model", model, kModelHelp)->required();
   command.add_option("--mmproj", projector, kProjectorHelp);
@@ -107,6 +116,7 @@ void ModelArgs::Add(CLI::App& command) {
           "else f32")
       ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
   command.add_flag("--resident", resident, kResidentHelp);
+  command.add_option("--size", size, kSizeHelp);
 }
 
 std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
@@ -118,11 +128,13 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
                     .threads = threads,
                     .context = for_session ? std::optional(context) : std::nullopt,
                     .kv = kv,
-                    .resident = resident});
+                    .resident = resident,
+                    .size = size});
   bar.Clear();
   for (const std::string& note : engine->facts().notes) {
     if (!quiet) Tell("note: " + note);
   }
+  if (!size.empty() && !quiet) Tell("size: " + SizeLine(*engine));
   return engine;
 }
 

@@ -15,11 +15,15 @@ namespace gemma3n::cli {
 
 constexpr char kResidentHelp[] =
     "Copy the weights of text into memory, on huge pages; faster where the file's are small";
-constexpr char kModelHelp[] = "Model: a packed file, a GGUF file, or a directory as Hugging Face lays it out";
+constexpr char kModelHelp[] =
+    "Model: a packed file, a GGUF file, or a directory as Hugging Face lays it out";
+constexpr char kSizeHelp[] =
+    "Part of the model that runs: full, e2b, a published size, 2.54B, 'ffn=8192 skip=20-24' or "
+    "FILE.json";
 constexpr char kProjectorHelp[] = "Of a GGUF model: the file with its encoders";
 
 struct ModelArgs {
-  std::string model, projector;
+  std::string model, projector, size;
   int threads = 0;
   int64_t context = 0;
   KvType kv = KvType::kAuto;
@@ -29,6 +33,9 @@ struct ModelArgs {
   // `for_session`: whether sessions of this context will follow, which must fit into memory.
   std::shared_ptr<Engine> Load(bool quiet, bool for_session = false) const;
 };
+
+// "official E2B Model: 1.91 B effective parameters, up to 1.36 GB read for a token"
+std::string SizeLine(const Engine& engine);
 
 struct OutputArgs {
   bool json = false, quiet = false, stats = false, raw_output = false;

@@ -25,12 +25,14 @@ bool IsFourBits(DType dtype) {
 // Some rows of a matrix under way: weights, and what has been lost of each column so far.
 class Batch {
  public:
-  Batch(const Feedback& feedback, const float* weights, int64_t rows, int64_t columns)
+  // Of the matrix, its columns and their first one's place among the feedback's.
+  Batch(const Feedback& feedback, const RowsToRound& matrix, const float* weights, int64_t rows)
       : feedback_(feedback),
         weights_(weights),
         rows_(rows),
-        columns_(columns),
-        lost_(static_cast<size_t>(rows * columns)),
+        columns_(matrix.columns),
+        first_(matrix.first_column),
+        lost_(static_cast<size_t>(rows * matrix.columns)),
         targets_(static_cast<size_t>(rows * kBlock)) {}
 
   std::vector<Row4> InFourBits() {
@@ -68,21 +70,31 @@ class Batch {
 
  private:
   float* Target(int64_t r) { return targets_.data() + r * kBlock; }
+  const float* CostOf(int64_t column) const { return feedback_.cost() + first_ + column; }
+  // Where the columns begin that make up for each other; of those before first_ nothing is known.
+  int64_t BlockOf(int64_t column) const {
+    return std::max(int64_t{0}, feedback_.BlockOf(first_ + column) - first_);
+  }
+  // U_jk for j from BlockOf(k) on.
+  const float* FactorsOf(int64_t column) const {
+    const int64_t k = first_ + column;
+    return feedback_.Of(k) + (first_ + BlockOf(column) - feedback_.BlockOf(k));
+  }
 
   float InitialScale(int64_t r) const {
     const float* w = weights_ + r * columns_;
     std::vector<float> steps;
     for (int64_t k = 0; k < columns_; k += kGroup) {
-      steps.push_back(BestStep(w + k, feedback_.cost() + k, std::min(kGroup, columns_ - k)));
+      steps.push_back(BestStep(w + k, CostOf(k), std::min(kGroup, columns_ - k)));
     }
     return ScaleFor(steps);
   }
 
   // What columns [begin, begin + count) are to become: the weights, and what earlier columns lost.
   void Aim(int64_t begin, int64_t count) {
-    const int64_t block = feedback_.BlockOf(begin), earlier = begin - block;
+    const int64_t block = BlockOf(begin), earlier = begin - block;
     if (earlier > 0) {
-      kernels::DotTile(lost_.data() + block, feedback_.Of(begin),
+      kernels::DotTile(lost_.data() + block, FactorsOf(begin),
                        {static_cast<size_t>(rows_), static_cast<size_t>(count),
                         static_cast<size_t>(earlier), static_cast<size_t>(columns_),
                         static_cast<size_t>(feedback_.block()), static_cast<size_t>(kBlock)},
@@ -97,7 +109,7 @@ class Batch {
 
   // Column begin + k's target once the k columns before it in its group have lost `lost`.
   float Moved(int64_t begin, int64_t k, const float* target, const float* lost) const {
-    const float* factors = feedback_.Of(begin + k) + (begin - feedback_.BlockOf(begin));
+    const float* factors = FactorsOf(begin + k) + (begin - BlockOf(begin));
     float sum = target[k];
     for (int64_t j = 0; j < k; ++j) sum += lost[j] * factors[j];
     return sum;
@@ -114,13 +126,13 @@ class Batch {
       numbers[k] = static_cast<int8_t>(number);
       lost[k] = w[k] - step * number;
       const float own = target - step * number;
-      cost += feedback_.cost()[begin + k] * (own * own);
+      cost += CostOf(begin)[k] * (own * own);
     }
     return cost;
   }
 
   void RoundGroup(int64_t r, int64_t begin, int64_t count, Row4& row) {
-    const float step = BestStep(Target(r), feedback_.cost() + begin, count);
+    const float step = BestStep(Target(r), CostOf(begin), count);
     const int near = row.scale > 0 ? static_cast<int>(NearestInteger(step / row.scale)) : 0;
     float least = 0;
     bool first = true;
@@ -158,7 +170,7 @@ class Batch {
 
   const Feedback& feedback_;
   const float* weights_;
-  int64_t rows_, columns_;
+  int64_t rows_, columns_, first_;
   std::vector<float> lost_;     // [rows, columns]: weight less its rounded value
   std::vector<float> targets_;  // [rows, kBlock]: of the columns under way
 };
@@ -241,7 +253,7 @@ bool Feedback::Factor(const Moments& moments, int64_t begin, float added, Thread
 
 void RoundRows(const RowsToRound& matrix, const Feedback& feedback, ThreadPool& pool,
                std::byte* out) {
-  CHECK_EQ(matrix.columns, feedback.width());
+  CHECK_LE(matrix.first_column + matrix.columns, feedback.width());
   const int64_t unit_rows = packed::IsTiled(matrix.dtype) ? packed::kTileRows : 1;
   const int64_t unit_bytes = packed::UnitBytes(matrix.dtype, matrix.columns);
   const int64_t units = (matrix.rows + unit_rows - 1) / unit_rows;
@@ -249,7 +261,7 @@ void RoundRows(const RowsToRound& matrix, const Feedback& feedback, ThreadPool& 
   pool.ParallelFor((matrix.rows + kRowsAtOnce - 1) / kRowsAtOnce, [&](size_t piece) {
     const int64_t first = static_cast<int64_t>(piece) * kRowsAtOnce;
     const int64_t count = std::min(kRowsAtOnce, matrix.rows - first);
-    Batch batch(feedback, matrix.weights + first * matrix.columns, count, matrix.columns);
+    Batch batch(feedback, matrix, matrix.weights + first * matrix.columns, count);
     const auto store = [&](const auto& rows) {
       for (int64_t r = 0; r < count; ++r) {
         Store(matrix.dtype, rows[r], (first + r) % unit_rows,

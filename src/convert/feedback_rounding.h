@@ -43,12 +43,14 @@ class Feedback {
   std::vector<float> cost_;
 };
 
-// Rows [rows, columns] of a matrix that multiplies the input, of any packed type; rows are a
-// multiple of a tile's but for the last of the matrix. Writes whole units to `out`.
+// Rows [rows, columns] of a matrix that multiplies the input, or `columns` of it from
+// `first_column` on, of any packed type; rows are a multiple of a tile's but for the last of the
+// matrix. Writes whole units to `out`.
 struct RowsToRound {
   DType dtype;
   int64_t rows, columns;
   const float* weights;
+  int64_t first_column = 0;
 };
 void RoundRows(const RowsToRound& matrix, const Feedback& feedback, ThreadPool& pool,
                std::byte* out);

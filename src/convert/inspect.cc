@@ -141,8 +141,8 @@ std::string KindOf(const JsonValue& config) {
                                       : "a Gemma 3n of another size";
 }
 
-// A tensor of the list as the files have it: quantized, a matrix may lie there transposed or, the
-// per-layer table, with a row for each layer of a token; convolutions are matrices, too.
+// A tensor of the list as the files have it: quantized, a matrix may lie there transposed, in steps
+// or, the per-layer table, with a row for each layer of a token; convolutions are matrices, too.
 struct Stored {
   std::string name;
   Shape shape;  // expected
@@ -155,6 +155,11 @@ Stored StoredForm(const Checkpoint& checkpoint, const TensorEntry& entry, int64_
   const std::string stem = entry.name.substr(0, entry.name.rfind(end));
   if (!checkpoint.Has(entry.name) && checkpoint.Has(stem + ".transposed")) {
     return {stem + ".transposed", {entry.shape[1], entry.shape[0]}};
+  }
+  if (!checkpoint.Has(entry.name) && checkpoint.Has(stem + ".steps")) {
+    const Shape& found = checkpoint.Find(stem + ".steps").shape;
+    const int64_t step = found.rank() == 2 ? std::max<int64_t>(1, found[1]) : 1;
+    return {stem + ".steps", {entry.shape[1] / step * entry.shape[0], step}};
   }
   const bool table = Contains(entry.name, "embed_tokens_per_layer.weight");
   if (table && IsPacked(checkpoint.Find(entry.name).dtype)) {

@@ -49,6 +49,16 @@ bool IsQuantizableInEncoder(const std::string& name, const Shape& shape) {
   return (linear || pointwise || full) && shape.NumElements() / shape[0] >= kFewestColumns;
 }
 
+// In how many steps a dense down_proj [hidden, intermediate] lies, so that a submodel of fewer
+// neurons reads the first of them: about eight, of 128 to 1024 neurons.
+int64_t StepsOf(const Shape& shape) {
+  constexpr int64_t kMostNeurons = 1024;
+  const int64_t hidden = shape[0], intermediate = shape[1];
+  int64_t step = packed::kBlock;
+  while (step < kMostNeurons && 16 * step <= intermediate) step *= 2;
+  return hidden % packed::kTileRows == 0 && intermediate % step == 0 ? intermediate / step : 1;
+}
+
 class Planner {
  public:
   Planner(const Checkpoint& checkpoint, const Recipe& recipe, bool float_encoders)
@@ -153,6 +163,10 @@ class Planner {
         plan.piece.name = name.substr(0, name.size() - 6) + "transposed";
         plan.piece.shape = {view.shape[1], view.shape[0]};
       }
+    } else if (EndsWith(name, "mlp.down_proj.weight") && StepsOf(view.shape) > 1) {
+      plan.steps = StepsOf(view.shape);
+      plan.piece.name = name.substr(0, name.size() - 6) + "steps";
+      plan.piece.shape = {view.shape[0] * plan.steps, view.shape[1] / plan.steps};
     }
     plan.piece.bytes = packed::StoredBytes(plan.piece.dtype, plan.piece.shape);
     return plan;

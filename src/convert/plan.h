@@ -17,6 +17,8 @@ struct Plan {
   TensorView source;
   PackedWriter::Piece piece;
   bool transposed = false;
+  int64_t steps =
+      1;  // the source's columns in so many equal parts, whose rows come one after the other
   int64_t taps = 1;  // of a convolution: their channels come to lie together
   std::string text;  // of a small file
   std::string name;  // of the source tensor, as Hugging Face spells it; empty: a small file

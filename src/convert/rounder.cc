@@ -27,6 +27,11 @@ void PutChannelsLast(int64_t taps, std::span<float> row) {
   }
 }
 
+// The step that a row of what is written belongs to.
+int64_t StepOf(const Plan& plan, int64_t row) {
+  return row / (plan.piece.shape[0] / plan.steps);
+}
+
 }  // namespace
 
 PlannedInputs::PlannedInputs(const CalibrationText& text, const std::vector<Plan>& plans,
@@ -78,17 +83,21 @@ bool Rounder::Round(const Plan& plan, const PlannedInputs* inputs, const Put& pu
   // Neurons make up for each other within a block of the feedback.
   const int64_t together = plan.transposed && feedback != nullptr ? feedback->block() : unit;
   const int64_t at_once = std::max(int64_t{1}, kFloatsAtOnce / columns / together) * together;
-  for (int64_t begin = 0; begin < rows; begin += at_once) {
-    const int64_t count = std::min(at_once, rows - begin);
+  const int64_t step_rows = rows / plan.steps;
+  for (int64_t begin = 0, count = 0; begin < rows; begin += count) {
+    count = std::min({at_once, rows - begin, step_rows - begin % step_rows});
     bytes_.resize((count + unit - 1) / unit * unit_bytes);
     floats_.resize(count * columns);
     Widen(plan, begin, count);
     if (feedback == nullptr) {
-      RoundAlone(plan, importance, count);
+      const int64_t first_column = StepOf(plan, begin) * columns;
+      RoundAlone(plan, importance != nullptr ? importance + first_column : nullptr, count);
     } else if (plan.transposed) {
       RoundNeurons({dtype, begin, count, columns, floats_.data()}, *feedback, pool_, bytes_.data());
     } else {
-      RoundRows({dtype, count, columns, floats_.data()}, *feedback, pool_, bytes_.data());
+      const int64_t first_column = StepOf(plan, begin) * columns;
+      RoundRows({dtype, count, columns, floats_.data(), first_column}, *feedback, pool_,
+                bytes_.data());
     }
     if (!put(bytes_)) return false;
   }
@@ -116,7 +125,9 @@ void Rounder::Widen(const Plan& plan, int64_t begin, int64_t count) {
     pool_.ParallelFor(count, [&](size_t i) {
       const int64_t row = static_cast<int64_t>(i);
       const std::span<float> out(floats_.data() + row * columns, static_cast<size_t>(columns));
-      ops::GatherRow(plan.source, {.row = begin + row, .begin = 0}, out);
+      const int64_t source_row = (begin + row) % (plan.piece.shape[0] / plan.steps);
+      const int64_t source_column = StepOf(plan, begin) * columns;
+      ops::GatherRow(plan.source, {.row = source_row, .begin = source_column}, out);
       if (plan.taps > 1) PutChannelsLast(plan.taps, out);
     });
     return;

@@ -35,7 +35,7 @@ constexpr int64_t kPiece = Decoder::Options{}.max_chunk;
 // A sequence of made-up ids under way.
 struct Sequence {
   Sequence(LoadedModel& model, int64_t context)
-      : decoder(model.weights, model.pool),
+      : decoder(model.NewDecoder()),
         state(model.config.text,
               {.context_length = Checked(model, context), .kv_type = model.kv_type}),
         logits(static_cast<size_t>(model.config.text.vocab_size)) {
@@ -60,20 +60,20 @@ struct Sequence {
   bool PrefillTo(int64_t position, const ProgressCallback& on_progress) {
     while (state.position() < position) {
       if (!on_progress({"", state.position(), position})) return false;
-      const int64_t count = decoder.NextChunk(position - state.position());
+      const int64_t count = decoder->NextChunk(position - state.position());
       const bool last = state.position() + count == position;
-      decoder.Prefill(state,
-                      std::span(inputs).subspan(static_cast<size_t>(state.position()),
-                                                static_cast<size_t>(count)),
-                      last ? LogitsWanted::kLast : LogitsWanted::kNone,
-                      last ? std::span<float>(logits) : std::span<float>());
+      decoder->Prefill(state,
+                       std::span(inputs).subspan(static_cast<size_t>(state.position()),
+                                                 static_cast<size_t>(count)),
+                       last ? LogitsWanted::kLast : LogitsWanted::kNone,
+                       last ? std::span<float>(logits) : std::span<float>());
     }
     return true;
   }
 
-  void Step() { decoder.Step(state, inputs[static_cast<size_t>(state.position())].id, logits); }
+  void Step() { decoder->Step(state, inputs[static_cast<size_t>(state.position())].id, logits); }
 
-  Decoder decoder;
+  std::unique_ptr<Decoder> decoder;
   DecoderState state;
   std::vector<float> logits;
   std::vector<DecoderInput> inputs;

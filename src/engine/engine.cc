@@ -24,6 +24,14 @@ class EngineOfModel : public Engine {
 
   const ModelFacts& facts() const override { return model_.facts; }
 
+  const ModelSize& size() const override { return model_.size; }
+  ModelSize ParseSize(const std::string& text) const override { return model_.ParseSize(text); }
+  SizeFacts FactsOf(const ModelSize& size) const override {
+    const SubmodelShape shape = model_.ShapeOf(size);
+    return {EffectiveParameters(model_.config.text, shape),
+            WeightBytesPerStep(model_.weights, shape)};
+  }
+
   std::unique_ptr<Session> NewSession(int64_t context) override {
     context = ContextOf(model_.config.text, context);
     CheckContextFits(model_.config.text, context, model_.kv_type);
@@ -70,9 +78,9 @@ class EngineOfModel : public Engine {
       throw Error(ErrorKind::kUsage,
                   npy.string() + ": expected a directory to write to, found none");
     }
-    Decoder decoder(model_.weights, model_.pool);
-    Tensor logits({static_cast<int64_t>(ids.size()), decoder.vocab_size()});
-    if (!AllLogits(decoder, inputs, logits, on_progress)) return false;
+    const auto decoder = model_.NewDecoder();
+    Tensor logits({static_cast<int64_t>(ids.size()), decoder->vocab_size()});
+    if (!AllLogits(*decoder, inputs, logits, on_progress)) return false;
     model_.checkpoint->CheckUnchanged();  // else wrong numbers would be written
     WriteNpy(npy, logits.shape(), logits.span());
     return true;
@@ -109,9 +117,9 @@ class EngineOfModel : public Engine {
           {.id = item.id, .soft_token = item.medium < 0 ? nullptr : media.SoftToken(prompt, item)});
     }
     NpyObserver observer;
-    Decoder decoder(model_.weights, model_.pool, {.observer = &observer});
-    Tensor logits({static_cast<int64_t>(ids.size()), decoder.vocab_size()});
-    if (!AllLogits(decoder, inputs, logits, on_progress)) return false;
+    const auto decoder = model_.NewDecoder(&observer);
+    Tensor logits({static_cast<int64_t>(ids.size()), decoder->vocab_size()});
+    if (!AllLogits(*decoder, inputs, logits, on_progress)) return false;
     model_.checkpoint->CheckUnchanged();
     observer.Write(directory);
     return true;

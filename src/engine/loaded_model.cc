@@ -9,6 +9,7 @@
 #include "checkpoint/weight_sample.h"
 #include "convert/report.h"
 #include "engine/memory.h"
+#include "model/size_name.h"
 
 namespace gemma3n {
 namespace {
@@ -207,6 +208,23 @@ std::string MakeResident(const Checkpoint& checkpoint) {
 
 namespace {
 
+// How many rows of a tensor the size reads, in which its feed-forward parts count only.
+int64_t RowsRead(const std::string& name, const TensorView& view, const TextConfig& config,
+                 const SubmodelShape& shape) {
+  constexpr char kLayers[] = ".layers.";
+  const int64_t rows = view.shape.rank() == 0 ? 1 : view.shape[0];
+  const size_t at = name.find(kLayers);
+  if (at == std::string::npos || name.find("_tower.") != std::string::npos) return rows;
+  const int layer = std::atoi(name.c_str() + at + sizeof(kLayers) - 1);
+  const auto place = std::lower_bound(shape.layers.begin(), shape.layers.end(), layer);
+  if (place == shape.layers.end() || *place != layer) return 0;
+  const int64_t width = shape.intermediate_size[place - shape.layers.begin()];
+  const auto is = [&](const char* matrix) { return name.find(matrix) != std::string::npos; };
+  if (is("mlp.gate_proj.") || is("mlp.up_proj.") || is("mlp.down_proj.transposed")) return width;
+  if (is("mlp.down_proj.steps")) return rows * width / config.intermediate_size[layer];
+  return rows;
+}
+
 ops::KeyValueType DecideKvType(KvType wanted, const Checkpoint& checkpoint) {
   switch (wanted) {
     case KvType::kF32:
@@ -226,6 +244,24 @@ ops::KeyValueType DecideKvType(KvType wanted, const Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+SubmodelShape LoadedModel::ShapeOf(const ModelSize& wanted) const {
+  SubmodelShape shape{wanted.layers, wanted.intermediate_size};
+  CheckShape(weights, shape);
+  return shape;
+}
+
+ModelSize LoadedModel::ParseSize(const std::string& text) const {
+  const NamedShape named = gemma3n::ParseSize(text, config.text);
+  CheckShape(weights, named.shape);
+  return {named.name, named.shape.layers, named.shape.intermediate_size};
+}
+
+std::unique_ptr<Decoder> LoadedModel::NewDecoder(DecoderObserver* observer) {
+  const SubmodelShape shape = ShapeOf(size);
+  return std::make_unique<Decoder>(weights, pool,
+                                   Decoder::Options{.shape = &shape, .observer = observer});
+}
 
 void LoadedModel::LoadTensors() {
   weights = DecoderWeights::Load(*checkpoint, config);
@@ -265,7 +301,10 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
     throw Error(error.kind(), WithUnstatedEncoders(WithOtherWrongTensors(error.what(), *checkpoint),
                                                    *checkpoint));
   }
-  CheckSampleIsFinite(*checkpoint);
+  size = ParseSize(options.size);
+  CheckSampleIsFinite(*checkpoint, [&](const std::string& name) {
+    return RowsRead(name, checkpoint->Find(name), config.text, ShapeOf(size));
+  });
   for (const char* encoder : {kVisionTensors, kAudioTensors}) checkpoint->GiveBack(encoder);
   if (facts.sees) facts.default_image_size = vision->default_size();
   if (facts.hears) {

@@ -10,6 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "gemma3n/engine.h"
 #include "model/config.h"
+#include "model/decoder.h"
 #include "model/weights.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -31,11 +32,18 @@ struct LoadedModel {
   std::unique_ptr<Tokenizer> tokenizer;
   ChatTemplate chat_template;
   DecoderWeights weights;
+  ModelSize size;                         // of requests that ask for no other
   std::unique_ptr<VisionEncoder> vision;  // null where the model does not see
   std::unique_ptr<AudioEncoder> audio;    // null where the model does not hear
   ModelFacts facts;
   ops::KeyValueType kv_type;  // of its sessions
   double load_ms;
+
+  // The layers and widths of a size. Throws Error (kUsage) where this model cannot be cut so.
+  SubmodelShape ShapeOf(const ModelSize& wanted) const;
+  ModelSize ParseSize(const std::string& text) const;
+  // One for the model's size.
+  std::unique_ptr<Decoder> NewDecoder(DecoderObserver* observer = nullptr);
 
  private:
   void LoadTensors();

@@ -32,8 +32,8 @@ Mean MeanOf(std::span<const PositionScore> scores, double PositionScore::*field)
 class Scorer {
  public:
   Scorer(LoadedModel& model, const PerplexityOptions& options)
-      : model_(model), decoder_(model.weights, model.pool) {
-    const int64_t vocabulary = decoder_.vocab_size();
+      : model_(model), decoder_(model.NewDecoder()) {
+    const int64_t vocabulary = decoder_->vocab_size();
     if (!options.reference.empty()) reference_.emplace(options.reference, vocabulary);
     if (!options.save_logits.empty()) writer_.emplace(options.save_logits, vocabulary);
     logits_.resize(kAtOnce * static_cast<size_t>(vocabulary));
@@ -48,15 +48,15 @@ class Scorer {
     const size_t before = window.first_target - 1;
     for (size_t from = 0; from < before; from += kBefore) {
       if (!told()) return false;
-      decoder_.Prefill(state, inputs.subspan(from, std::min(kBefore, before - from)),
-                       LogitsWanted::kNone, {});
+      decoder_->Prefill(state, inputs.subspan(from, std::min(kBefore, before - from)),
+                        LogitsWanted::kNone, {});
     }
     for (size_t from = before; from + 1 < inputs.size(); from += kAtOnce) {
       if (!told()) return false;
       const size_t count = std::min(kAtOnce, inputs.size() - 1 - from);
       const std::span<float> logits =
-          std::span(logits_).first(count * static_cast<size_t>(decoder_.vocab_size()));
-      decoder_.Prefill(state, inputs.subspan(from, count), LogitsWanted::kAll, logits);
+          std::span(logits_).first(count * static_cast<size_t>(decoder_->vocab_size()));
+      decoder_->Prefill(state, inputs.subspan(from, count), LogitsWanted::kAll, logits);
       Score(inputs.subspan(from + 1, count), logits);
     }
     return true;
@@ -78,7 +78,7 @@ class Scorer {
     for (const DecoderInput& target : targets) ids.push_back(target.id);
     const std::span<const float> reference =
         reference_ ? reference_->Next(ids) : std::span<const float>();
-    const size_t width = static_cast<size_t>(decoder_.vocab_size()), first = scores_.size();
+    const size_t width = static_cast<size_t>(decoder_->vocab_size()), first = scores_.size();
     scores_.resize(first + ids.size());
     model_.pool.ParallelFor(ids.size(), [&](size_t i) {
       scores_[first + i] = gemma3n::Score(
@@ -89,7 +89,7 @@ class Scorer {
   }
 
   LoadedModel& model_;
-  Decoder decoder_;
+  std::unique_ptr<Decoder> decoder_;
   std::optional<LogitsReader> reference_;
   std::optional<LogitsWriter> writer_;
   std::vector<float> logits_;

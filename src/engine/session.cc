@@ -59,9 +59,10 @@ std::vector<int32_t> BannedIds(const ModelConfig& config) {
 SessionOfModel::SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& model, int64_t context)
     : engine_(std::move(engine)),
       model_(model),
-      decoder_(model.weights, model.pool),
+      decoder_(model.NewDecoder()),
       state_(model.config.text, {.context_length = context, .kv_type = model.kv_type}),
       media_(model),
+      cached_(decoder_->shape()),
       logits_(static_cast<size_t>(model.config.text.vocab_size)) {}
 
 void SessionOfModel::CheckRoom(const Prompt& prompt) const {
@@ -96,13 +97,22 @@ size_t SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
   return common;
 }
 
+void SessionOfModel::SwitchTo(const SubmodelShape& shape) {
+  if (!ShareKeysValues(model_.config.text, cached_, shape)) {
+    state_.Rewind(0);
+    done_.clear();
+  }
+  cached_ = shape;
+  decoder_->SetShape(shape);
+}
+
 bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
                                  const ProgressCallback& on_progress) {
   std::vector<DecoderInput> inputs;
   const size_t total = prompt.items.size();
   while (from < total) {
     const size_t end =
-        from + static_cast<size_t>(decoder_.NextChunk(static_cast<int64_t>(total - from)));
+        from + static_cast<size_t>(decoder_->NextChunk(static_cast<int64_t>(total - from)));
     if (on_progress && !on_progress({"reading the prompt", static_cast<int64_t>(from),
                                      static_cast<int64_t>(total)})) {
       return false;
@@ -114,8 +124,8 @@ bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
                         .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
     }
     const bool last = end == total;
-    decoder_.Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
-                     last ? std::span<float>(logits_) : std::span<float>());
+    decoder_->Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
+                      last ? std::span<float>(logits_) : std::span<float>());
     for (size_t i = from; i < end; ++i) {
       const Prompt::Item& item = prompt.items[i];
       done_.push_back({item.id,
@@ -164,7 +174,7 @@ void SessionOfModel::Decode(const GenerateOptions& options, Clock::time_point re
     if (!goes_on) result.finish_reason = FinishReason::kCancelled;
     if (state_.position() >= context()) break;  // no room for another position
     // Also the last token is computed: the next turn finds it in the cache.
-    decoder_.Step(state_, id, logits_);
+    decoder_->Step(state_, id, logits_);
     done_.push_back({id, Medium{}, 0});
     ++result.timings.decode_tokens;
   }
@@ -181,6 +191,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
                        model_.config.text.vocab_size, {});
   const StopMatcher wanted_stop{options.stop};
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
+  const SubmodelShape shape = model_.ShapeOf(options.size ? *options.size : model_.size);
   const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
   CheckRoom(prompt);
   GenerateResult result;
@@ -188,6 +199,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   result.prompt_token_ids = prompt.ids();
   result.finish_reason = FinishReason::kCancelled;
   if (!media_.Encode(prompt, on_progress, result.timings)) return result;
+  SwitchTo(shape);
   const size_t cached = ReuseWhatMatches(prompt);
   result.timings.cached_tokens = static_cast<int64_t>(cached);
   result.timings.prefill_tokens = static_cast<int64_t>(prompt.items.size() - cached);

@@ -33,6 +33,8 @@ class SessionOfModel : public Session {
     int64_t row;
   };
   void CheckRoom(const Prompt& prompt) const;
+  // Answers from here on with this size; forgets what another one has computed differently.
+  void SwitchTo(const SubmodelShape& shape);
   size_t ReuseWhatMatches(const Prompt& prompt);
   bool PrefillRest(const Prompt& prompt, size_t from, const ProgressCallback& on_progress);
   // `request` is when the answer was asked for.
@@ -41,9 +43,10 @@ class SessionOfModel : public Session {
 
   std::shared_ptr<Engine> engine_;
   LoadedModel& model_;
-  Decoder decoder_;
+  std::unique_ptr<Decoder> decoder_;
   DecoderState state_;
   MediaEncoder media_;
+  SubmodelShape cached_;    // what the keys and values of state_ were computed with
   std::vector<Done> done_;  // one for each position of state_
   std::vector<float> logits_;
 };

@@ -59,9 +59,14 @@ Decoder::Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options&
     : weights_(weights),
       pool_(pool),
       options_(options),
-      submodel_(Submodel::Full(weights.config)),
+      submodel_(weights,
+                options.shape != nullptr ? *options.shape : SubmodelShape::Full(weights.config)),
       activations_(weights, options.max_chunk) {
   CHECK_LE(int64_t{1}, options.max_chunk);
+}
+
+void Decoder::SetShape(const SubmodelShape& shape) {
+  if (shape != submodel_.shape) submodel_ = Submodel(weights_, shape);
 }
 
 void Decoder::CheckRoom(const DecoderState& state, std::span<const DecoderInput> inputs) const {
@@ -112,6 +117,7 @@ void Decoder::ForwardChunk(DecoderState& state, std::span<const DecoderInput> in
   Activations& act = activations_;
   const int64_t rows = static_cast<int64_t>(inputs.size());
   Pass pass{.weights = weights_,
+            .submodel = submodel_,
             .activations = act,
             .cache = state.cache_,
             .softmax_scratch = state.softmax_scratch_.span(),
@@ -145,15 +151,13 @@ void KeepLast(Pass& pass, int64_t wanted) {
 }  // namespace
 
 void Decoder::ForwardLayers(Pass& pass, int64_t wanted) {
-  const std::span<const int> layers = submodel_.layers;
+  const std::span<const int> layers = submodel_.shape.layers;
   const bool skips = options_.skip_unseen && wanted < pass.chunk.rows;
-  const auto last_seen =
-      std::lower_bound(layers.begin(), layers.end(), submodel_.last_key_value_layer);
-  const size_t seen = last_seen - layers.begin();
+  const size_t seen = submodel_.last_key_value_place;
   PreparePerLayerInputs(pass, skips ? layers.first(seen) : layers);
-  for (int layer : layers) {
-    pass.chunk.layer = layer;
-    if (skips && layer == submodel_.last_key_value_layer) {
+  for (pass.place = 0; pass.place < layers.size(); ++pass.place) {
+    pass.chunk.layer = layers[pass.place];
+    if (skips && pass.place == seen) {
       ForwardKeysValues(pass);
       KeepLast(pass, wanted);
       if (wanted == 0) return;
@@ -184,25 +188,6 @@ void Decoder::Logits(Pass& pass, float* logits) {
     SoftCapAll(cap, {logits, static_cast<size_t>(chunk.rows * vocab_size())}, pool_);
   }
   chunk.Observe("logits", logits, vocab_size());
-}
-
-int64_t Decoder::WeightBytesPerStep() const {
-  int64_t bytes = weights_.lm_head.bytes();
-  const auto add = [&](const TensorView& view) { bytes += view.empty() ? 0 : view.bytes(); };
-  for (const TensorView& view : weights_.altup_projections) add(view);
-  for (const TensorView& view : weights_.altup_unembed_projections) add(view);
-  for (int layer : submodel_.layers) {
-    const LayerWeights& w = weights_.layers[layer];
-    for (const TensorView* view :
-         {&w.laurel.linear_left, &w.laurel.linear_right, &w.attention.q_proj, &w.attention.k_proj,
-          &w.attention.v_proj, &w.attention.o_proj, &w.feed_forward.gate_proj,
-          &w.feed_forward.up_proj, &w.feed_forward.down_proj, &w.feed_forward.up_rows,
-          &w.feed_forward.down_rows, &w.per_layer_input_gate, &w.per_layer_projection,
-          &weights_.per_layer.per_layer_model_projection[layer]}) {
-      add(*view);
-    }
-  }
-  return bytes;
 }
 
 }  // namespace gemma3n

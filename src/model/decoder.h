@@ -62,10 +62,16 @@ class Decoder {
     // Compute the layers above the last one that writes keys and values only for positions whose
     // logits are wanted. Off for tests.
     bool skip_unseen = true;
+    const SubmodelShape* shape = nullptr;  // the size to begin with; null: the full one
     DecoderObserver* observer = nullptr;
   };
   Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options);
   Decoder(const DecoderWeights& weights, ThreadPool& pool) : Decoder(weights, pool, Options{}) {}
+
+  // The size of the passes to come; at first the full one. Keys and values that a state holds stay
+  // as they are. CheckShape(weights, shape) holds.
+  void SetShape(const SubmodelShape& shape);
+  const SubmodelShape& shape() const { return submodel_.shape; }
 
   // Computes the positions of `inputs`, which follow state.position(). `logits` takes
   // [inputs.size() | 1 | 0, vocab_size] floats for kAll, kLast, kNone. Throws Error (kRequest),
@@ -82,10 +88,6 @@ class Decoder {
 
   int64_t vocab_size() const { return weights_.lm_head.shape[0]; }
   int64_t hidden_size() const { return weights_.config.hidden_size; }
-
-  // How many bytes of weights a step reads when every sparse layer's gates all survive; the
-  // per-layer table counts with its one row.
-  int64_t WeightBytesPerStep() const;
 
  private:
   void CheckRoom(const DecoderState& state, std::span<const DecoderInput> inputs) const;

@@ -106,8 +106,12 @@ void FeedForward(const FeedForwardWeights& weights, const float* x, const Chunk&
   if (selects) SparseUp(weights, x, chunk, scratch);
   GateTimesUp(scratch.gate, scratch.up, chunk.rows * width, chunk.pool);
   chunk.Observe("feed_forward_product", scratch.gate, width);
-  ops::Linear({scratch.gate, chunk.rows, width}, weights.down_proj, {out, chunk.rows, hidden},
-              chunk.pool);
+  const ops::ConstRows product{scratch.gate, chunk.rows, width};
+  if (weights.down_steps.empty()) {
+    ops::LinearOfFirst(product, weights.down_proj, width, {out, chunk.rows, hidden}, chunk.pool);
+  } else {
+    ops::SteppedLinear(product, weights.down_steps, {out, chunk.rows, hidden}, hidden, chunk.pool);
+  }
 }
 
 }  // namespace gemma3n

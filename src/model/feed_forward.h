@@ -14,12 +14,15 @@ namespace gemma3n {
 struct FeedForwardWeights {
   TensorView gate_proj;  // [intermediate, hidden]
   TensorView up_proj;    // [intermediate, hidden]
-  TensorView down_proj;  // [hidden, intermediate]
+  TensorView down_proj;  // [hidden, intermediate]; it may have more columns, which are not read
   bool sparse = false;
   float cutoff_deviations = 0;  // sparse: how many standard deviations above the mean survive
   // Instead of up_proj and down_proj, in sparse layers of packed files: a row for each neuron.
   TensorView up_rows;    // [intermediate, hidden]
   TensorView down_rows;  // [intermediate, hidden]
+  // Instead of down_proj, in dense layers of packed files: [intermediate / step * hidden, step], in
+  // steps of neurons of which the first may be read alone (ops/packed_linear.h).
+  TensorView down_steps;
 };
 
 // The inverse of the normal distribution's cumulative function at `sparsity`, evaluated in float32

@@ -136,7 +136,7 @@ void ForwardRest(Pass& pass) {
   Laurel(layer.laurel, eps, act.x.data(), act.laurel_low.data(), chunk, act.laurel.data());
   Attend(config, layer.attention, chunk, ScratchOf(pass), pass.cache, act.part.data());
   JoinAttention(pass);
-  FeedForward(layer.feed_forward, act.x.data(), chunk,
+  FeedForward(pass.submodel.feed_forward[pass.place], act.x.data(), chunk,
               {act.gate.data(), act.up.data(), act.active.span(), act.survivors, act.survivors_up},
               act.part.data());
   JoinFeedForward(pass);

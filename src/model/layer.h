@@ -7,6 +7,7 @@
 #include "model/activations.h"
 #include "model/chunk.h"
 #include "model/kv_cache.h"
+#include "model/submodel.h"
 #include "model/weights.h"
 
 namespace gemma3n {
@@ -14,11 +15,13 @@ namespace gemma3n {
 // What a pass carries from layer to layer. The chunk says which layer is under way.
 struct Pass {
   const DecoderWeights& weights;
+  const Submodel& submodel;
   Activations& activations;
   KvCache& cache;
   std::span<float> softmax_scratch;
   std::span<const DecoderInput> inputs;  // one for each row of the chunk
   Chunk chunk;
+  size_t place = 0;  // of the chunk's layer among the submodel's
 };
 
 // The whole layer: streams h -> streams h, keys and values into the cache.

@@ -27,6 +27,7 @@ bool HasPart(const Checkpoint& checkpoint, const std::string& prefix) {
 namespace {
 
 constexpr char kTransposedDown[] = "down_proj.transposed";
+constexpr char kSteppedDown[] = "down_proj.steps";
 
 AltUpWeights LoadAltUp(const Tensors& tensors, const TextConfig& config) {
   const int64_t streams = config.altup_num_inputs;
@@ -65,6 +66,22 @@ AttentionWeights LoadAttention(const Tensors& tensors, const TextConfig& config,
   return weights;
 }
 
+// down_proj [hidden, width] in steps of columns: any that divide the width.
+TensorView LoadSteps(const Tensors& tensors, int64_t hidden, int64_t width) {
+  const TensorView found = tensors.Find(kSteppedDown);
+  const int64_t step = found.shape.rank() == 2 ? found.shape[1] : 0;
+  const bool fits = step > 0 && step % packed::kBlock == 0 && width % step == 0 &&
+                    hidden % packed::kTileRows == 0 && packed::IsTiled(found.dtype);
+  if (!fits) {
+    throw Error(ErrorKind::kModel,
+                tensors.FileOf(kSteppedDown) + ": tensor '" + tensors.FullName(kSteppedDown) +
+                    "': expected tiles of [" + std::to_string(width) + " / step * " +
+                    std::to_string(hidden) + ", step], step a multiple of 128, found " +
+                    DTypeName(found.dtype) + " " + found.shape.ToString());
+  }
+  return tensors.Tiles(kSteppedDown, width / step * hidden, step);
+}
+
 // A sparse layer's up_proj and down_proj may be kept in single rows, a neuron each, of which only
 // the active ones are read; down_proj is transposed then.
 FeedForwardWeights LoadFeedForward(const Tensors& tensors, const TextConfig& config, int layer) {
@@ -76,8 +93,12 @@ FeedForwardWeights LoadFeedForward(const Tensors& tensors, const TextConfig& con
   if (weights.sparse && tensors.Has(kTransposedDown)) {
     weights.up_rows = tensors.SingleRows("up_proj.weight", width, hidden);
     weights.down_rows = tensors.SingleRows(kTransposedDown, width, hidden);
+    return weights;
+  }
+  weights.up_proj = tensors.Tiles("up_proj.weight", width, hidden);
+  if (tensors.Has(kSteppedDown)) {
+    weights.down_steps = LoadSteps(tensors, hidden, width);
   } else {
-    weights.up_proj = tensors.Tiles("up_proj.weight", width, hidden);
     weights.down_proj = tensors.Tiles("down_proj.weight", hidden, width);
   }
   return weights;

@@ -25,8 +25,9 @@ struct Problem {
   ConstRows x;
   const TensorView& weight;
   MutableRows y;
-  int64_t in;
+  int64_t in;  // columns of the weight that meet x: its first ones
   int64_t out;
+  int64_t weight_stride() const { return weight.shape[1]; }
 };
 
 int64_t CeilDivide(int64_t a, int64_t b) {
@@ -36,10 +37,13 @@ int64_t CeilDivide(int64_t a, int64_t b) {
 // Output columns [begin, end) of all rows, weights read as they are stored.
 template <class T>
 void Columns(const Problem& p, int64_t begin, int64_t end) {
-  const kernels::TileShape shape{static_cast<size_t>(p.x.rows), static_cast<size_t>(end - begin),
-                                 static_cast<size_t>(p.in),     static_cast<size_t>(p.x.stride),
-                                 static_cast<size_t>(p.in),     static_cast<size_t>(p.y.stride)};
-  kernels::DotTile(p.x.data, p.weight.as<T>() + begin * p.in, shape, p.y.data + begin);
+  const kernels::TileShape shape{static_cast<size_t>(p.x.rows),
+                                 static_cast<size_t>(end - begin),
+                                 static_cast<size_t>(p.in),
+                                 static_cast<size_t>(p.x.stride),
+                                 static_cast<size_t>(p.weight_stride()),
+                                 static_cast<size_t>(p.y.stride)};
+  kernels::DotTile(p.x.data, p.weight.as<T>() + begin * p.weight_stride(), shape, p.y.data + begin);
 }
 
 template <class T>
@@ -66,21 +70,25 @@ void ManyRows(const Problem& p, ThreadPool& pool) {
     const int64_t column = static_cast<int64_t>(piece) / blocks * kPanelColumns;
     const int64_t row = static_cast<int64_t>(piece) % blocks * kBlockRows;
     const int64_t columns = std::min(kPanelColumns, p.out - column);
-    const T* stored = p.weight.as<T>() + column * p.in;
+    const T* stored = p.weight.as<T>() + column * p.weight_stride();
     const float* wide;
+    int64_t wide_stride = p.in;
     if constexpr (std::is_same_v<T, float>) {
       wide = stored;
+      wide_stride = p.weight_stride();
     } else {
       AlignedBuffer<float>& panel = Panel();
       panel.Reserve(kPanelColumns * p.in);
-      kernels::Widen(stored, columns * p.in, panel.data());
+      for (int64_t i = 0; i < columns; ++i) {
+        kernels::Widen(stored + i * p.weight_stride(), p.in, panel.data() + i * p.in);
+      }
       wide = panel.data();
     }
     const kernels::TileShape shape{static_cast<size_t>(std::min(kBlockRows, p.x.rows - row)),
                                    static_cast<size_t>(columns),
                                    static_cast<size_t>(p.in),
                                    static_cast<size_t>(p.x.stride),
-                                   static_cast<size_t>(p.in),
+                                   static_cast<size_t>(wide_stride),
                                    static_cast<size_t>(p.y.stride)};
     kernels::DotTile(p.x.data + row * p.x.stride, wide, shape,
                      p.y.data + row * p.y.stride + column);
@@ -100,8 +108,15 @@ void Run(const Problem& p, ThreadPool& pool) {
 
 void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool) {
   CHECK_EQ(weight.shape.rank(), size_t{2});
+  LinearOfFirst(x, weight, weight.shape[1], y, pool);
+}
+
+void LinearOfFirst(ConstRows x, const TensorView& weight, int64_t columns, MutableRows y,
+                   ThreadPool& pool) {
+  CHECK_EQ(weight.shape.rank(), size_t{2});
+  CHECK_LE(columns, weight.shape[1]);
   CHECK_EQ(x.rows, y.rows);
-  const Problem p{x, weight, y, weight.shape[1], weight.shape[0]};
+  const Problem p{x, weight, y, columns, weight.shape[0]};
   CHECK_LE(p.in, x.stride);
   CHECK_LE(p.out, y.stride);
   switch (weight.dtype) {
@@ -112,10 +127,8 @@ void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& po
     case DType::kF16:
       return Run<F16>(p, pool);
     case DType::kQ4Tiles:
-    case DType::kQ8Tiles: {
-      const LinearPart part{weight, y};
-      return TiledLinear(x, {&part, 1}, pool);
-    }
+    case DType::kQ8Tiles:
+      return TiledLinearOfFirst(x, weight, columns, y, pool);
     default:
       CheckFailed(__FILE__, __LINE__, "linear: weights must be floats or in tiles");
   }

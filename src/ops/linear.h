@@ -28,6 +28,11 @@ struct MutableRows {
 // which output columns are asked for.
 void Linear(ConstRows x, const TensorView& weight, MutableRows y, ThreadPool& pool);
 
+// The same with the first `columns` columns of weight [out, in], x [rows, columns]: the bits are
+// those of a weight that has no others.
+void LinearOfFirst(ConstRows x, const TensorView& weight, int64_t columns, MutableRows y,
+                   ThreadPool& pool);
+
 // The same for several weights [.., in] that meet the same x, in one go.
 struct LinearPart {
   const TensorView& weight;

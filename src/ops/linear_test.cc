@@ -58,6 +58,32 @@ TEST(Linear, RowsDoNotDependOnTheirNumberNorOnThreads) {
   }
 }
 
+TEST(LinearOfFirst, IsTheProductWithAWeightThatHasNoOtherColumns) {
+  constexpr int64_t kRows = 13, kIn = 96, kStored = 131, kOut = 37;
+  const std::vector<float> x = Random(kRows * kIn), whole = Random(kOut * kStored);
+  std::vector<float> cut;
+  std::vector<Bf16> whole_bf16, cut_bf16;
+  for (int64_t n = 0; n < kOut; ++n) {
+    const auto row = whole.begin() + n * kStored;
+    cut.insert(cut.end(), row, row + kIn);
+  }
+  for (float value : whole) whole_bf16.push_back(ToBf16(value));
+  for (float value : cut) cut_bf16.push_back(ToBf16(value));
+  ThreadPool pool(2);
+  const auto expect = [&](const TensorView& stored, const TensorView& alone) {
+    for (int64_t rows : {int64_t{1}, kRows}) {
+      std::vector<float> found(rows * kOut), expected(rows * kOut);
+      LinearOfFirst({x.data(), rows, kIn}, stored, kIn, {found.data(), rows, kOut}, pool);
+      Linear({x.data(), rows, kIn}, alone, {expected.data(), rows, kOut}, pool);
+      EXPECT_EQ(found, expected);
+    }
+  };
+  expect(View(DType::kF32, {kOut, kStored}, whole.data()),
+         View(DType::kF32, {kOut, kIn}, cut.data()));
+  expect(View(DType::kBF16, {kOut, kStored}, whole_bf16.data()),
+         View(DType::kBF16, {kOut, kIn}, cut_bf16.data()));
+}
+
 TEST(Linear, StridesLeaveTheGapsAlone) {
   ThreadPool pool(1);
   const std::vector<float> x = {1, 9, 2, 9};

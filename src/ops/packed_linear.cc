@@ -26,98 +26,124 @@ int64_t CeilDivide(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// The rows of x in 8 bits. The memory is kept from call to call.
+// The rows of x in 8 bits, in `steps` equal parts of whole blocks. The memory is kept from call to
+// call.
 class QuantizedRows {
  public:
-  QuantizedRows(ConstRows x, int64_t width, ThreadPool& pool) {
+  QuantizedRows(ConstRows x, int64_t width, ThreadPool& pool, int64_t steps = 1) : rows_(x.rows) {
     thread_local AlignedBuffer<std::byte> memory;
-    thread_local std::vector<QuantizedRow> rows;
+    thread_local std::vector<QuantizedRow> parts;
     const int64_t blocks = packed::Blocks(width);
     const size_t bytes = kernels::QuantizedRowBytes(blocks);
     memory.Reserve(bytes * x.rows);
-    rows.resize(x.rows);
+    parts.resize(x.rows * steps);
     for (int64_t i = 0; i < x.rows; ++i) {
-      rows[i] = kernels::QuantizedRowAt(memory.data() + i * bytes, blocks);
+      const QuantizedRow row = kernels::QuantizedRowAt(memory.data() + i * bytes, blocks);
+      for (int64_t step = 0; step < steps; ++step) {
+        const int64_t before = step * (blocks / steps);
+        parts[step * x.rows + i] = {row.values + before * packed::kBlock, row.scales + before,
+                                    row.group_offsets + before * packed::kGroups,
+                                    row.block_offsets + before};
+      }
     }
     std::byte* data = memory.data();
     pool.ParallelFor(x.rows, [&](size_t i) {
       kernels::QuantizeRow(x.data + static_cast<int64_t>(i) * x.stride, width, data + i * bytes);
     });
-    rows_ = rows.data();
+    parts_ = parts.data();
   }
-  const QuantizedRow* operator+(int64_t row) const { return rows_ + row; }
-  const QuantizedRow& operator[](int64_t row) const { return rows_[row]; }
+  const QuantizedRow* At(int64_t step, int64_t row) const { return parts_ + step * rows_ + row; }
+  const QuantizedRow& operator[](int64_t row) const { return parts_[row]; }
 
  private:
-  const QuantizedRow* rows_;
+  int64_t rows_;
+  const QuantizedRow* parts_;
 };
 
+// y [rows, out]: the sum over steps of x's part by the weight's rows of that step.
 struct Problem {
   const QuantizedRows& x;
   const TensorView& weight;
   MutableRows y;
-  int64_t blocks, tile_bytes;
+  int64_t out;
+  int64_t blocks, tile_bytes;  // of a step
+  int64_t steps = 1;
+  bool cut =
+      false;  // tiles have more columns than are read: a pair's second is not where it should
+
+  int64_t tiles() const { return packed::Tiles(out); }  // of a step
+  const std::byte* Tile(int64_t step, int64_t tile) const {
+    return weight.data + (step * tiles() + tile) * tile_bytes;
+  }
 };
 
-// Rows [row, row + count) of y, columns from `column` on: those of `width` that y has. `compute`
-// writes them all, with the stride it is given.
+// Columns [column, column + width) of y, those that y has, and some of its rows.
+struct Place {
+  int64_t row, count, column, width;
+};
+
+// `compute` writes all of the place, with the stride it is given; steps behind the first are added.
 template <class Compute>
-void Into(const Problem& p, int64_t row, int64_t count, int64_t column, int64_t width,
-          const Compute& compute) {
-  float* y = p.y.data + row * p.y.stride + column;
-  const int64_t there = std::min(width, p.weight.shape[0] - column);
-  if (there == width) return compute(y, p.y.stride);
+void Into(const Problem& p, const Place& place, int64_t step, const Compute& compute) {
+  float* y = p.y.data + place.row * p.y.stride + place.column;
+  const int64_t there = std::min(place.width, p.out - place.column);
+  if (there == place.width && step == 0) return compute(y, p.y.stride);
   float whole[kMostRows * 2 * kTileRows];
-  compute(whole, width);
-  for (int64_t i = 0; i < count; ++i) {
-    std::copy_n(whole + i * width, there, y + i * p.y.stride);
+  compute(whole, place.width);
+  for (int64_t i = 0; i < place.count; ++i) {
+    const float* from = whole + i * place.width;
+    float* to = y + i * p.y.stride;
+    if (step == 0) {
+      std::copy_n(from, there, to);
+    } else {
+      for (int64_t k = 0; k < there; ++k) to[k] += from[k];
+    }
   }
 }
 
-// Few rows: a piece is some tiles.
+// One tile of a step for rows [begin, end) of x.
+void Tile(const Problem& p, int64_t step, int64_t tile, int64_t begin, int64_t end) {
+  const IntKernels& kernels = kernels::ActiveIntKernels();
+  const auto multiply = p.weight.dtype == DType::kQ4Tiles ? kernels.q4_tile : kernels.q8_tile;
+  for (int64_t row = begin; row < end; row += kMostRows) {
+    const int count = static_cast<int>(std::min(kMostRows, end - row));
+    const Place place{row, count, tile * kTileRows, kTileRows};
+    Into(p, place, step, [&](float* y, int64_t stride) {
+      multiply(p.Tile(step, tile), p.blocks, p.x.At(step, row), count, y, stride);
+    });
+  }
+}
+
+// Few rows: a piece is some tiles. Those of a step lie side by side.
 int64_t TilesPerPiece(const Problem& p) {
-  const int64_t bytes = packed::Tiles(p.weight.shape[0]) * p.tile_bytes;
-  const int64_t wanted = std::clamp(bytes / kPieces, kLeastBytesPerPiece, kMostBytesPerPiece);
-  return std::max<int64_t>(1, wanted / p.tile_bytes);
+  const int64_t tile_bytes = p.tile_bytes * p.steps;
+  const int64_t wanted =
+      std::clamp(p.tiles() * tile_bytes / kPieces, kLeastBytesPerPiece, kMostBytesPerPiece);
+  return std::max<int64_t>(1, wanted / tile_bytes);
 }
 
 void FewRows(const Problem& p, int64_t piece) {
-  const IntKernels& kernels = kernels::ActiveIntKernels();
-  const auto multiply = p.weight.dtype == DType::kQ4Tiles ? kernels.q4_tile : kernels.q8_tile;
   const int64_t begin = piece * TilesPerPiece(p);
-  const int64_t end = std::min(packed::Tiles(p.weight.shape[0]), begin + TilesPerPiece(p));
-  for (int64_t tile = begin; tile < end; ++tile) {
-    Into(p, 0, p.y.rows, tile * kTileRows, kTileRows, [&](float* y, int64_t stride) {
-      multiply(p.weight.data + tile * p.tile_bytes, p.blocks, p.x + 0, static_cast<int>(p.y.rows),
-               y, stride);
-    });
+  const int64_t end = std::min(p.tiles(), begin + TilesPerPiece(p));
+  for (int64_t step = 0; step < p.steps; ++step) {
+    for (int64_t tile = begin; tile < end; ++tile) Tile(p, step, tile, 0, p.y.rows);
   }
 }
 
-// A pair of tiles for rows [begin, end); `wide` are the widened bytes of 4-bit ones.
-void Pair(const Problem& p, int64_t pair, int64_t begin, int64_t end, const uint8_t* wide) {
+// A pair of tiles of a step for rows [begin, end); `wide` are the widened bytes of 4-bit ones.
+void Pair(const Problem& p, int64_t step, int64_t pair, int64_t begin, int64_t end,
+          const uint8_t* wide) {
   const IntKernels& kernels = kernels::ActiveIntKernels();
-  const std::byte* tiles = p.weight.data + 2 * pair * p.tile_bytes;
+  const std::byte* tiles = p.Tile(step, 2 * pair);
   for (int64_t row = begin; row < end; row += kMostRows) {
     const int count = static_cast<int>(std::min(kMostRows, end - row));
-    Into(p, row, count, pair * 2 * kTileRows, 2 * kTileRows, [&](float* y, int64_t stride) {
+    const Place place{row, count, pair * 2 * kTileRows, 2 * kTileRows};
+    Into(p, place, step, [&](float* y, int64_t stride) {
       if (wide != nullptr) {
-        kernels.q4_pair(wide, tiles, p.blocks, p.x + row, count, y, stride);
+        kernels.q4_pair(wide, tiles, p.blocks, p.x.At(step, row), count, y, stride);
       } else {
-        kernels.q8_pair(tiles, p.blocks, p.x + row, count, y, stride);
+        kernels.q8_pair(tiles, p.blocks, p.x.At(step, row), count, y, stride);
       }
-    });
-  }
-}
-
-// The last tile where their number is odd.
-void LastTile(const Problem& p, int64_t tile, int64_t begin, int64_t end) {
-  const IntKernels& kernels = kernels::ActiveIntKernels();
-  const auto multiply = p.weight.dtype == DType::kQ4Tiles ? kernels.q4_tile : kernels.q8_tile;
-  for (int64_t row = begin; row < end; row += kMostRows) {
-    const int count = static_cast<int>(std::min(kMostRows, end - row));
-    Into(p, row, count, tile * kTileRows, kTileRows, [&](float* y, int64_t stride) {
-      multiply(p.weight.data + tile * p.tile_bytes, p.blocks, p.x + row, count, y, stride);
     });
   }
 }
@@ -128,28 +154,45 @@ AlignedBuffer<uint8_t>& WidenedTiles() {
   return tiles;
 }
 
-// Many rows: a piece is a pair of tiles for a block of rows.
+// Many rows: a piece is a pair of tiles for a block of rows; the last tile may be alone.
 void ManyRows(const Problem& p, int64_t piece) {
   const int64_t blocks_of_rows = CeilDivide(p.y.rows, kBlockRows);
   const int64_t pair = piece / blocks_of_rows;
   const int64_t begin = piece % blocks_of_rows * kBlockRows;
   const int64_t end = std::min(p.y.rows, begin + kBlockRows);
-  if (2 * pair + 1 == packed::Tiles(p.weight.shape[0])) return LastTile(p, 2 * pair, begin, end);
-  if (p.weight.dtype == DType::kQ8Tiles) return Pair(p, pair, begin, end, nullptr);
-  AlignedBuffer<uint8_t>& wide = WidenedTiles();
-  const int64_t bytes = p.blocks * packed::kBlock * kTileRows;
-  wide.Reserve(2 * bytes);
-  for (int64_t i = 0; i < 2; ++i) {
-    kernels::ActiveIntKernels().widen_q4_tile(p.weight.data + (2 * pair + i) * p.tile_bytes,
-                                              p.blocks, wide.data() + i * bytes);
+  for (int64_t step = 0; step < p.steps; ++step) {
+    if (p.cut || 2 * pair + 1 == p.tiles()) {
+      Tile(p, step, 2 * pair, begin, end);
+      if (2 * pair + 1 < p.tiles()) Tile(p, step, 2 * pair + 1, begin, end);
+    } else if (p.weight.dtype == DType::kQ8Tiles) {
+      Pair(p, step, pair, begin, end, nullptr);
+    } else {
+      AlignedBuffer<uint8_t>& wide = WidenedTiles();
+      const int64_t bytes = p.blocks * packed::kBlock * kTileRows;
+      wide.Reserve(2 * bytes);
+      for (int64_t i = 0; i < 2; ++i) {
+        kernels::ActiveIntKernels().widen_q4_tile(p.Tile(step, 2 * pair + i), p.blocks,
+                                                  wide.data() + i * bytes);
+      }
+      Pair(p, step, pair, begin, end, wide.data());
+    }
   }
-  Pair(p, pair, begin, end, wide.data());
 }
 
 int64_t Pieces(const Problem& p) {
-  const int64_t tiles = packed::Tiles(p.weight.shape[0]);
-  return p.y.rows <= kMostRows ? CeilDivide(tiles, TilesPerPiece(p))
-                               : CeilDivide(tiles, 2) * CeilDivide(p.y.rows, kBlockRows);
+  return p.y.rows <= kMostRows ? CeilDivide(p.tiles(), TilesPerPiece(p))
+                               : CeilDivide(p.tiles(), 2) * CeilDivide(p.y.rows, kBlockRows);
+}
+
+void Run(std::span<const Problem> problems, ThreadPool& pool) {
+  int64_t pieces = 0;
+  for (const Problem& problem : problems) pieces += Pieces(problem);
+  pool.ParallelFor(pieces, [problems](size_t number) {
+    int64_t piece = static_cast<int64_t>(number);
+    const Problem* p = problems.data();
+    for (int64_t count; piece >= (count = Pieces(*p)); ++p) piece -= count;
+    p->y.rows <= kMostRows ? FewRows(*p, piece) : ManyRows(*p, piece);
+  });
 }
 
 }  // namespace
@@ -160,20 +203,41 @@ void TiledLinear(ConstRows x, std::span<const LinearPart> parts, ThreadPool& poo
   thread_local std::vector<Problem> problems;
   problems.clear();
   problems.reserve(64);  // most that a decoder asks for: a step allocates nothing
-  int64_t pieces = 0;
   for (const LinearPart& part : parts) {
     CHECK_EQ(part.weight.shape[1], in);
-    problems.push_back({quantized, part.weight, part.y, packed::Blocks(in),
+    problems.push_back({quantized, part.weight, part.y, part.weight.shape[0], packed::Blocks(in),
                         packed::UnitBytes(part.weight.dtype, in)});
-    pieces += Pieces(problems.back());
   }
-  const std::span<const Problem> all = problems;
-  pool.ParallelFor(pieces, [all](size_t number) {
-    int64_t piece = static_cast<int64_t>(number);
-    const Problem* p = all.data();
-    for (int64_t count; piece >= (count = Pieces(*p)); ++p) piece -= count;
-    p->y.rows <= kMostRows ? FewRows(*p, piece) : ManyRows(*p, piece);
-  });
+  Run(problems, pool);
+}
+
+void TiledLinearOfFirst(ConstRows x, const TensorView& weight, int64_t columns, MutableRows y,
+                        ThreadPool& pool) {
+  const int64_t in = weight.shape[1];
+  CHECK(columns == in || (columns < in && columns % packed::kBlock == 0));
+  const QuantizedRows quantized(x, columns, pool);
+  const Problem problem{quantized,
+                        weight,
+                        y,
+                        weight.shape[0],
+                        packed::Blocks(columns),
+                        packed::UnitBytes(weight.dtype, in),
+                        1,
+                        columns < in};
+  Run({&problem, 1}, pool);
+}
+
+void SteppedLinear(ConstRows x, const TensorView& weight, MutableRows y, int64_t out,
+                   ThreadPool& pool) {
+  const int64_t step = weight.shape[1], steps = weight.shape[0] / out;
+  CHECK_EQ(weight.shape[0], steps * out);
+  CHECK_EQ(step % packed::kBlock, int64_t{0});
+  CHECK_EQ(out % kTileRows, int64_t{0});
+  const QuantizedRows quantized(x, steps * step, pool, steps);
+  const Problem problem{
+      quantized, weight, y, out, packed::Blocks(step), packed::UnitBytes(weight.dtype, step),
+      steps};
+  Run({&problem, 1}, pool);
 }
 
 namespace {

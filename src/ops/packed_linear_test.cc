@@ -95,6 +95,54 @@ TEST(TiledLinear, RowsOfAViewAreThoseOfTheWhole) {
   EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 32));
 }
 
+TEST(TiledLinear, FirstColumnsAreAProductOfTheirOwn) {
+  constexpr int64_t kRows = 9, kIn = 256, kOut = 40;
+  ThreadPool pool(2);
+  const std::vector<float> x = Random(kRows * kIn);
+  for (DType dtype : {DType::kQ4Tiles, DType::kQ8Tiles}) {
+    const Packed weight(dtype, kOut, 512);
+    for (int64_t rows : {int64_t{1}, kRows}) {
+      std::vector<float> y(rows * kOut);
+      LinearOfFirst({x.data(), rows, kIn}, weight.view, kIn, {y.data(), rows, kOut}, pool);
+      for (int64_t n = 0; n < kOut; ++n) {
+        std::vector<float> row = weight.Row(n);
+        row.resize(kIn);
+        for (int64_t i = 0; i < rows; ++i) ExpectNear(row, x.data() + i * kIn, y[i * kOut + n]);
+      }
+    }
+  }
+}
+
+TEST(SteppedLinear, AddsTheStepsAndDoesNotDependOnRowsNorThreads) {
+  constexpr int64_t kRows = 270, kStep = 128, kSteps = 3;
+  const std::vector<float> x = Random(kRows * kStep * kSteps);
+  ThreadPool one(1), three(3);
+  for (DType dtype : {DType::kQ4Tiles, DType::kQ8Tiles}) {
+    for (int64_t out : {16, 48, 64}) {  // an odd and an even number of tiles
+      const Packed weight(dtype, kSteps * out, kStep);
+      std::vector<float> all(kRows * out), threaded(kRows * out), few(2 * out);
+      SteppedLinear({x.data(), kRows, kStep * kSteps}, weight.view, {all.data(), kRows, out}, out,
+                    one);
+      SteppedLinear({x.data(), kRows, kStep * kSteps}, weight.view, {threaded.data(), kRows, out},
+                    out, three);
+      EXPECT_EQ(all, threaded);
+      for (int64_t row = 0; row + 2 <= kRows; row += 67) {
+        const float* from = x.data() + row * kStep * kSteps;
+        SteppedLinear({from, 2, kStep * kSteps}, weight.view, {few.data(), 2, out}, out, three);
+        ASSERT_TRUE(std::equal(few.begin(), few.end(), all.begin() + row * out)) << row;
+        for (int64_t n = 0; n < out; ++n) {
+          std::vector<float> whole;
+          for (int64_t step = 0; step < kSteps; ++step) {
+            const std::vector<float> part = weight.Row(step * out + n);
+            whole.insert(whole.end(), part.begin(), part.end());
+          }
+          ExpectNear(whole, from, few[n]);
+        }
+      }
+    }
+  }
+}
+
 TEST(SelectedProducts, AreTheEntriesAsked) {
   constexpr int64_t kRows = 7, kIn = 200, kOut = 530;
   const std::vector<float> x = Random(kRows * kIn);

@@ -49,6 +49,9 @@ class Format(unittest.TestCase):
         """The weight that a tensor of the file was made of."""
         if name.endswith(".transposed"):
             return self.weights[name.replace(".transposed", ".weight")].T
+        if name.endswith(".steps"):
+            whole = self.weights[name.replace(".steps", ".weight")]
+            return np.concatenate(np.split(whole, whole.shape[1] // shape[1], axis=1))
         if name.endswith(".channels_last"):
             kernel = self.weights[name.replace(".channels_last", ".weight")]
             return kernel.transpose(0, 2, 3, 1).reshape(shape)
