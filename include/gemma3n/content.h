@@ -56,6 +56,15 @@ struct SamplingOptions {
   std::optional<uint64_t> seed;  // unset: a new one each time
 };
 
+// Guessing tokens ahead and checking several at once. Answers are the same to the last bit, sampled
+// ones too; only the time they take changes. docs/matformer.md.
+enum class Speculation {
+  kOff,
+  kLookup,  // guesses: what followed the last few tokens where they stood before
+  kDraft,   // guesses: a smaller size of the model, which shares the lower layers
+  kAuto,    // both, each as long as it measurably pays
+};
+
 struct GenerateOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 1024;
@@ -68,6 +77,10 @@ struct GenerateOptions {
   // where both sizes have the same layers up to the last one that writes keys and values, and the
   // same widths below it; else it is read again.
   std::optional<ModelSize> size;
+  Speculation speculation = Speculation::kOff;
+  // The size that guesses; unset: the answer's with its upper layers narrowed. Up to the last layer
+  // that writes keys and values it must be the answer's own.
+  std::optional<ModelSize> draft;
 };
 
 enum class FinishReason {
@@ -91,6 +104,7 @@ struct Timings {
   int64_t prefill_tokens = 0;  // computed for this answer; what the cache held is not counted
   int64_t cached_tokens = 0;
   int64_t decode_tokens = 0;
+  int64_t guessed_tokens = 0, accepted_tokens = 0;  // by speculation
 };
 
 struct GenerateResult {

@@ -69,7 +69,9 @@ std::string ResultAsJson(const Engine& engine, const GenerateResult& result) {
                      {"cached_tokens", t.cached_tokens},
                      {"first_text_ms", t.first_text_ms},
                      {"decode_ms", t.decode_ms},
-                     {"decode_tokens", t.decode_tokens}};
+                     {"decode_tokens", t.decode_tokens},
+                     {"guessed_tokens", t.guessed_tokens},
+                     {"accepted_tokens", t.accepted_tokens}};
   for (const TokenLogprob& token : result.logprobs) {
     nlohmann::ordered_json entry = TokenAsJson(engine, token.id, token.logprob);
     entry["likeliest"] = nlohmann::ordered_json::array();
@@ -102,6 +104,9 @@ std::string StatsLine(const Timings& t) {
   if (t.cached_tokens > 0) add("%lld tokens known already", whole(t.cached_tokens));
   add("answer %lld tokens, %.1f tok/s", whole(t.decode_tokens),
       PerSecond(t.decode_tokens, t.decode_ms));
+  if (t.guessed_tokens > 0) {
+    add("%lld of %lld guesses held", whole(t.accepted_tokens), whole(t.guessed_tokens));
+  }
   if (t.first_text_ms > 0) add("first word after %.2f s", t.first_text_ms / 1000);
   add("loaded in %.0f ms", t.load_ms);
   return line;

@@ -23,6 +23,8 @@ constexpr char kHelp[] =
                                history on|off
 /show model|context|prompt     what the model is, how full the context is, the exact prompt
 /model DIR                     go on with another model
+/size [SIZE]                   go on with another size of the model, such as full, e2b,
+                               ffn=8192 skip=20-24; alone: which it is
 /retry [TEMP]  /undo           answer again; take the last message and answer back
 /edit  /copy                   change the last message in $EDITOR; the last answer to the clipboard
 /save F  /load F               the conversation's text as JSON
@@ -70,7 +72,11 @@ Chat::Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs&
       conversation_{generate.system, {}},
       media_(media),
       attached_(media.Load()),
-      commands_(Commands()) {}
+      commands_(Commands()) {
+  GenerateArgs sized = generate;
+  sized.ReadSizes(*engine_);
+  settings_.options.draft = sized.options.draft;
+}
 
 std::map<std::string, Chat::Command> Chat::Commands() {
   const Command help = [](const std::string&) { Put(kHelp); };
@@ -100,6 +106,7 @@ std::map<std::string, Chat::Command> Chat::Commands() {
       {"/set", [this](const std::string& rest) { Set(rest); }},
       {"/show", [this](const std::string& rest) { Show(rest); }},
       {"/model", [this](const std::string& rest) { ChangeModel(FileIn(rest)); }},
+      {"/size", [this](const std::string& rest) { ChangeSize(rest); }},
       {"/retry", [this](const std::string& rest) { Retry(rest); }},
       {"/edit", [this](const std::string&) { Edit(); }},
       {"/copy", [this](const std::string&) { Copy(); }},
@@ -199,6 +206,12 @@ bool Chat::AttachIfMedia(const std::string& line) {
   return part.has_value();
 }
 
+void Chat::ChangeSize(const std::string& text) {
+  if (!text.empty()) settings_.options.size = engine_->ParseSize(text);
+  const ModelSize& size = settings_.options.size ? *settings_.options.size : engine_->size();
+  Tell("size: " + SizeLine(*engine_, size));
+}
+
 void Chat::ChangeModel(const std::string& name) {
   ModelArgs wanted = model_;
   wanted.model = name;
@@ -211,6 +224,8 @@ void Chat::ChangeModel(const std::string& name) {
     throw Error(error.kind() == ErrorKind::kModel ? ErrorKind::kUsage : error.kind(), error.what());
   }
   model_ = wanted;
+  settings_.options.size.reset();
+  settings_.options.draft.reset();
   const ModelFacts& facts = engine_->facts();
   size_t left_out = 0;
   const auto keep = [&](std::vector<Part>& parts) {

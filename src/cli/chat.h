@@ -45,6 +45,8 @@ class Chat {
 
   // Goes on with another model, which gets what it can see and hear.
   void ChangeModel(const std::string& name);
+  // The size of the answers to come; empty: says which it is.
+  void ChangeSize(const std::string& text);
   void Retry(const std::string& temperature);
   void Edit();
   void Undo();

@@ -231,6 +231,7 @@ int Eval(EvalArgs& args) {
   const std::vector<Item> items = ReadItems(args.file, args.limit);
   AnswerFile file(args.out);
   const auto engine = args.model.Load(args.output.quiet, /*for_session=*/true);
+  args.generate.ReadSizes(*engine);
   const auto session = engine->NewSession(args.model.context);
   std::map<std::string, Score> scores;
   bool whole = true;

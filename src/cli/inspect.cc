@@ -169,7 +169,7 @@ nlohmann::ordered_json ReportAsJson(const ModelReport& report) {
 
 void PrintSize(const Engine& engine, const ModelReport& report) {
   const ModelSize& size = engine.size();
-  std::printf("size: %s\nlayer  width\n", SizeLine(engine).c_str());
+  std::printf("size: %s\nlayer  width\n", SizeLine(engine, size).c_str());
   size_t place = 0;
   for (size_t layer = 0; layer < report.layers.size(); ++layer) {
     const bool runs = place < size.layers.size() && size.layers[place] == static_cast<int>(layer);

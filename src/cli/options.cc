@@ -89,13 +89,13 @@ std::string StandardInput() {
   return text;
 }
 
-std::string SizeLine(const Engine& engine) {
-  const SizeFacts facts = engine.FactsOf(engine.size());
+std::string SizeLine(const Engine& engine, const ModelSize& size) {
+  const SizeFacts facts = engine.FactsOf(size);
   char text[96];
   std::snprintf(text, sizeof(text), ": %.2f B effective parameters, up to %.2f GB read for a token",
                 static_cast<double>(facts.effective_parameters) / 1e9,
                 static_cast<double>(facts.weight_bytes_per_token) / 1e9);
-  return OneLine(engine.size().name) + text;
+  return OneLine(size.name) + text;
 }
 
 void ModelArgs::Add(CLI::App& command) {
@@ -134,7 +134,7 @@ std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {
   for (const std::string& note : engine->facts().notes) {
     if (!quiet) Tell("note: " + note);
   }
-  if (!size.empty() && !quiet) Tell("size: " + SizeLine(*engine));
+  if (!size.empty() && !quiet) Tell("size: " + SizeLine(*engine, engine->size()));
   return engine;
 }
 
@@ -194,6 +194,26 @@ void GenerateArgs::Add(CLI::App& command) {
       .add_option("--image-size", options.image_size,
                   "Side pictures are stretched to: 256, 512 or 768 for Google's models")
       ->check(CLI::NonNegativeNumber);
+  static const std::map<std::string, Speculation> kWays = {{"off", Speculation::kOff},
+                                                           {"lookup", Speculation::kLookup},
+                                                           {"draft", Speculation::kDraft},
+                                                           {"auto", Speculation::kAuto}};
+  command
+      .add_option_function<std::string>(
+          "--speculate", [this](const std::string& name) { options.speculation = kWays.at(name); },
+          "Guess tokens ahead, for the same answer sooner: off, lookup (what followed before in "
+          "the "
+          "text), draft (a smaller size), auto (both while they pay)")
+      ->check(CLI::IsMember({"off", "lookup", "draft", "auto"}));
+  command.add_option("--draft", draft_, "The size that guesses, as --size");
+}
+
+void GenerateArgs::ReadSizes(const Engine& engine) {
+  if (draft_.empty()) {
+    options.draft.reset();
+  } else {
+    options.draft = engine.ParseSize(draft_);
+  }
 }
 
 void GenerateArgs::Finish() {

@@ -35,7 +35,7 @@ struct ModelArgs {
 };
 
 // "official E2B Model: 1.91 B effective parameters, up to 1.36 GB read for a token"
-std::string SizeLine(const Engine& engine);
+std::string SizeLine(const Engine& engine, const ModelSize& size);
 
 struct OutputArgs {
   bool json = false, quiet = false, stats = false, raw_output = false;
@@ -58,8 +58,11 @@ struct GenerateArgs {
   void Add(CLI::App& command);
   // Reads "@FILE" forms; call after parsing.
   void Finish();
+  // Reads the size that guesses (--draft), which depends on the model. Throws Error (kUsage).
+  void ReadSizes(const Engine& engine);
 
  private:
+  std::string draft_;
   std::vector<std::string> logit_bias_;
 };
 

@@ -85,6 +85,7 @@ int Run(RunArgs& args) {
   turns.push_back(UserTurn(args));
   if (Interrupted()) return 130;  // while standard input was read
   const auto engine = args.model.Load(args.output.quiet, /*for_session=*/true);
+  args.generate.ReadSizes(*engine);
   const auto session = engine->NewSession(args.model.context);
   const GenerateResult result =
       Answer(*engine, *session, turns, args.generate.options, args.output);

@@ -32,6 +32,9 @@ class Sampler {
   // Error (kInternal) when a logit is not a number, (kRequest) when every token is banned.
   int32_t Sample(std::span<const float> logits, std::span<const int32_t> seen);
 
+  // Draws from here on as `other` will.
+  void DrawAs(const Sampler& other) { random_state_ = other.random_state_; }
+
   // Log-probabilities under plain softmax: of `id`, and of the `count` likeliest.
   static TokenLogprob Logprob(std::span<const float> logits, int32_t id, int count);
 

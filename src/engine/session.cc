@@ -138,11 +138,14 @@ bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
                                       static_cast<int64_t>(total)});
 }
 
-void SessionOfModel::Decode(const GenerateOptions& options, Clock::time_point request,
-                            const TextCallback& on_text, GenerateResult& result) {
+void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape& draft,
+                            Clock::time_point request, const TextCallback& on_text,
+                            GenerateResult& result) {
   const std::vector<int32_t>& stops = model_.generation.eos_token_ids;
   Sampler sampler(DecideSampling(options.sampling, model_.generation),
                   model_.config.text.vocab_size, BannedIds(model_.config));
+  NextTokens next({model_.weights, *decoder_, state_, sampler}, options.speculation, draft,
+                  sampler);
   StopMatcher stop(options.stop);
   Detokenizer detokenizer(*model_.tokenizer, /*skip_control_tokens=*/true);
   std::vector<int32_t> seen = result.prompt_token_ids;
@@ -153,33 +156,63 @@ void SessionOfModel::Decode(const GenerateOptions& options, Clock::time_point re
     result.text += text;
     return !on_text || on_text(text);
   };
-  result.finish_reason = FinishReason::kLength;
-  bool goes_on = true;
-  while (goes_on && static_cast<int64_t>(result.token_ids.size()) < options.max_tokens) {
-    const int32_t id = sampler.Sample(logits_, seen);
-    if (std::find(stops.begin(), stops.end(), id) != stops.end()) {
+  // Takes a token that was chosen; whether the answer goes on after it.
+  const auto take = [&](const NextTokens::Token& token) {
+    if (std::find(stops.begin(), stops.end(), token.id) != stops.end()) {
       result.finish_reason = FinishReason::kStop;
-      break;
+      return false;
     }
     if (options.top_logprobs >= 0) {
-      result.logprobs.push_back(Sampler::Logprob(logits_, id, options.top_logprobs));
+      result.logprobs.push_back(Sampler::Logprob(token.logits, token.id, options.top_logprobs));
     }
-    result.token_ids.push_back(id);
-    seen.push_back(id);
-    goes_on = give(stop.Push(detokenizer.Push(id)));
+    result.token_ids.push_back(token.id);
+    const bool goes_on = give(stop.Push(detokenizer.Push(token.id)));
     if (stop.stopped()) {
       result.finish_reason = FinishReason::kStop;
-      return;
+    } else if (!goes_on) {
+      result.finish_reason = FinishReason::kCancelled;
     }
-    if (!goes_on) result.finish_reason = FinishReason::kCancelled;
-    if (state_.position() >= context()) break;  // no room for another position
-    // Also the last token is computed: the next turn finds it in the cache.
-    decoder_->Step(state_, id, logits_);
-    done_.push_back({id, Medium{}, 0});
-    ++result.timings.decode_tokens;
+    return goes_on && !stop.stopped();
+  };
+  result.finish_reason = FinishReason::kLength;
+  if (options.max_tokens > 0) {
+    seen.push_back(sampler.Sample(logits_, seen));
+    bool goes_on = take({seen.back(), logits_});
+    while (goes_on && state_.position() < context()) {
+      const int64_t left = options.max_tokens - static_cast<int64_t>(result.token_ids.size());
+      // Also the last token is computed: the next turn finds it in the cache.
+      const size_t before = seen.size();
+      const auto tokens = next.After(seen, std::max<int64_t>(1, left));
+      for (size_t i = 0; i < tokens.size(); ++i)
+        done_.push_back({seen[before - 1 + i], Medium{}, 0});
+      result.timings.decode_tokens += static_cast<int64_t>(tokens.size());
+      if (left == 0) break;
+      size_t taken = 0;
+      while (taken < tokens.size() && (goes_on = take(tokens[taken]))) ++taken;
+      if (taken + 1 >= tokens.size()) continue;
+      // What was computed beyond the token that ended the answer.
+      done_.resize(done_.size() - (tokens.size() - 1 - taken));
+      state_.Rewind(static_cast<int64_t>(done_.size()));
+    }
   }
+  result.timings.guessed_tokens = next.guessed();
+  result.timings.accepted_tokens = next.accepted();
+  if (stop.stopped()) return;
   const std::string rest = stop.Push(detokenizer.Finish());
   give(rest + stop.Finish());
+}
+
+SubmodelShape SessionOfModel::DraftShape(const GenerateOptions& options,
+                                         const SubmodelShape& answers) const {
+  if (!options.draft) return DefaultDraft(model_.weights, answers);
+  const SubmodelShape draft = model_.ShapeOf(*options.draft);
+  if (!ShareLowerLayers(model_.config.text, answers, draft)) {
+    throw Error(ErrorKind::kUsage,
+                "draft: expected a size that is like the answer's up to the last layer that writes "
+                "keys and values, found '" +
+                    options.draft->name + "'");
+  }
+  return draft;
 }
 
 GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
@@ -192,6 +225,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   const StopMatcher wanted_stop{options.stop};
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const SubmodelShape shape = model_.ShapeOf(options.size ? *options.size : model_.size);
+  const SubmodelShape draft = DraftShape(options, shape);
   const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
   CheckRoom(prompt);
   GenerateResult result;
@@ -207,7 +241,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   if (!PrefillRest(prompt, cached, on_progress)) return result;
   result.timings.prefill_ms = MillisecondsSince(begin);
   begin = Clock::now();
-  Decode(options, request, on_text, result);
+  Decode(options, draft, request, on_text, result);
   result.timings.decode_ms = MillisecondsSince(begin);
   // LayOut looked before the work; what was written to since then may have made this answer wrong.
   model_.checkpoint->CheckUnchanged();

@@ -9,6 +9,7 @@
 
 #include "engine/loaded_model.h"
 #include "engine/media_encoder.h"
+#include "engine/next_tokens.h"
 #include "engine/sampler.h"
 #include "model/decoder.h"
 
@@ -37,9 +38,12 @@ class SessionOfModel : public Session {
   void SwitchTo(const SubmodelShape& shape);
   size_t ReuseWhatMatches(const Prompt& prompt);
   bool PrefillRest(const Prompt& prompt, size_t from, const ProgressCallback& on_progress);
+  // The size that guesses. Throws Error (kUsage).
+  SubmodelShape DraftShape(const GenerateOptions& options, const SubmodelShape& answers) const;
   // `request` is when the answer was asked for.
-  void Decode(const GenerateOptions& options, std::chrono::steady_clock::time_point request,
-              const TextCallback& on_text, GenerateResult& result);
+  void Decode(const GenerateOptions& options, const SubmodelShape& draft,
+              std::chrono::steady_clock::time_point request, const TextCallback& on_text,
+              GenerateResult& result);
 
   std::shared_ptr<Engine> engine_;
   LoadedModel& model_;

@@ -94,7 +94,7 @@ void Decoder::Prefill(DecoderState& state, std::span<const DecoderInput> inputs,
     // Of the last logit_rows positions, those that lie in this chunk.
     const int64_t first_wanted = std::max(begin, count - logit_rows);
     const int64_t chunk_wanted = std::max<int64_t>(0, begin + rows - first_wanted);
-    ForwardChunk(state, inputs.subspan(begin, rows), chunk_wanted,
+    ForwardChunk(state, submodel_, inputs.subspan(begin, rows), chunk_wanted, nullptr,
                  logits.data() + (first_wanted - (count - logit_rows)) * vocab_size());
   }
 }
@@ -112,23 +112,57 @@ void Decoder::Step(DecoderState& state, int32_t id, std::span<float> logits) {
   Prefill(state, {&input, 1}, LogitsWanted::kLast, logits);
 }
 
-void Decoder::ForwardChunk(DecoderState& state, std::span<const DecoderInput> inputs,
-                           int64_t wanted, float* logits) {
+void Decoder::DraftStep(DecoderState& state, const Submodel& draft, int32_t id, Draft& kept,
+                        std::span<float> logits) {
+  CHECK(ShareLowerLayers(weights_.config, submodel_.shape, draft.shape));
+  CHECK_EQ(static_cast<int64_t>(logits.size()), vocab_size());
+  const DecoderInput input{.id = id};
+  CheckRoom(state, {&input, 1});
+  ForwardChunk(state, draft, {&input, 1}, 1, &kept, logits.data());
+}
+
+void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<float> logits) {
+  const int64_t rows = kept.rows();
+  CHECK(0 < rows && rows <= options_.max_chunk && rows <= state.position_);
+  CHECK_EQ(static_cast<int64_t>(logits.size()), rows * vocab_size());
+  Pass pass = NewPass(state, submodel_, kept.inputs(), state.position_ - rows);
+  kept.Restore(activations_.h(), activations_.embedded.data());
+  const size_t seam = submodel_.last_key_value_place + 1;
+  const std::span<const int> layers = submodel_.shape.layers;
+  PreparePerLayerInputs(pass, layers.subspan(seam));
+  for (pass.place = seam; pass.place < layers.size(); ++pass.place) {
+    pass.chunk.layer = layers[pass.place];
+    ForwardLayer(pass);
+  }
+  pass.chunk.layer = -1;
+  Logits(pass, logits.data());
+}
+
+Pass Decoder::NewPass(DecoderState& state, const Submodel& submodel,
+                      std::span<const DecoderInput> inputs, int64_t first_position) {
+  const int64_t rows = static_cast<int64_t>(inputs.size());
+  activations_.rope_sliding.Fill(first_position, rows, pool_);
+  activations_.rope_full.Fill(first_position, rows, pool_);
+  return {.weights = weights_,
+          .submodel = submodel,
+          .activations = activations_,
+          .cache = state.cache_,
+          .softmax_scratch = state.softmax_scratch_.span(),
+          .inputs = inputs,
+          .chunk = {.rows = rows,
+                    .first_position = first_position,
+                    .rope_row = 0,
+                    .pool = pool_,
+                    .observer = options_.observer}};
+}
+
+void Decoder::ForwardChunk(DecoderState& state, const Submodel& submodel,
+                           std::span<const DecoderInput> inputs, int64_t wanted, Draft* draft,
+                           float* logits) {
   Activations& act = activations_;
   const int64_t rows = static_cast<int64_t>(inputs.size());
-  Pass pass{.weights = weights_,
-            .submodel = submodel_,
-            .activations = act,
-            .cache = state.cache_,
-            .softmax_scratch = state.softmax_scratch_.span(),
-            .inputs = inputs,
-            .chunk = {.rows = rows,
-                      .first_position = state.position_,
-                      .rope_row = 0,
-                      .pool = pool_,
-                      .observer = options_.observer}};
-  act.rope_sliding.Fill(state.position_, rows, pool_);
-  act.rope_full.Fill(state.position_, rows, pool_);
+  Pass pass = NewPass(state, submodel, inputs, state.position_);
+  pass.draft = draft;
   Embed(weights_.embedding, inputs, pass.chunk, act.modality.span(), act.embedded.data());
   pass.chunk.Observe("embedding", act.embedded.data(), act.hidden);
   std::copy_n(act.embedded.data(), rows * act.hidden, act.h().row(0, 0));
@@ -151,9 +185,9 @@ void KeepLast(Pass& pass, int64_t wanted) {
 }  // namespace
 
 void Decoder::ForwardLayers(Pass& pass, int64_t wanted) {
-  const std::span<const int> layers = submodel_.shape.layers;
+  const std::span<const int> layers = pass.submodel.shape.layers;
   const bool skips = options_.skip_unseen && wanted < pass.chunk.rows;
-  const size_t seen = submodel_.last_key_value_place;
+  const size_t seen = pass.submodel.last_key_value_place;
   PreparePerLayerInputs(pass, skips ? layers.first(seen) : layers);
   for (pass.place = 0; pass.place < layers.size(); ++pass.place) {
     pass.chunk.layer = layers[pass.place];
@@ -165,6 +199,9 @@ void Decoder::ForwardLayers(Pass& pass, int64_t wanted) {
       ForwardQueries(pass);
     } else {
       ForwardLayer(pass);
+    }
+    if (pass.draft != nullptr && pass.place == seen) {
+      pass.draft->Keep(pass.inputs[0], pass.activations.h(), pass.activations.embedded.data());
     }
   }
   pass.chunk.layer = -1;

@@ -9,6 +9,7 @@
 
 #include "base/thread_pool.h"
 #include "model/activations.h"
+#include "model/draft.h"
 #include "model/embedding.h"
 #include "model/kv_cache.h"
 #include "model/observer.h"
@@ -86,13 +87,26 @@ class Decoder {
   // One token: logits [vocab_size]. Throws as Prefill does. Allocates nothing.
   void Step(DecoderState& state, int32_t id, std::span<float> logits);
 
+  // Drafting with a smaller size: DraftStep is Step at `draft` size, and `kept` takes what the
+  // layers that both sizes share have computed. FinishDraft computes the rest of the kept
+  // positions, the last ones of the state, at this decoder's size: logits [kept.rows(),
+  // vocab_size], the bits that steps at this size give. ShareLowerLayers(config, shape(),
+  // draft.shape) holds.
+  void DraftStep(DecoderState& state, const Submodel& draft, int32_t id, Draft& kept,
+                 std::span<float> logits);
+  void FinishDraft(DecoderState& state, const Draft& kept, std::span<float> logits);
+
   int64_t vocab_size() const { return weights_.lm_head.shape[0]; }
   int64_t hidden_size() const { return weights_.config.hidden_size; }
 
  private:
   void CheckRoom(const DecoderState& state, std::span<const DecoderInput> inputs) const;
+  // A pass over positions from `first_position` on.
+  Pass NewPass(DecoderState& state, const Submodel& submodel, std::span<const DecoderInput> inputs,
+               int64_t first_position);
   // Computes at most max_chunk positions, and the logits of the last `wanted` of them.
-  void ForwardChunk(DecoderState& state, std::span<const DecoderInput> inputs, int64_t wanted,
+  void ForwardChunk(DecoderState& state, const Submodel& submodel,
+                    std::span<const DecoderInput> inputs, int64_t wanted, Draft* draft,
                     float* logits);
   void ForwardLayers(Pass& pass, int64_t wanted);
   void Logits(Pass& pass, float* logits);

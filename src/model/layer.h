@@ -6,6 +6,7 @@
 
 #include "model/activations.h"
 #include "model/chunk.h"
+#include "model/draft.h"
 #include "model/kv_cache.h"
 #include "model/submodel.h"
 #include "model/weights.h"
@@ -21,7 +22,8 @@ struct Pass {
   std::span<float> softmax_scratch;
   std::span<const DecoderInput> inputs;  // one for each row of the chunk
   Chunk chunk;
-  size_t place = 0;  // of the chunk's layer among the submodel's
+  Draft* draft = nullptr;  // takes what the layers below the seam leave; may be null
+  size_t place = 0;        // of the chunk's layer among the submodel's
 };
 
 // The whole layer: streams h -> streams h, keys and values into the cache.

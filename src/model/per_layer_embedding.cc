@@ -41,7 +41,7 @@ void PerLayerInputs(const PerLayerEmbeddingWeights& weights, float eps,
   };
   // A token's rows are a few kilobytes that lie together, but the system maps what lies around them
   // too, up to 2 MiB: over a long context that would be the whole table.
-  constexpr int64_t kMostMapped = 32;  // tokens
+  constexpr int64_t kMostMapped = 8;  // tokens
   thread_local int64_t mapped = 0;
   for (int64_t begin = 0; begin < rows; begin += kMostMapped) {
     const int64_t count = std::min(kMostMapped, rows - begin);

@@ -115,6 +115,11 @@ bool ShareKeysValues(const TextConfig& config, const SubmodelShape& a, const Sub
                     b.intermediate_size.begin());
 }
 
+bool ShareLowerLayers(const TextConfig& config, const SubmodelShape& a, const SubmodelShape& b) {
+  const size_t last = LastKeyValuePlace(config, a);
+  return ShareKeysValues(config, a, b) && a.intermediate_size[last] == b.intermediate_size[last];
+}
+
 Submodel::Submodel(const DecoderWeights& weights, SubmodelShape wanted)
     : shape(std::move(wanted)), last_key_value_place(LastKeyValuePlace(weights.config, shape)) {
   for (size_t i = 0; i < shape.layers.size(); ++i) {

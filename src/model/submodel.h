@@ -37,6 +37,10 @@ int64_t EffectiveParameters(const TextConfig& config, const SubmodelShape& shape
 // one that writes them, and the same widths below it.
 bool ShareKeysValues(const TextConfig& config, const SubmodelShape& a, const SubmodelShape& b);
 
+// Whether all that they compute up to there, that layer included, is the same: what one left off
+// there the other can go on with.
+bool ShareLowerLayers(const TextConfig& config, const SubmodelShape& a, const SubmodelShape& b);
+
 struct Submodel {
   SubmodelShape shape;
   std::vector<FeedForwardWeights> feed_forward;  // of each of shape.layers

@@ -162,6 +162,46 @@ TEST(Submodel, KeysAndValuesAreSharedWhereTheLowerLayersAgree) {
   EXPECT_NE(last_logits(lower, full), last_logits(full, full));
 }
 
+TEST(Draft, FinishedItGivesTheLogitsOfSteps) {
+  const TextConfig config = TinyConfig();
+  const RandomDecoder model(config, 6, DType::kF32);
+  const SubmodelShape full = SubmodelShape::Full(config);
+  const SubmodelShape exits{{0, 1, 2, 3}, {96, 128, 96, 80}};  // nothing above the seam
+  const SubmodelShape thin{{0, 1, 2, 3, 6}, {96, 128, 96, 80, 10}};
+  ThreadPool pool(2);
+  const std::vector<DecoderInput> inputs = Inputs();
+  Decoder plain(model.weights(), pool), drafting(model.weights(), pool);
+  for (const SubmodelShape& shape : {exits, thin, full}) {
+    ASSERT_TRUE(ShareLowerLayers(config, full, shape));
+    const Submodel draft(model.weights(), shape);
+    DecoderState state(config, {.context_length = kTokens}),
+        twin(config, {.context_length = kTokens});
+    const size_t vocab = static_cast<size_t>(plain.vocab_size());
+    std::vector<float> expected(vocab), drafted(vocab), finished(5 * vocab);
+    plain.Prefill(twin, std::span(inputs).first(90), LogitsWanted::kLast, expected);
+    drafting.Prefill(state, std::span(inputs).first(90), LogitsWanted::kLast, drafted);
+    for (size_t at = 90; at < 150; at += 3) {
+      Draft kept(model.weights().config, 5);
+      for (size_t i = 0; i < 5; ++i) {  // two of five will be taken back
+        drafting.DraftStep(state, draft, inputs[at + i].id, kept, drafted);
+      }
+      EXPECT_EQ(kept.rows(), 5);
+      drafting.FinishDraft(state, kept, finished);
+      for (size_t i = 0; i < 3; ++i) {
+        plain.Step(twin, inputs[at + i].id, expected);
+        ASSERT_TRUE(std::equal(expected.begin(), expected.end(), finished.begin() + i * vocab))
+            << at + i;
+      }
+      ASSERT_TRUE(state.CanRewind(twin.position()));
+      state.Rewind(twin.position());
+    }
+  }
+  SubmodelShape lower = full;
+  lower.intermediate_size[3] = 8;  // the same keys and values, but not the same streams
+  EXPECT_TRUE(ShareKeysValues(config, full, lower));
+  EXPECT_FALSE(ShareLowerLayers(config, full, lower));
+}
+
 TEST(CheckShape, SaysWhatIsWrong) {
   const RandomDecoder model(TinyConfig(), 3, DType::kF32);
   const auto refusal = [&](const SubmodelShape& shape) -> std::string {
