@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "gemma3n/elastic.h"
 #include "gemma3n/media.h"
 #include "gemma3n/size.h"
 
@@ -81,6 +82,13 @@ struct GenerateOptions {
   // The size that guesses; unset: the answer's with its upper layers narrowed. Up to the last layer
   // that writes keys and values it must be the answer's own.
   std::optional<ModelSize> draft;
+  // Another size goes on with the keys and values that an earlier one has computed, also where its
+  // own would differ: at once, but not exactly (docs/matformer.md).
+  bool keep_cache = false;
+  // Change the size while the answer is written; not together with speculation. Sizes whose keys
+  // and values would differ are passed over unless keep_cache.
+  std::optional<ElasticOptions> elastic;
+  std::function<void(const SizeSwitch&)> on_size_switch;  // told of each change; may be empty
 };
 
 enum class FinishReason {
@@ -113,6 +121,7 @@ struct GenerateResult {
   std::vector<int32_t> prompt_token_ids;  // placeholders included
   FinishReason finish_reason = FinishReason::kStop;
   std::vector<TokenLogprob> logprobs;  // of token_ids, where asked for
+  std::vector<SizeSwitch> size_switches;
   Timings timings;
 };
 

@@ -45,6 +45,12 @@ GenerateResult Answer(const Engine& engine, Session& session, const std::vector<
   Put("\n");
   CheckOutput();
   if (output.stats && !output.json) {
+    for (const SizeSwitch& change : result.size_switches) {
+      const std::string line = "token " + std::to_string(change.token) + ": " +
+                               OneLine(change.from) + " -> " + OneLine(change.to) + " (" +
+                               change.why + ")";
+      std::fprintf(stderr, "%s\n", Dim(line, output.Colors()).c_str());
+    }
     std::fprintf(stderr, "%s\n", Dim(StatsLine(result.timings), output.Colors()).c_str());
   }
   return result;
@@ -72,6 +78,13 @@ std::string ResultAsJson(const Engine& engine, const GenerateResult& result) {
                      {"decode_tokens", t.decode_tokens},
                      {"guessed_tokens", t.guessed_tokens},
                      {"accepted_tokens", t.accepted_tokens}};
+  for (const SizeSwitch& change : result.size_switches) {
+    json["size_switches"].push_back({{"token", change.token},
+                                     {"from", change.from},
+                                     {"to", change.to},
+                                     {"why", change.why},
+                                     {"tokens_per_second", change.tokens_per_second}});
+  }
   for (const TokenLogprob& token : result.logprobs) {
     nlohmann::ordered_json entry = TokenAsJson(engine, token.id, token.logprob);
     entry["likeliest"] = nlohmann::ordered_json::array();

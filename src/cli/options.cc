@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -206,6 +207,14 @@ void GenerateArgs::Add(CLI::App& command) {
           "text), draft (a smaller size), auto (both while they pay)")
       ->check(CLI::IsMember({"off", "lookup", "draft", "auto"}));
   command.add_option("--draft", draft_, "The size that guesses, as --size");
+  command.add_option(
+      "--elastic", elastic_,
+      "Move to smaller sizes to keep 12tok/s, 8W, or when memory is short, the machine "
+      "hot or its battery low (system)");
+  command.add_option("--ladder", ladder_,
+                     "The sizes to move along, best first, with ; between; else a ladder is made");
+  command.add_flag("--keep-cache", options.keep_cache,
+                   "Another size goes on with what was read at the old one, inexactly");
 }
 
 void GenerateArgs::ReadSizes(const Engine& engine) {
@@ -214,6 +223,34 @@ void GenerateArgs::ReadSizes(const Engine& engine) {
   } else {
     options.draft = engine.ParseSize(draft_);
   }
+  ReadElastic(engine);
+}
+
+void GenerateArgs::ReadElastic(const Engine& engine) {
+  options.elastic.reset();
+  if (elastic_.empty() && !ladder_.empty()) {
+    throw Error(ErrorKind::kUsage, "--ladder: expected --elastic with it, found none");
+  }
+  if (elastic_.empty()) return;
+  ElasticOptions elastic;
+  const auto ends = [&](const char* unit) {
+    const size_t length = std::strlen(unit);
+    if (elastic_.size() <= length || elastic_.substr(elastic_.size() - length) != unit) return -1.0;
+    return ParseNumber(elastic_.substr(0, elastic_.size() - length)).value_or(-1);
+  };
+  if (const double speed = ends("tok/s"); speed > 0) {
+    elastic.tokens_per_second = speed;
+  } else if (const double watts = ends("W"); watts > 0) {
+    elastic.watts = watts;
+  } else if (elastic_ != "system") {
+    throw Error(ErrorKind::kUsage,
+                "--elastic: expected 12tok/s, 8W or system, found " + OneLine(elastic_));
+  }
+  std::istringstream sizes(ladder_);
+  for (std::string size; std::getline(sizes, size, ';');) {
+    elastic.ladder.push_back(engine.ParseSize(size));
+  }
+  options.elastic = elastic;
 }
 
 void GenerateArgs::Finish() {

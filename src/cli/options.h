@@ -62,7 +62,8 @@ struct GenerateArgs {
   void ReadSizes(const Engine& engine);
 
  private:
-  std::string draft_;
+  std::string draft_, elastic_, ladder_;
+  void ReadElastic(const Engine& engine);
   std::vector<std::string> logit_bias_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/ladder.h"
 #include "engine/loaded_model.h"
 #include "engine/memory.h"
 #include "engine/perplexity.h"
@@ -30,6 +31,10 @@ class EngineOfModel : public Engine {
     const SubmodelShape shape = model_.ShapeOf(size);
     return {EffectiveParameters(model_.config.text, shape),
             WeightBytesPerStep(model_.weights, shape)};
+  }
+
+  std::vector<ModelSize> Ladder(const ModelSize& size) const override {
+    return LadderBelow(model_, size);
   }
 
   std::unique_ptr<Session> NewSession(int64_t context) override {

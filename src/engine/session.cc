@@ -97,10 +97,14 @@ size_t SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
   return common;
 }
 
-void SessionOfModel::SwitchTo(const SubmodelShape& shape) {
-  if (!ShareKeysValues(model_.config.text, cached_, shape)) {
+void SessionOfModel::SwitchTo(const SubmodelShape& shape, bool keep_cache) {
+  const bool same = ShareKeysValues(model_.config.text, cached_, shape);
+  if (keep_cache) {
+    mixed_ = !done_.empty() && (mixed_ || !same);
+  } else if (mixed_ || !same) {
     state_.Rewind(0);
     done_.clear();
+    mixed_ = false;
   }
   cached_ = shape;
   decoder_->SetShape(shape);
@@ -146,6 +150,8 @@ void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape&
                   model_.config.text.vocab_size, BannedIds(model_.config));
   NextTokens next({model_.weights, *decoder_, state_, sampler}, options.speculation, draft,
                   sampler);
+  std::optional<Elastic> elastic;
+  if (options.elastic) elastic.emplace(model_, options);
   StopMatcher stop(options.stop);
   Detokenizer detokenizer(*model_.tokenizer, /*skip_control_tokens=*/true);
   std::vector<int32_t> seen = result.prompt_token_ids;
@@ -182,10 +188,12 @@ void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape&
       const int64_t left = options.max_tokens - static_cast<int64_t>(result.token_ids.size());
       // Also the last token is computed: the next turn finds it in the cache.
       const size_t before = seen.size();
+      const Clock::time_point begin = Clock::now();
       const auto tokens = next.After(seen, std::max<int64_t>(1, left));
       for (size_t i = 0; i < tokens.size(); ++i)
         done_.push_back({seen[before - 1 + i], Medium{}, 0});
       result.timings.decode_tokens += static_cast<int64_t>(tokens.size());
+      if (elastic) ChangeSize(*elastic, MillisecondsSince(begin) / 1000, options, result);
       if (left == 0) break;
       size_t taken = 0;
       while (taken < tokens.size() && (goes_on = take(tokens[taken]))) ++taken;
@@ -200,6 +208,25 @@ void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape&
   if (stop.stopped()) return;
   const std::string rest = stop.Push(detokenizer.Finish());
   give(rest + stop.Finish());
+}
+
+void SessionOfModel::ChangeSize(Elastic& elastic, double seconds, const GenerateOptions& options,
+                                GenerateResult& result) {
+  const auto change = elastic.Next(result.timings.decode_tokens - 1, seconds, *decoder_);
+  if (!change) return;
+  mixed_ = mixed_ || !ShareKeysValues(model_.config.text, cached_, decoder_->shape());
+  result.size_switches.push_back(*change);
+  if (options.on_size_switch) options.on_size_switch(*change);
+}
+
+void SessionOfModel::CheckSizes(const GenerateOptions& options) const {
+  if (!options.elastic) return;
+  if (options.speculation != Speculation::kOff) {
+    throw Error(ErrorKind::kUsage,
+                "elastic: not together with speculation, whose drafts are made "
+                "for one size");
+  }
+  const Elastic wanted(model_, options);
 }
 
 SubmodelShape SessionOfModel::DraftShape(const GenerateOptions& options,
@@ -226,6 +253,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const SubmodelShape shape = model_.ShapeOf(options.size ? *options.size : model_.size);
   const SubmodelShape draft = DraftShape(options, shape);
+  CheckSizes(options);
   const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
   CheckRoom(prompt);
   GenerateResult result;
@@ -233,7 +261,7 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   result.prompt_token_ids = prompt.ids();
   result.finish_reason = FinishReason::kCancelled;
   if (!media_.Encode(prompt, on_progress, result.timings)) return result;
-  SwitchTo(shape);
+  SwitchTo(shape, options.keep_cache);
   const size_t cached = ReuseWhatMatches(prompt);
   result.timings.cached_tokens = static_cast<int64_t>(cached);
   result.timings.prefill_tokens = static_cast<int64_t>(prompt.items.size() - cached);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/elastic.h"
 #include "engine/loaded_model.h"
 #include "engine/media_encoder.h"
 #include "engine/next_tokens.h"
@@ -35,11 +36,15 @@ class SessionOfModel : public Session {
   };
   void CheckRoom(const Prompt& prompt) const;
   // Answers from here on with this size; forgets what another one has computed differently.
-  void SwitchTo(const SubmodelShape& shape);
+  void SwitchTo(const SubmodelShape& shape, bool keep_cache);
   size_t ReuseWhatMatches(const Prompt& prompt);
   bool PrefillRest(const Prompt& prompt, size_t from, const ProgressCallback& on_progress);
   // The size that guesses. Throws Error (kUsage).
   SubmodelShape DraftShape(const GenerateOptions& options, const SubmodelShape& answers) const;
+  void ChangeSize(Elastic& elastic, double seconds, const GenerateOptions& options,
+                  GenerateResult& result);
+  // Refuses options that do not go together.
+  void CheckSizes(const GenerateOptions& options) const;
   // `request` is when the answer was asked for.
   void Decode(const GenerateOptions& options, const SubmodelShape& draft,
               std::chrono::steady_clock::time_point request, const TextCallback& on_text,
@@ -51,6 +56,7 @@ class SessionOfModel : public Session {
   DecoderState state_;
   MediaEncoder media_;
   SubmodelShape cached_;    // what the keys and values of state_ were computed with
+  bool mixed_ = false;      // or with several sizes whose own would differ
   std::vector<Done> done_;  // one for each position of state_
   std::vector<float> logits_;
 };

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moving along a ladder of sizes while an answer is written, so that it keeps its pace on a machine
+// whose speed changes. docs/matformer.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gemma3n/size.h"
+
+namespace gemma3n {
+
+// A size was left for another.
+struct SizeSwitch {
+  int64_t token;  // of the answer, before which it happened
+  std::string from, to;
+  std::string why;           // "12.3 tokens/s, 16.0 wanted"
+  double tokens_per_second;  // of late, before the switch
+};
+
+struct ElasticOptions {
+  // What is to be kept; 0: no such wish. At least one is set, or reacts_to_system.
+  double tokens_per_second = 0;
+  double watts = 0;  // of the processor, where the system tells (RAPL)
+  // Move down while memory is short (PSI), the machine too hot or its battery low, where the system
+  // tells.
+  bool reacts_to_system = true;
+  // Best first. Empty: Engine::Ladder of the answer's size.
+  std::vector<ModelSize> ladder;
+};
+
+}  // namespace gemma3n
