@@ -4,10 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
+
+#include "kernels/isa.h"
 
 namespace gemma3n::kernels {
 namespace {
@@ -216,6 +222,45 @@ TEST_P(EveryIsa, BlocksAreQuantizedAlike) {
         << kind;
   }
 }
+
+#if defined(__x86_64__)
+// By the kernel's word, not by our own question to the processor: a table that is wrongly missing
+// would be missing from the tests above as well.
+TEST(IntKernels, AreAllThatTheSystemSaysThisProcessorHas) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string flags;
+  for (std::string line; flags.empty() && std::getline(file, line);) {
+    if (line.rfind("flags", 0) == 0) flags = line + " ";
+  }
+  if (flags.empty()) GTEST_SKIP() << "/proc/cpuinfo does not say";
+  std::vector<std::string> expected, found;
+  for (const auto& [flag, name] :
+       {std::pair{"avx512_vnni", "avx512vnni"}, std::pair{"avx_vnni", "avxvnni"},
+        std::pair{"avx512_vnni", "avx512vl"}, std::pair{"fma", "avx2"}}) {
+    const bool has = flags.find(std::string(" ") + flag + " ") != std::string::npos;
+    if (has && flags.find(" avx2 ") != std::string::npos) expected.push_back(name);
+  }
+  expected.push_back("plain");
+  for (const IntKernels* kernels : AvailableIntKernels()) found.push_back(kernels->name);
+  EXPECT_EQ(found, expected);
+}
+
+TEST(IntKernels, WithoutAvx512AreThoseOfAvx2) {
+  const std::vector<const IntKernels*> all = AvailableIntKernels();
+  const auto has = [&](const std::string& name) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](auto* kernels) { return kernels->name == name; });
+  };
+  if (!has("avx2")) GTEST_SKIP() << "this processor has no AVX2";
+  ForceIsa("avx2");
+  EXPECT_EQ(std::string(ActiveIntKernels().name), has("avxvnni") ? "avxvnni" : "avx2");
+  EXPECT_EQ(AvailableIntKernels().size(), has("avxvnni") ? 3u : 2u);
+  ForceIsa("sse4");
+  EXPECT_EQ(std::string(ActiveIntKernels().name), "plain");
+  AllowEveryIsa();
+  EXPECT_EQ(AvailableIntKernels(), all);
+}
+#endif
 
 INSTANTIATE_TEST_SUITE_P(IntKernels, EveryIsa, testing::ValuesIn(AvailableIntKernels()),
                          [](const auto& kernels) { return std::string(kernels.param->name); });

@@ -32,6 +32,13 @@ int64_t Usable() {
 
 std::atomic<int> changes{0};
 
+// Zero: all that there are.
+void Allow(int64_t targets) {
+  hwy::SetSupportedTargetsForTest(targets);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  changes.fetch_add(1, std::memory_order_release);
+}
+
 }  // namespace
 
 std::vector<std::string> AvailableIsas() {
@@ -62,9 +69,11 @@ void ForceIsa(const std::string& name) {
     throw Error(ErrorKind::kUsage,
                 "instruction set '" + name + "' is not available here; choose from " + choices);
   }
-  hwy::SetSupportedTargetsForTest(Usable() & allowed);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  changes.fetch_add(1, std::memory_order_release);
+  Allow(Usable() & allowed);
+}
+
+void AllowEveryIsa() {
+  Allow(0);
 }
 
 bool IsAllowed(const std::string& name) {

@@ -15,7 +15,9 @@ std::vector<std::string> AvailableIsas();
 // Restricts the kernels to `name` and what lies below it. Meant for the start of the process and
 // for tests; not while kernels run. Throws Error (kUsage) for a name that is not available.
 void ForceIsa(const std::string& name);
-// The same from the environment variable GEMMA3N_ISA, when it is set.
+// Takes the restriction back.
+void AllowEveryIsa();
+// ForceIsa of what the environment variable GEMMA3N_ISA names, when it is set.
 void ForceIsaFromEnvironment();
 
 // Whether kernels of this instruction set may run: processor and build have it, ForceIsa allows it.

@@ -6,8 +6,10 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "kernels/isa.h"
 #include "ops/gather.h"
 
 namespace gemma3n::ops {
@@ -82,6 +84,46 @@ TEST(TiledLinear, IsTheProductAndDoesNotDependOnRowsNorThreads) {
         }
       }
     }
+  }
+}
+
+// Few rows and many, through tiles and through single rows.
+std::vector<float> EveryProduct(const std::vector<Packed>& tiled, const std::vector<Packed>& single,
+                                const std::vector<float>& x, int64_t rows, int64_t columns) {
+  ThreadPool pool(2);
+  std::vector<float> all;
+  for (const Packed& weight : tiled) {
+    for (int64_t count : {int64_t{1}, int64_t{3}, rows}) {
+      std::vector<float> y(count * weight.view.shape[0]);
+      Linear({x.data(), count, columns}, weight.view, {y.data(), count, weight.view.shape[0]},
+             pool);
+      all.insert(all.end(), y.begin(), y.end());
+    }
+  }
+  for (const Packed& weight : single) {
+    const int64_t out = weight.view.shape[0];
+    SparseRows selected;
+    selected.Compress({x.data(), rows, columns}, out, pool);
+    std::vector<float> y(selected.count()), sums(rows * columns);
+    SelectedProducts({x.data(), rows, columns}, weight.view, selected, y, pool);
+    WeightedRowSum(selected, weight.view, {sums.data(), rows, columns}, pool);
+    all.insert(all.end(), y.begin(), y.end());
+    all.insert(all.end(), sums.begin(), sums.end());
+  }
+  return all;
+}
+
+TEST(PackedWeights, EveryInstructionSetGivesTheSameBits) {
+  constexpr int64_t kRows = 70, kColumns = 300;
+  const std::vector<float> x = Random(kRows * kColumns);
+  std::vector<Packed> tiled, single;
+  for (DType dtype : {DType::kQ4Tiles, DType::kQ8Tiles}) tiled.emplace_back(dtype, 41, kColumns);
+  for (DType dtype : {DType::kQ4Rows, DType::kQ8Rows}) single.emplace_back(dtype, 41, kColumns);
+  const std::vector<float> best = EveryProduct(tiled, single, x, kRows, kColumns);
+  for (const std::string& isa : kernels::AvailableIsas()) {
+    kernels::ForceIsa(isa);
+    EXPECT_EQ(EveryProduct(tiled, single, x, kRows, kColumns), best) << isa;
+    kernels::AllowEveryIsa();
   }
 }
 
