@@ -39,6 +39,7 @@ class Benchmark {
   virtual int threads() const = 0;
   virtual std::string float_kernels() const = 0;    // the instruction set, such as "avx512"
   virtual std::string integer_kernels() const = 0;  // the same for quantized weights
+  virtual std::string kv_type() const = 0;          // "f32", "f16" or "int8"
   virtual const Measurement& loading() const = 0;
 
   // A prompt of `tokens` tokens up to its logits. Throws Error (kRequest, kResources).

@@ -36,6 +36,7 @@ struct BenchArgs {
   std::optional<std::vector<double>> audio;
   int64_t start = 32;
   std::string compare;
+  KvType kv = KvType::kAuto;
   bool json = false, resident = false;
   OutputArgs output;
 };
@@ -125,9 +126,10 @@ std::vector<Case> Cases(const BenchArgs& args, Benchmark& benchmark) {
     const int64_t context = std::min(benchmark.facts().max_context, args.start + 256);
     cases.push_back(
         {{"start" + std::to_string(args.start), "start", static_cast<double>(args.start), 0, {}},
-         [=, &args](const auto& p) {
-           return TimeToFirstToken({args.model, args.threads, context, args.resident}, text,
-                                   args.repetitions, p);
+         [=, &args, &benchmark](const auto& p) {
+           return TimeToFirstToken(
+               {args.model, args.threads, context, benchmark.kv_type(), args.resident}, text,
+               args.repetitions, p);
          }});
   }
   AddText(args, benchmark, cases);
@@ -151,9 +153,9 @@ int Bench(const BenchArgs& args) {
   if (!args.compare.empty()) earlier.emplace(args.compare);
   const EarlierRun* old = earlier ? &*earlier : nullptr;
   ProgressBar bar(!args.output.quiet);
-  const auto benchmark =
-      Benchmark::Load({.model = args.model, .threads = args.threads, .resident = args.resident},
-                      args.repetitions, bar.Callback());
+  const auto benchmark = Benchmark::Load(
+      {.model = args.model, .threads = args.threads, .kv = args.kv, .resident = args.resident},
+      args.repetitions, bar.Callback());
   bar.Clear();
   nlohmann::ordered_json json;
   if (!benchmark) return Finish(std::move(json), args.json, /*interrupted=*/true);
@@ -211,6 +213,7 @@ void AddBench(CLI::App& app, int& exit_code) {
   command->add_option("--reps", args->repetitions, "Repetitions of each")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  AddKvOption(*command, args->kv);
   command->add_flag("--resident", args->resident, kResidentHelp);
   command->add_option("--compare", args->compare, "An earlier run's --json output: show ratios");
   command->add_flag("--json", args->json, "Print one JSON object instead of a table");

@@ -97,6 +97,7 @@ nlohmann::ordered_json BenchSettings(const std::string& model, const Benchmark& 
           {"threads", benchmark.threads()},
           {"float_kernels", benchmark.float_kernels()},
           {"integer_kernels", benchmark.integer_kernels()},
+          {"kv", benchmark.kv_type()},
           {"processor", Processor()},
           {"repetitions", repetitions}};
 }

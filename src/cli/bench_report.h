@@ -40,7 +40,7 @@ class EarlierRun {
   std::map<std::string, double> medians_;  // seconds
 };
 
-// Model, threads and kernels of a run.
+// Model, threads, kernels and cache of a run.
 nlohmann::ordered_json BenchSettings(const std::string& model, const Benchmark& benchmark,
                                      int repetitions);
 

@@ -99,10 +99,27 @@ std::optional<Measurement> TimeToFirstToken(const StartSettings& settings,
   for (int i = 0; i < repetitions; ++i) {
     if (on_progress && !on_progress({"start to first token", i, repetitions})) return std::nullopt;
     const Clock::time_point begin = Clock::now();
-    Child child({"gemma3n", "run", "--config", "/dev/null", "--quiet", "--raw", "--json", "--temp",
-                 "0", "--max-tokens", "1", "-m", settings.model, "--threads",
-                 std::to_string(settings.threads), "--ctx", std::to_string(settings.context),
-                 settings.resident ? "--resident=true" : "--resident=false", prompt});
+    Child child({"gemma3n",
+                 "run",
+                 "--config",
+                 "/dev/null",
+                 "--quiet",
+                 "--raw",
+                 "--json",
+                 "--temp",
+                 "0",
+                 "--max-tokens",
+                 "1",
+                 "-m",
+                 settings.model,
+                 "--threads",
+                 std::to_string(settings.threads),
+                 "--ctx",
+                 std::to_string(settings.context),
+                 "--kv",
+                 settings.kv,
+                 settings.resident ? "--resident=true" : "--resident=false",
+                 prompt});
     if (!child.WaitForFirstByte()) return std::nullopt;
     result.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
     const PeakMemory memory = MemoryOfProcess(child.process());

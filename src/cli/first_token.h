@@ -13,6 +13,7 @@ struct StartSettings {
   std::string model;
   int threads;
   int64_t context;
+  std::string kv;
   bool resident;
 };
 

@@ -99,6 +99,19 @@ std::string SizeLine(const Engine& engine, const ModelSize& size) {
   return OneLine(size.name) + text;
 }
 
+void AddKvOption(CLI::App& command, KvType& kv) {
+  static const std::map<std::string, KvType> kTypes = {{"auto", KvType::kAuto},
+                                                       {"f32", KvType::kF32},
+                                                       {"f16", KvType::kF16},
+                                                       {"int8", KvType::kInt8}};
+  command
+      .add_option_function<std::string>(
+          "--kv", [&kv](const std::string& name) { kv = kTypes.at(name); },
+          "Keys and values of the context: auto, f32, f16, int8; auto: f16 for quantized models, "
+          "else f32")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
+}
+
 void ModelArgs::Add(CLI::App& command) {
   command.add_option("-m,--model", model, kModelHelp)->required();
   command.add_option("--mmproj", projector, kProjectorHelp);
@@ -106,16 +119,7 @@ void ModelArgs::Add(CLI::App& command) {
       ->check(CLI::Range(0, 1024));
   command.add_option("--ctx", context, "Context in tokens; 0: what the model was made for")
       ->check(CLI::NonNegativeNumber);
-  static const std::map<std::string, KvType> kTypes = {{"auto", KvType::kAuto},
-                                                       {"f32", KvType::kF32},
-                                                       {"f16", KvType::kF16},
-                                                       {"int8", KvType::kInt8}};
-  command
-      .add_option_function<std::string>(
-          "--kv", [this](const std::string& name) { kv = kTypes.at(name); },
-          "Keys and values of the context: auto, f32, f16, int8; auto: f16 for quantized models, "
-          "else f32")
-      ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
+  AddKvOption(command, kv);
   command.add_flag("--resident", resident, kResidentHelp);
   command.add_option("--size", size, kSizeHelp);
 }

@@ -22,6 +22,9 @@ constexpr char kSizeHelp[] =
     "FILE.json";
 constexpr char kProjectorHelp[] = "Of a GGUF model: the file with its encoders";
 
+// --kv.
+void AddKvOption(CLI::App& command, KvType& kv);
+
 struct ModelArgs {
   std::string model, projector, size;
   int threads = 0;

@@ -15,6 +15,7 @@
 #include "kernels/int_dot.h"
 #include "kernels/isa.h"
 #include "model/decoder.h"
+#include "ops/key_value_rows.h"
 
 namespace gemma3n {
 namespace {
@@ -114,6 +115,7 @@ class BenchmarkOfModel : public Benchmark {
   int threads() const override { return model_->pool.num_threads(); }
   std::string float_kernels() const override { return kernels::ActiveIsa(); }
   std::string integer_kernels() const override { return kernels::ActiveIntKernels().name; }
+  std::string kv_type() const override { return ops::KeyValueTypeName(model_->kv_type); }
   const Measurement& loading() const override { return loading_; }
 
   std::optional<Measurement> Prefill(int64_t tokens, const ProgressCallback& on_progress) override {

@@ -10,6 +10,18 @@
 
 namespace gemma3n::ops {
 
+const char* KeyValueTypeName(KeyValueType type) {
+  switch (type) {
+    case KeyValueType::kF32:
+      return "f32";
+    case KeyValueType::kF16:
+      return "f16";
+    case KeyValueType::kInt8:
+      return "int8";
+  }
+  return "";
+}
+
 int64_t KeyValueRowBytes(KeyValueType type, int64_t head_dim) {
   switch (type) {
     case KeyValueType::kF32:

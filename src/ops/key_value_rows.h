@@ -13,6 +13,8 @@ enum class KeyValueType {
   kInt8,  // in 8 bits, with a scale for each row
 };
 
+const char* KeyValueTypeName(KeyValueType type);  // "f32", "f16", "int8"
+
 // Bytes of one row of head_dim numbers. A row of zero bytes is a row of zeros in every type.
 int64_t KeyValueRowBytes(KeyValueType type, int64_t head_dim);
 

@@ -37,6 +37,7 @@ class Bench(Program):
         self.assertEqual(settings["threads"], 1)
         self.assertEqual(settings["model"], str(NANO))
         self.assertEqual(settings["repetitions"], 2)
+        self.assertEqual(settings["kv"], "f32")  # what `auto` is for float weights
         for name in ("version", "float_kernels", "integer_kernels", "processor"):
             self.assertIsInstance(settings[name], str)
         results = {r["name"]: r for r in report["results"]}
@@ -65,6 +66,24 @@ class Bench(Program):
         self.assertEqual([r["settings"]["resident"] for r in (mapped, copied)], [False, True])
         grown = [r["results"][0]["memory"]["anonymous_bytes"] for r in (mapped, copied)]
         self.assertGreater(grown[1], grown[0] + (1 << 21))  # the text weights of nano
+
+    def test_kv(self):
+        def of_steps(*arguments):
+            return json.loads(bench("--prefill", 0, "--decode", 2, "--depth", 1500, "--image", 0, "--audio", 0,
+                                    "--start", 5, "--threads", 1, "--reps", 1, "--json", *arguments))
+        reports = {kv: of_steps("--kv", kv) for kv in ("auto", "f32", "f16", "int8")}
+        self.assertEqual([report["settings"]["kv"] for report in reports.values()], ["f32", "f32", "f16", "int8"])
+        for report in reports.values():
+            self.assertEqual([r["name"] for r in report["results"]], ["load", "start5", "tg2@1500"])
+        small = self.place / "small.g3n"
+        self.assertEqual(call("quantize", NANO, "-o", small, "--quiet")[0], 0)
+        packed = json.loads(call("bench", "-m", small, *NOTHING, "--reps", 1, "--json")[1])
+        self.assertEqual(packed["settings"]["kv"], "f16")
+        earlier = self.place / "f32.json"
+        earlier.write_text(json.dumps(reports["f32"]))
+        _, _, err = call("bench", "-m", NANO, *NOTHING, "--threads", 1, "--kv", "int8", "--compare", earlier)
+        self.assertIn('kv "f32" there, "int8" here', err)
+        self.refused(2, "--kv", "bench", "-m", NANO, "--kv", "f8")
 
     def test_table_and_comparison(self):
         lines = bench(*FEW, "--threads", 1, "--compare", self.before).splitlines()
