@@ -121,7 +121,24 @@ void MappedFile::Advise(std::span<const std::byte> part, Advice advice) const {
   madvise(where, end - begin, how);
 }
 
-bool MappedFile::MakeResident(std::span<const std::byte> part) const {
+bool MoveByRemapping(void* from, size_t bytes, void* to) {
+  return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to) != MAP_FAILED;
+}
+
+// The system takes away what is mapped where memory shall move to before it moves it, and does not
+// put it back where that fails.
+void MappedFile::MapAgain(uintptr_t from, size_t bytes) const {
+  void* const place = reinterpret_cast<void*>(from);
+  const auto offset = static_cast<off_t>(from - reinterpret_cast<uintptr_t>(data_));
+  if (mmap(place, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor_, offset) == MAP_FAILED) {
+    throw Error(ErrorKind::kResources, path_.string() + ": cannot be mapped again after copying " +
+                                           "its weights into memory failed: " +
+                                           std::strerror(errno) + "; leave out --resident");
+  }
+  madvise(place, bytes, MADV_HUGEPAGE);
+}
+
+bool MappedFile::MakeResident(std::span<const std::byte> part, MoveMemory move) const {
   if (part.empty()) return true;
   const uintptr_t page = PageSize(), base = reinterpret_cast<uintptr_t>(data_);
   const uintptr_t from = reinterpret_cast<uintptr_t>(part.data()) / page * page;
@@ -137,12 +154,11 @@ bool MappedFile::MakeResident(std::span<const std::byte> part) const {
   const uintptr_t begin = reinterpret_cast<uintptr_t>(reserved);
   void* copy = reinterpret_cast<void*>(begin + (from - begin) % kHugePage);
   madvise(copy, bytes, MADV_HUGEPAGE);
-  const bool moved = ReadAll(descriptor_, copy, in_file, static_cast<off_t>(from - base)) &&
-                     mprotect(copy, bytes, PROT_READ) == 0 &&
-                     mremap(copy, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-                            reinterpret_cast<void*>(from)) != MAP_FAILED;
-  if (!moved) {
-    munmap(reserved, reserved_bytes);
+  const bool ready = ReadAll(descriptor_, copy, in_file, static_cast<off_t>(from - base)) &&
+                     mprotect(copy, bytes, PROT_READ) == 0;
+  if (!ready || !move(copy, bytes, reinterpret_cast<void*>(from))) {
+    munmap(reserved, reserved_bytes);  // first: what memory it held may be what was missing
+    if (ready) MapAgain(from, bytes);
     return false;
   }
   const uintptr_t gap = reinterpret_cast<uintptr_t>(copy) - begin;

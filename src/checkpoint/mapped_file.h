@@ -18,6 +18,11 @@
 
 namespace gemma3n {
 
+// Moves `bytes` of memory to `to`, in the place of what is mapped there; false where it cannot.
+// Then there may be nothing left at `to`, and everything is still at `from`.
+using MoveMemory = bool (*)(void* from, size_t bytes, void* to);
+bool MoveByRemapping(void* from, size_t bytes, void* to);
+
 class MappedFile {
  public:
   // Opens a plain file that is not empty; throws Error (kModel) naming it.
@@ -39,9 +44,10 @@ class MappedFile {
 
   // Puts a copy of `part`, with the rest of its pages, in the place of the file's pages: memory of
   // this process alone, on huge pages where the system gives them, that stays where it is when
-  // memory is short. The bytes stay the same. False, and nothing changes, where that fails. Not
-  // while others read `part`.
-  bool MakeResident(std::span<const std::byte> part) const;
+  // memory is short. The bytes stay the same. False where that fails: `part` is the file's as
+  // before. Throws Error (kResources) where it can then not even be mapped again. Not while others
+  // read `part`; `move` is for tests.
+  bool MakeResident(std::span<const std::byte> part, MoveMemory move = MoveByRemapping) const;
 
  private:
   struct Stamp {
@@ -49,6 +55,7 @@ class MappedFile {
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };
   Stamp ReadStamp() const;
+  void MapAgain(uintptr_t from, size_t bytes) const;
 
   std::filesystem::path path_;
   int descriptor_;

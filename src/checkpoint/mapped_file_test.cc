@@ -3,11 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 
 #include "gemma3n/error.h"
@@ -69,7 +72,50 @@ TEST_F(MappedFileTest, NothingIsResidentOfAFileThatWasCut) {
   EXPECT_FALSE(file.MakeResident(file.bytes()));
 }
 
+// As the system's own call fails: what was there is gone, the copy is still where it was.
+bool LeaveAHole(void* /*from*/, size_t bytes, void* to) {
+  munmap(to, bytes);
+  return false;
+}
+
+TEST_F(MappedFileTest, WhatCannotBeMovedStaysMapped) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::string text(3 * page + 100, 'a');
+  text.back() = 'z';
+  Write(text);
+  const MappedFile file(path_);
+  const auto at = [&](size_t i) { return static_cast<char>(file.bytes()[i]); };
+  EXPECT_FALSE(file.MakeResident(file.bytes().subspan(page + 5, page), LeaveAHole));
+  EXPECT_FALSE(file.MakeResident(file.bytes().last(7), LeaveAHole));
+  EXPECT_FALSE(file.MakeResident(file.bytes().first(7), [](void*, size_t, void*) {
+    return false;  // and nothing was touched
+  }));
+  EXPECT_TRUE(
+      std::equal(text.begin(), text.end(), reinterpret_cast<const char*>(&file.bytes()[0])));
+  std::fstream(path_, std::ios::in | std::ios::out | std::ios::binary)
+      << std::string(text.size(), 'b');
+  for (size_t i : {size_t{0}, page, 2 * page, 3 * page + 99}) EXPECT_EQ(at(i), 'b') << i;
+  EXPECT_TRUE(file.MakeResident(file.bytes()));  // and the next attempt may do
+}
+
 using MappedFileDeathTest = MappedFileTest;
+
+TEST_F(MappedFileDeathTest, WithoutAnyMappingIsAnError) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto fail = [&] {
+    const MappedFile file(path_);
+    try {
+      file.MakeResident(file.bytes(), [](void* from, size_t bytes, void* to) {
+        close_range(3, ~0u, 0);  // the file's, so that it cannot be mapped again
+        return LeaveAHole(from, bytes, to);
+      });
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      _exit(error.kind() == ErrorKind::kResources ? 5 : 1);
+    }
+  };
+  EXPECT_EXIT(fail(), testing::ExitedWithCode(5), "cannot be mapped again");
+}
 
 // Reads the last byte after the file was cut to nothing.
 void ReadBehindTheEnd(const std::filesystem::path& path) {

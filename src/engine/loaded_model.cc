@@ -199,8 +199,11 @@ std::string MakeResident(const Checkpoint& checkpoint) {
   }
   const int64_t free = FreeMemory();
   const bool fits = free < 0 || bytes <= free;
-  if (fits && checkpoint.MakeResident(names) == bytes) return "";
-  return "weights stay mapped: a copy of " + BytesAsText(bytes) + " was asked for, " +
+  const int64_t copied = fits ? checkpoint.MakeResident(names) : 0;
+  if (copied == bytes) return "";
+  return "weights stay mapped" +
+         (copied > 0 ? ", all but " + BytesAsText(copied) + " of them" : std::string()) +
+         ": a copy of " + BytesAsText(bytes) + " was asked for, " +
          BytesAsText(std::max<int64_t>(free, 0)) + " of memory is free";
 }
 
