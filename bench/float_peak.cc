@@ -39,9 +39,9 @@ void Products(int64_t trips) {
     s10 = hn::MulAdd(s10, half, one);
     s11 = hn::MulAdd(s11, half, one);
   }
-  const auto all = hn::Add(hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)),
-                                   hn::Add(hn::Add(s4, s5), hn::Add(s6, s7))),
-                           hn::Add(hn::Add(s8, s9), hn::Add(s10, s11)));
+  const auto all = hn::Add(
+      hn::Add(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), hn::Add(hn::Add(s4, s5), hn::Add(s6, s7))),
+      hn::Add(hn::Add(s8, s9), hn::Add(s10, s11)));
   volatile float kept = hn::GetLane(all);
   (void)kept;
 }

@@ -37,8 +37,8 @@ struct QuantizeOptions {
   std::string to = "packed";
   // Packed: "q4": 4 bits, but 8 for small matrices that matter; "q8": 8 bits; "bf16": as stored; or
   // a file of rules (docs/quantization.md). Norms and the small matrices of AltUp are always as
-  // stored. What is stored in blocks, as in quantized GGUF files, and not rounded again becomes F16,
-  // and vectors F32. GGUF: "q4_0", "q8_0", "f16". Empty: "q4" or "q4_0".
+  // stored. What is stored in blocks, as in quantized GGUF files, and not rounded again becomes
+  // F16, and vectors F32. GGUF: "q4_0", "q8_0", "f16". Empty: "q4" or "q4_0".
   std::string recipe;
   // The encoders of pictures and sound in "q4" and "q8": "int8" (8 bits) or "float" (as stored).
   std::string encoders = "int8";

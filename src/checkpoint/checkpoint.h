@@ -69,8 +69,8 @@ class Checkpoint {
   // a while, and are read anew from the file (as a rule from its pages in the cache) when they are.
   void GiveBack(std::string_view prefix) const;
   // Copies these tensors into memory of this process, on huge pages where the system gives them;
-  // views stay as they are. Returns how many bytes it copied: where memory cannot be had, fewer than
-  // asked for, the rest stays mapped. Before anybody reads them.
+  // views stay as they are. Returns how many bytes it copied: where memory cannot be had, fewer
+  // than asked for, the rest stays mapped. Before anybody reads them.
   int64_t MakeResident(const std::vector<std::string>& names) const;
 
   const JsonValue& config() const;  // config.json
