@@ -16,8 +16,6 @@
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 
-extern char** environ;
-
 namespace gemma3n::cli {
 namespace {
 

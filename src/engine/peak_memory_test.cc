@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <fstream>
 #include <vector>
 
@@ -14,13 +13,17 @@ namespace {
 
 constexpr int64_t kBytes = int64_t{64} << 20;
 
-// Pages taken and given back at once, which an allocator, above all a sanitizer's, may not do.
+// Pages taken and given back at once, which an allocator, above all a sanitizer's, may not do. Of
+// each a byte is written: for all of them the thread sanitizer would take four times as much.
 class Pages {
  public:
   explicit Pages(int64_t bytes)
       : bytes_(static_cast<size_t>(bytes)),
         data_(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    if (data_ != MAP_FAILED) std::memset(data_, 1, bytes_);
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    for (size_t i = 0; data_ != MAP_FAILED && i < bytes_; i += page) {
+      static_cast<volatile char*>(data_)[i] = 1;
+    }
   }
   ~Pages() {
     if (data_ != MAP_FAILED) munmap(data_, bytes_);
