@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -37,7 +38,10 @@ struct CalibrationText {
 struct InputKey {
   int layer;  // -1: outside the layers
   std::string name;
-  friend auto operator<=>(const InputKey&, const InputKey&) = default;
+  friend bool operator==(const InputKey&, const InputKey&) = default;
+  friend bool operator<(const InputKey& a, const InputKey& b) {
+    return std::tie(a.layer, a.name) < std::tie(b.layer, b.name);
+  }
 };
 // The input of a tensor of the text model, by its name; nothing where the decoder does not show it.
 std::optional<InputKey> InputOf(const std::string& tensor, const TextConfig& config);
