@@ -259,28 +259,49 @@ void Checkpoint::CheckUnchanged() const {
 
 namespace {
 
-void Advise(const std::vector<const MappedFile*>& files, const TensorView& view,
+void Advise(const std::vector<const MappedFile*>& files, std::span<const std::byte> part,
             MappedFile::Advice advice) {
   for (const MappedFile* file : files) {
     const std::span<const std::byte> bytes = file->bytes();
-    if (view.data < bytes.data() || view.data >= bytes.data() + bytes.size()) continue;
-    file->Advise({view.data, view.bytes()}, advice);
+    if (part.data() < bytes.data() || part.data() >= bytes.data() + bytes.size()) continue;
+    file->Advise(part, advice);
   }
+}
+
+std::span<const std::byte> BytesOf(const TensorView& view) {
+  return {view.data, view.bytes()};
 }
 
 }  // namespace
 
 void Checkpoint::AdviseRandom(const TensorView& view) const {
-  Advise(state_->files, view, MappedFile::Advice::kRandom);
+  Advise(state_->files, BytesOf(view), MappedFile::Advice::kRandom);
+}
+void Checkpoint::AdviseScattered(std::string_view prefix, bool scattered) const {
+  for (auto at = state_->tensors.lower_bound(prefix);
+       at != state_->tensors.end() && at->first.compare(0, prefix.size(), prefix) == 0; ++at) {
+    Advise(state_->files, BytesOf(at->second.view),
+           scattered ? MappedFile::Advice::kRandom : MappedFile::Advice::kInOrder);
+  }
+}
+
+void Checkpoint::AdviseFirstRows(const std::string& name, int64_t rows) const {
+  const TensorView view = Find(name);
+  const int64_t all = view.shape.rank() == 0 ? 1 : view.shape[0];
+  if (view.empty() || rows >= all) return;
+  const std::span<const std::byte> bytes = BytesOf(view);
+  const uint64_t read = rows == 0 ? 0 : view.Rows(0, rows).bytes();
+  Advise(state_->files, bytes.subspan(read), MappedFile::Advice::kRandom);
+  Advise(state_->files, bytes.first(read), MappedFile::Advice::kNoFurther);
 }
 void Checkpoint::AdviseWillNeed(const TensorView& view) const {
-  Advise(state_->files, view, MappedFile::Advice::kWillNeed);
+  Advise(state_->files, BytesOf(view), MappedFile::Advice::kWillNeed);
 }
 
 void Checkpoint::GiveBack(std::string_view prefix) const {
   for (auto at = state_->tensors.lower_bound(prefix);
        at != state_->tensors.end() && at->first.compare(0, prefix.size(), prefix) == 0; ++at) {
-    Advise(state_->files, at->second.view, MappedFile::Advice::kDontNeed);
+    Advise(state_->files, BytesOf(at->second.view), MappedFile::Advice::kDontNeed);
   }
 }
 

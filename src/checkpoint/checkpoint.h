@@ -65,6 +65,12 @@ class Checkpoint {
   // Hints for the pages of a tensor: rows read here and there (no read-ahead), or all of it soon.
   void AdviseRandom(const TensorView& view) const;
   void AdviseWillNeed(const TensorView& view) const;
+  // The tensors whose names begin so: whether their values are looked at here and there, as while a
+  // model is loaded, or will be read whole.
+  void AdviseScattered(std::string_view prefix, bool scattered) const;
+  // Of this tensor only the first `rows` rows will be read: the system shall read no more from the
+  // disk, and map no more.
+  void AdviseFirstRows(const std::string& name, int64_t rows) const;
   // Gives the pages of all tensors whose names begin so back to the system: they are not needed for
   // a while, and are read anew from the file (as a rule from its pages in the cache) when they are.
   void GiveBack(std::string_view prefix) const;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "gemma3n/error.h"
 
@@ -112,12 +113,27 @@ void MappedFile::Advise(std::span<const std::byte> part, Advice advice) const {
   const uintptr_t page = PageSize();
   const uintptr_t begin = reinterpret_cast<uintptr_t>(part.data()) / page * page;
   const uintptr_t end = reinterpret_cast<uintptr_t>(part.data() + part.size());
+  if (advice == Advice::kNoFurther) {
+    // Huge pages are read one at a time instead of ahead; of the first and the last one, what is
+    // wanted.
+    const uintptr_t first = std::min(end, (begin + kHugePage - 1) / kHugePage * kHugePage);
+    const uintptr_t last = std::max(first, end / kHugePage * kHugePage);
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_RANDOM);
+    for (const auto& [from, to] : {std::pair(begin, first), std::pair(last, end)}) {
+      if (from == to) continue;
+      madvise(reinterpret_cast<void*>(from), to - from, MADV_NOHUGEPAGE);
+      madvise(reinterpret_cast<void*>(from), to - from, MADV_WILLNEED);
+    }
+    return;
+  }
   const int how = advice == Advice::kRandom     ? MADV_RANDOM
+                  : advice == Advice::kInOrder  ? MADV_NORMAL
                   : advice == Advice::kWillNeed ? MADV_WILLNEED
                                                 : MADV_DONTNEED;
   void* where = reinterpret_cast<void*>(begin);
   // Hints: failing them changes nothing.
   if (advice == Advice::kRandom) madvise(where, end - begin, MADV_NOHUGEPAGE);
+  if (advice == Advice::kInOrder) madvise(where, end - begin, MADV_HUGEPAGE);
   madvise(where, end - begin, how);
 }
 

@@ -37,9 +37,10 @@ class MappedFile {
   // Throws Error (kModel) if the file's size or time of change differ from when it was opened.
   void CheckUnchanged() const;
 
-  // Hints for the pages of a part of bytes(): single rows here and there, all of it soon, or not
-  // needed again for a while.
-  enum class Advice { kRandom, kWillNeed, kDontNeed };
+  // Hints for the pages of a part of bytes(): single rows here and there, all of it soon, not
+  // needed again for a while; all of it, but nothing of what lies behind it; in order, as at
+  // first.
+  enum class Advice { kRandom, kWillNeed, kDontNeed, kNoFurther, kInOrder };
   void Advise(std::span<const std::byte> part, Advice advice) const;
 
   // Puts a copy of `part`, with the rest of its pages, in the place of the file's pages: memory of

@@ -38,6 +38,7 @@ struct BenchArgs {
   std::string compare;
   KvType kv = KvType::kAuto;
   bool json = false, resident = false;
+  std::string size;
   OutputArgs output;
 };
 
@@ -128,8 +129,8 @@ std::vector<Case> Cases(const BenchArgs& args, Benchmark& benchmark) {
         {{"start" + std::to_string(args.start), "start", static_cast<double>(args.start), 0, {}},
          [=, &args, &benchmark](const auto& p) {
            return TimeToFirstToken(
-               {args.model, args.threads, context, benchmark.kv_type(), args.resident}, text,
-               args.repetitions, p);
+               {args.model, args.threads, context, benchmark.kv_type(), args.resident, args.size},
+               text, args.repetitions, p);
          }});
   }
   AddText(args, benchmark, cases);
@@ -153,14 +154,18 @@ int Bench(const BenchArgs& args) {
   if (!args.compare.empty()) earlier.emplace(args.compare);
   const EarlierRun* old = earlier ? &*earlier : nullptr;
   ProgressBar bar(!args.output.quiet);
-  const auto benchmark = Benchmark::Load(
-      {.model = args.model, .threads = args.threads, .kv = args.kv, .resident = args.resident},
-      args.repetitions, bar.Callback());
+  const auto benchmark = Benchmark::Load({.model = args.model,
+                                          .threads = args.threads,
+                                          .kv = args.kv,
+                                          .resident = args.resident,
+                                          .size = args.size},
+                                         args.repetitions, bar.Callback());
   bar.Clear();
   nlohmann::ordered_json json;
   if (!benchmark) return Finish(std::move(json), args.json, /*interrupted=*/true);
   json["settings"] = BenchSettings(args.model, *benchmark, args.repetitions);
   json["settings"]["resident"] = args.resident;
+  json["settings"]["size"] = args.size.empty() ? "full" : args.size;
   if (old != nullptr) {
     json["compared_with"] = old->path();
     const std::string difference = old->Difference(json["settings"]);
@@ -215,6 +220,7 @@ void AddBench(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   AddKvOption(*command, args->kv);
   command->add_flag("--resident", args->resident, kResidentHelp);
+  command->add_option("--size", args->size, kSizeHelp);
   command->add_option("--compare", args->compare, "An earlier run's --json output: show ratios");
   command->add_flag("--json", args->json, "Print one JSON object instead of a table");
   args->output.AddEverywhere(*command);

@@ -117,6 +117,8 @@ std::optional<Measurement> TimeToFirstToken(const StartSettings& settings,
                  "--kv",
                  settings.kv,
                  settings.resident ? "--resident=true" : "--resident=false",
+                 "--size",
+                 settings.size,
                  prompt});
     if (!child.WaitForFirstByte()) return std::nullopt;
     result.seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());

@@ -15,6 +15,7 @@ struct StartSettings {
   int64_t context;
   std::string kv;
   bool resident;
+  const std::string& size;  // empty: all
 };
 
 // Starts this program anew with `run` on a raw prompt, as many times as asked, and ends it when its

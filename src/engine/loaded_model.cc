@@ -268,6 +268,12 @@ std::unique_ptr<Decoder> LoadedModel::NewDecoder(DecoderObserver* observer) {
 
 void LoadedModel::LoadTensors() {
   weights = DecoderWeights::Load(*checkpoint, config);
+  // What loading reads of an encoder lies scattered in it.
+  if (checkpoint->packed() != nullptr) {
+    for (const char* encoder : {kVisionTensors, kAudioTensors}) {
+      checkpoint->AdviseScattered(encoder, true);
+    }
+  }
   if (facts.sees) {
     vision = VisionEncoder::Load(*checkpoint, facts.image_tokens);
     // The encoder's sizes come from its tensors, those of its features' embedder from config.json.
@@ -277,6 +283,31 @@ void LoadedModel::LoadTensors() {
     }
   }
   if (facts.hears) audio = AudioEncoder::Load(*checkpoint, pool);
+}
+
+void LoadedModel::AdviseSize(const std::string& text) const {
+  const SubmodelShape shape = gemma3n::ParseSize(text, config.text).shape;
+  if (shape == SubmodelShape::Full(config.text)) return;
+  for (const std::string& name : checkpoint->Names()) {
+    checkpoint->AdviseFirstRows(name, RowsRead(name, checkpoint->Find(name), config.text, shape));
+  }
+}
+
+void LoadedModel::CheckWeights() {
+  const SubmodelShape shape = ShapeOf(size);
+  CheckSampleIsFinite(*checkpoint, [&](const std::string& name) -> int64_t {
+    const bool encoder = name.rfind(kVisionTensors, 0) == 0 || name.rfind(kAudioTensors, 0) == 0;
+    if (encoder && checkpoint->packed() != nullptr) return 0;
+    return RowsRead(name, checkpoint->Find(name), config.text, shape);
+  });
+}
+
+void LoadedModel::CheckEncoder(const char* tensors) {
+  if (checkpoint->packed() == nullptr || !checked_encoders_.insert(tensors).second) return;
+  checkpoint->AdviseScattered(tensors, false);
+  CheckSampleIsFinite(*checkpoint, [&](const std::string& name) -> int64_t {
+    return name.rfind(tensors, 0) == 0 ? checkpoint->Find(name).shape[0] : 0;
+  });
 }
 
 LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
@@ -298,6 +329,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   chat_template =
       ChatTemplate::Load(*checkpoint, *tokenizer, facts.image_tokens, facts.audio_tokens);
   CheckIds(*checkpoint, config, chat_template);
+  AdviseSize(options.size);
   try {
     LoadTensors();
   } catch (const Error& error) {
@@ -305,9 +337,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
                                                    *checkpoint));
   }
   size = ParseSize(options.size);
-  CheckSampleIsFinite(*checkpoint, [&](const std::string& name) {
-    return RowsRead(name, checkpoint->Find(name), config.text, ShapeOf(size));
-  });
+  CheckWeights();
   for (const char* encoder : {kVisionTensors, kAudioTensors}) checkpoint->GiveBack(encoder);
   if (facts.sees) facts.default_image_size = vision->default_size();
   if (facts.hears) {

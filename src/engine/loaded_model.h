@@ -4,6 +4,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
+#include <string>
 
 #include "audio/encoder.h"
 #include "base/thread_pool.h"
@@ -42,11 +44,20 @@ struct LoadedModel {
   // The layers and widths of a size. Throws Error (kUsage) where this model cannot be cut so.
   SubmodelShape ShapeOf(const ModelSize& wanted) const;
   ModelSize ParseSize(const std::string& text) const;
+  // Looks at the weights of an encoder before it is used: of packed files only then, since a look
+  // at each of their tensors reads much of them. `tensors` is kVisionTensors or kAudioTensors.
+  // Throws Error (kModel).
+  void CheckEncoder(const char* tensors);
   // One for the model's size.
   std::unique_ptr<Decoder> NewDecoder(DecoderObserver* observer = nullptr);
 
  private:
   void LoadTensors();
+  // Tells the system which parts of the files this size leaves unread.
+  void AdviseSize(const std::string& text) const;
+  void CheckWeights();
+
+  std::set<std::string> checked_encoders_;
 };
 
 }  // namespace gemma3n

@@ -28,6 +28,7 @@ const MediaEncoder::Encoded* MediaEncoder::Find(const Medium& medium) const {
 Tensor MediaEncoder::EncodeImage(const Medium& medium) {
   Image decoded;
   if (medium.file != nullptr) decoded = medium.file->Load();
+  model_.CheckEncoder(kVisionTensors);
   const Image& image = medium.file != nullptr ? decoded : *medium.image;
   const Tensor features = model_.vision->Encode({image.width, image.height, image.rgb},
                                                 medium.image_size, model_.pool, vision_observer);
@@ -42,6 +43,7 @@ Tensor MediaEncoder::EncodeImage(const Medium& medium) {
 // A clip always takes all its positions: those beyond its end hold the embedding of the last id of
 // the audio table, as in the reference.
 Tensor MediaEncoder::EncodeClip(const Medium& medium) {
+  model_.CheckEncoder(kAudioTensors);
   const Tensor features = model_.audio->Encode(medium.clip->samples, model_.pool, audio_observer);
   const MultimodalEmbedder& embedder = *model_.weights.embedding.audio;
   const int64_t hidden = model_.config.text.hidden_size, rows = features.shape()[0];
