@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making models: a complete checkpoint of random weights, for tests and measurements, and files of
-// quantized ones.
+// Making models: a complete checkpoint of random weights, for tests and measurements, files of
+// quantized ones, and smaller ones cut out of a larger.
 #pragma once
 
 #include <cstdint>
@@ -65,5 +65,26 @@ bool Quantize(const QuantizeOptions& options, const ProgressCallback& on_progres
 // which may hold pictures and sound. Throws also Error (kRequest, kMedia).
 bool Quantize(const QuantizeOptions& options, const Passages& text,
               const ProgressCallback& on_progress = nullptr);
+
+struct SliceOptions {
+  std::filesystem::path model;  // a model directory, a packed file or a GGUF file
+  std::filesystem::path out;    // a directory, or a file, in the form of `to`
+  // What of it, as EngineOptions::size: "e2b", "ffn=8192 skip=20-24", FILE.json; "full" is all.
+  std::string size = "full";
+  // The form of what is written, "hf", "packed" or "gguf"; it is that of `model`, since no weight
+  // is rounded anew. Empty: that.
+  std::string to;
+  bool vision = true, audio = true;      // false: without the encoder of pictures, of sound
+  uint64_t shard_bytes = 5'000'000'000;  // a larger directory's weights are split
+  bool force = false;                    // replace a model that is there
+  // Told of what stops nothing but is worth knowing, a line each. May be empty.
+  std::function<void(const std::string& note)> on_note;
+};
+
+// Writes a size of a model as a model of its own: the same bytes of the weights that are kept, so
+// that its logits are those of the size run from the whole, bit for bit. Returns false when the
+// callback, which hears of bytes, cancelled; nothing is left behind then. Throws Error (kUsage,
+// kModel, kResources), for wrong options before a file is touched.
+bool Slice(const SliceOptions& options, const ProgressCallback& on_progress = nullptr);
 
 }  // namespace gemma3n

@@ -205,6 +205,17 @@ std::vector<std::string_view> GgufValue::Strings() const {
   return values;
 }
 
+void GgufValue::AppendTo(std::string& out) const {
+  const auto put = [&](const auto& number) {
+    out.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  };
+  if (is_array_) put(static_cast<uint32_t>(ValueType::kArray));
+  put(static_cast<uint32_t>(type_));
+  if (is_array_) put(count_);
+  if (IsString()) put(static_cast<uint64_t>(bytes_.size()));
+  out.append(reinterpret_cast<const char*>(bytes_.data()), bytes_.size());
+}
+
 // ---- the file ----
 
 class Gguf::Parser {

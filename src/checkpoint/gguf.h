@@ -88,6 +88,9 @@ class GgufValue {
   std::vector<bool> Bools() const;
   std::vector<std::string_view> Strings() const;
 
+  // Type and value as a file has them behind the key.
+  void AppendTo(std::string& out) const;
+
   // Throws Error: "model.gguf: gemma3n.block_count: expected ..., found ...".
   [[noreturn]] void Fail(const std::string& expected) const;
 

@@ -17,6 +17,7 @@ void AddLogits(CLI::App& app, int& exit_code);
 void AddDump(CLI::App& app, int& exit_code);
 void AddSynth(CLI::App& app, int& exit_code);
 void AddQuantize(CLI::App& app, int& exit_code);
+void AddSlice(CLI::App& app, int& exit_code);
 void AddBench(CLI::App& app, int& exit_code);
 
 }  // namespace gemma3n::cli

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "cli/terminal.h"
 
@@ -25,7 +26,8 @@ size_t TerminalColumns() {
 
 }  // namespace
 
-ProgressBar::ProgressBar(bool enabled) : enabled_(enabled && TakesEscapeCodes(STDERR_FILENO)) {
+ProgressBar::ProgressBar(bool enabled, Unit unit)
+    : enabled_(enabled && TakesEscapeCodes(STDERR_FILENO)), unit_(unit) {
   if (enabled_) drawer_ = std::jthread([this](const std::stop_token& stop) { KeepDrawing(stop); });
 }
 
@@ -69,14 +71,20 @@ void ProgressBar::Draw() {
   if (elapsed < kQuietSeconds) return;
   const double share = std::clamp(
       static_cast<double>(progress_.done) / static_cast<double>(progress_.total), 0.0, 1.0);
-  const size_t columns = TerminalColumns(), words = progress_.what.size() + 34;
+  char rate[32] = "";
+  if (unit_ == Unit::kBytes) {
+    std::snprintf(rate, sizeof(rate), "  %.0f MB/s",
+                  static_cast<double>(progress_.done) / elapsed / 1e6);
+  }
+  const size_t columns = TerminalColumns();
+  const size_t words = progress_.what.size() + std::strlen(rate) + 34;
   const size_t cells = columns > words ? std::min<size_t>(columns - words, 30) : 0;
   const size_t full = static_cast<size_t>(share * static_cast<double>(cells));
   const std::string bar =
       cells == 0 ? "" : "[" + std::string(full, '#') + std::string(cells - full, '-') + "] ";
-  char numbers[64];
+  char numbers[96];
   if (share > 0) {
-    std::snprintf(numbers, sizeof(numbers), "%3.0f %%  %.0f s left", share * 100,
+    std::snprintf(numbers, sizeof(numbers), "%3.0f %%%s  %.0f s left", share * 100, rate,
                   elapsed * (1 - share) / share);
   } else {
     std::snprintf(numbers, sizeof(numbers), "%.0f s", elapsed);

@@ -14,7 +14,9 @@ namespace gemma3n::cli {
 
 class ProgressBar {
  public:
-  explicit ProgressBar(bool enabled);
+  // What work counts: a rate is shown where that is bytes.
+  enum class Unit { kOther, kBytes };
+  explicit ProgressBar(bool enabled, Unit unit = Unit::kOther);
   ~ProgressBar();
 
   // What is under way. A thread of the bar's own draws it, so that it moves also while the work
@@ -31,6 +33,7 @@ class ProgressBar {
   void Erase();  // with mutex_ held
 
   bool enabled_;
+  Unit unit_;
   std::mutex mutex_;
   std::condition_variable_any stopping_;
   Progress progress_{"", 0, 0};  // total 0: nothing is under way

@@ -2,7 +2,6 @@
 #include "convert/gguf_writer.h"
 
 #include "base/check.h"
-#include "checkpoint/gguf.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
@@ -97,6 +96,12 @@ void GgufMetadata::AddBools(const std::string& key, const std::vector<bool>& val
 void GgufMetadata::AddTexts(const std::string& key, const std::vector<std::string>& values) {
   BeginArray(key, Number(ValueType::kString), values.size());
   for (const std::string& value : values) PutText(value, bytes_);
+}
+
+void GgufMetadata::AddCopy(const std::string& key, const GgufValue& value) {
+  PutText(key, bytes_);
+  value.AppendTo(bytes_);
+  ++count_;
 }
 
 GgufWriter::GgufWriter(const std::filesystem::path& path, GgufMetadata metadata,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/gguf.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -28,6 +29,9 @@ class GgufMetadata {
   void AddFloats(const std::string& key, const std::vector<float>& values);
   void AddBools(const std::string& key, const std::vector<bool>& values);
   void AddTexts(const std::string& key, const std::vector<std::string>& values);
+
+  // Another file's, as it has it.
+  void AddCopy(const std::string& key, const GgufValue& value);
 
   uint64_t count() const { return count_; }
   const std::string& bytes() const { return bytes_; }

@@ -2,12 +2,10 @@
 // A complete random checkpoint, written tensor by tensor: memory stays at one piece of a tensor for
 // each thread, however large the model.
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/thread_pool.h"
+#include "convert/model_directory.h"
 #include "convert/presets.h"
 #include "convert/random_weights.h"
 #include "convert/safetensors_writer.h"
@@ -27,22 +25,6 @@ DType ParseDType(const std::string& name) {
   if (name == "f16") return DType::kF16;
   if (name == "f32") return DType::kF32;
   throw Error(ErrorKind::kUsage, "dtype: expected bf16, f16 or f32, found " + name);
-}
-
-void WriteText(const std::filesystem::path& path, const std::string& text) {
-  const std::filesystem::path temporary = path.string() + ".part";
-  std::ofstream file(temporary, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw Error(ErrorKind::kResources, path.string() + ": cannot be written");
-  std::filesystem::rename(temporary, path);
-}
-
-void CopyFile(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::error_code error;
-  std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing, error);
-  if (error)
-    throw Error(ErrorKind::kUsage, from.string() + ": cannot be copied: " + error.message());
 }
 
 void WriteSideFiles(const SynthOptions& options, const std::string& config_text,
@@ -124,29 +106,6 @@ class Generator {
   std::vector<std::byte> bytes_;
 };
 
-// Tensors in order of their names, cut into files of at most `most` bytes where one allows it.
-std::vector<std::vector<PlannedTensor>> PlanShards(std::vector<PlannedTensor> tensors,
-                                                   uint64_t most) {
-  std::vector<std::vector<PlannedTensor>> shards(1);
-  uint64_t bytes = 0;
-  for (PlannedTensor& tensor : tensors) {
-    if (!shards.back().empty() && bytes + tensor.bytes() > most) {
-      shards.emplace_back();
-      bytes = 0;
-    }
-    bytes += tensor.bytes();
-    shards.back().push_back(std::move(tensor));
-  }
-  return shards;
-}
-
-std::string ShardName(size_t index, size_t count) {
-  if (count == 1) return "model.safetensors";
-  char name[64];
-  std::snprintf(name, sizeof(name), "model-%05zu-of-%05zu.safetensors", index + 1, count);
-  return name;
-}
-
 // The configuration's text: a preset's, or that of the file it names.
 std::string ConfigText(const std::string& like) {
   if (std::string preset = PresetConfig(like); !preset.empty()) return preset;
@@ -219,30 +178,16 @@ bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress
     tensors.push_back({entry.name, dtype, entry.shape});
     total += tensors.back().bytes();
   }
-  std::sort(tensors.begin(), tensors.end(),
-            [](const PlannedTensor& a, const PlannedTensor& b) { return a.name < b.name; });
   CheckBeforehand(options, total);
   WriteMark(options);
   // The config comes last: a directory without it is no model.
   std::filesystem::remove(options.out / "config.json");
   RemoveOldWeights(options.out);
-  const auto shards = PlanShards(std::move(tensors), options.shard_bytes);
   Generator generator(options.seed, total, on_progress);
-  nlohmann::ordered_json weight_map;
-  for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string name = ShardName(i, shards.size());
-    SafetensorsWriter writer(options.out / name, shards[i]);
-    for (const PlannedTensor& tensor : shards[i]) {
-      if (!generator.Write(tensor, writer)) return false;
-      weight_map[tensor.name] = name;
-    }
-    writer.Finish();
-  }
-  if (shards.size() > 1) {
-    const nlohmann::ordered_json index = {{"metadata", {{"total_size", total}}},
-                                          {"weight_map", weight_map}};
-    WriteText(options.out / "model.safetensors.index.json", index.dump(2) + "\n");
-  }
+  const TensorWriter write = [&](const PlannedTensor& tensor, SafetensorsWriter& writer) {
+    return generator.Write(tensor, writer);
+  };
+  if (!WriteShards(options.out, std::move(tensors), options.shard_bytes, write)) return false;
   WriteSideFiles(options, config_text, config);
   return true;
 }
