@@ -77,7 +77,8 @@ void CheckCanBeCut(const Checkpoint& checkpoint, const std::string& text_prefix,
     LayerWeights stored;
     stored.feed_forward.gate_proj = checkpoint.Find(mlp + "gate_proj.weight");
     stored.feed_forward.down_proj = checkpoint.Find(mlp + "down_proj.weight");
-    stored.feed_forward.down_steps = checkpoint.Find(mlp + "down_proj.steps");
+    const TensorView steps = checkpoint.Find(mlp + "down_proj.steps");
+    if (steps.shape.rank() == 2) stored.feed_forward.down_steps = steps;
     weights.layers.push_back(std::move(stored));
   }
   CheckShape(weights, shape);

@@ -77,6 +77,15 @@ bool WriteShards(const std::filesystem::path& directory, std::vector<PlannedTens
   return true;
 }
 
+void RemoveOldWeights(const std::filesystem::path& directory) {
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const std::string name = entry.path().filename();
+    if (name.rfind("model", 0) == 0 && name.find(".safetensors") != std::string::npos) {
+      std::filesystem::remove(entry.path());
+    }
+  }
+}
+
 bool IsOfWeights(const std::filesystem::path& name) {
   const std::string text = name.filename().string();
   for (const char* end : {".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt", ".h5",

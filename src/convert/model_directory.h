@@ -23,7 +23,10 @@ using TensorWriter = std::function<bool(const PlannedTensor& tensor, Safetensors
 bool WriteShards(const std::filesystem::path& directory, std::vector<PlannedTensor> tensors,
                  uint64_t shard_bytes, const TensorWriter& write);
 
-// Whether `name` is that of a file of weights, or of an index of such.
+// Those that WriteShards may have written.
+void RemoveOldWeights(const std::filesystem::path& directory);
+
+// Whether `name` is that of a file of weights, in any form, or of an index of such.
 bool IsOfWeights(const std::filesystem::path& name);
 
 }  // namespace gemma3n

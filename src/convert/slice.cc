@@ -190,9 +190,7 @@ class PartDirectory {
     try {
       if (fs::exists(out_)) {
         fs::remove(out_ / kConfig);
-        for (const auto& entry : fs::directory_iterator(out_)) {
-          if (entry.is_regular_file() && IsOfWeights(entry.path())) fs::remove(entry.path());
-        }
+        RemoveOldWeights(out_);
         for (const auto& entry : fs::directory_iterator(path_)) {
           const fs::path name = entry.path().filename();
           if (name != kConfig) fs::rename(entry.path(), out_ / name);

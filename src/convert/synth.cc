@@ -156,15 +156,6 @@ void WriteMark(const SynthOptions& options) {
             mark.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
-void RemoveOldWeights(const std::filesystem::path& directory) {
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
-    const std::string name = entry.path().filename();
-    if (name.rfind("model", 0) == 0 && name.find(".safetensors") != std::string::npos) {
-      std::filesystem::remove(entry.path());
-    }
-  }
-}
-
 }  // namespace
 
 bool Synthesize(const SynthOptions& options, const ProgressCallback& on_progress) {

@@ -7,6 +7,7 @@ import json
 import pathlib
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -145,17 +146,24 @@ class Exactness(Slices):
             self.assertEqual(found[0][1], found[1][1])
 
 
-class PublishedSizes(Slices):
-    def test_of_narrow_e4b(self):
-        """Layers and neurons as E4B has them: a published size by its name, and one by its parameters."""
-        config = tiny_config(self.place)
+class NarrowE4b(Slices):
+    """Layers and neurons as E4B has them."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        config = tiny_config(cls.place)
         config["text_config"].update(text_sizes(
             num_hidden_layers=35, num_kv_shared_layers=15, hidden_size=32, hidden_size_per_layer_input=16,
             intermediate_size=16384, activation_sparsity_pattern=[0.95] * 10 + [0.0] * 25,
             layer_types=[("full" if i % 5 == 4 else "sliding") + "_attention" for i in range(35)]))
-        (self.place / "e4b.json").write_text(json.dumps(config))
-        model = self.place / "e4b"
-        run("synth", "--like", self.place / "e4b.json", "--out", model)
+        (cls.place / "e4b.json").write_text(json.dumps(config))
+        cls.model = cls.place / "e4b"
+        run("synth", "--like", cls.place / "e4b.json", "--dtype", "f32", "--out", cls.model)
+
+    def test_published_sizes(self):
+        """By a name, and by a number of parameters, which says what it chose."""
+        model = self.model
         for size, name, layers in (("e2b", "official E2B Model", 30), ("1.97B", "E1.96B (layer-level)", 30)):
             out = self.place / name
             done = subprocess.run([GEMMA3N, "slice", model, "--size", size, "-o", out], capture_output=True, text=True)
@@ -163,6 +171,21 @@ class PublishedSizes(Slices):
             text = json.loads((out / "config.json").read_text())["text_config"]
             self.assertEqual((text["num_hidden_layers"], text["num_kv_shared_layers"]), (layers, layers - 20))
             np.testing.assert_array_equal(self.logits(out), self.logits(model, "--size", size))
+
+    def test_interrupted_leaves_nothing(self):
+        out, part = self.place / "interrupted", self.place / "interrupted.part"
+        for _ in range(20):  # a fast disk may be done first
+            process = subprocess.Popen([GEMMA3N, "slice", self.model, "--size", "full", "-o", out],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            while not part.exists() and process.poll() is None:
+                pass
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+            if process.returncode == 130:
+                break
+            shutil.rmtree(out)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(list(self.place.glob("interrupted*")), [])
 
 
 class Encoders(Slices):
@@ -345,7 +368,9 @@ class Refusals(Slices):
     def test_what_is_there_stays(self):
         directory, file = self.place / "there", self.place / "there.g3n"
         directory.mkdir()
-        (directory / "notes.txt").write_text("mine")
+        mine = [directory / name for name in ("notes.txt", "another.g3n", "pytorch_model.bin")]
+        for path in mine:
+            path.write_text("mine")
         (directory / "model-00001-of-00002.safetensors").write_text("old")
         file.write_text("old")
         self.refused(2, "exists and is not empty", self.place / "bf16", "--size", "skip=8", "-o", directory)
@@ -357,7 +382,7 @@ class Refusals(Slices):
         self.assertEqual(file.read_text(), "old")
         run("slice", self.place / "bf16", "--size", "skip=8", "-o", directory, "--force")
         run("slice", self.place / "q4.g3n", "--size", "skip=8", "-o", file, "--force")
-        self.assertEqual((directory / "notes.txt").read_text(), "mine")
+        self.assertEqual([path.read_text() for path in mine], ["mine"] * 3)
         self.assertFalse((directory / "model-00001-of-00002.safetensors").exists())
         self.logits(directory), self.logits(file)
 

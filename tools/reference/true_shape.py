@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The true E2B shape against Transformers in float32: 600 tokens of text, and a picture with a clip.
 
-    .venv-peers/bin/python tools/reference/true_shape.py build/release/bin/gemma3n build/e2b
+    .venv-peers/bin/python tools/reference/true_shape.py build/release/bin/gemma3n build/e2b [--text]
 
 The second argument is a directory for the checkpoint (11 GB, random weights), which is made unless it is
-there. Compared are the logits of every position of the prompt, the 64 tokens chosen greedily, and their
-logits: all of them after the text, of the 100 likeliest after the media.
+there. --text: it holds the text model alone, as `gemma3n slice --no-vision --no-audio` writes it. Compared are
+the logits of every position of the prompt, the 64 tokens chosen greedily, and their logits: all of them after
+the text, of the 100 likeliest after the media.
 
 Float32 of all 5.4 billion parameters does not fit 24 GB. The reference's tables and the matrices of its
 layers stay in bfloat16, which is exact: rows are widened as they are read, matrices as they are multiplied.
@@ -23,7 +24,7 @@ import time
 import numpy as np
 import torch
 from torch import nn
-from transformers import Gemma3nForConditionalGeneration
+from transformers import Gemma3nForCausalLM, Gemma3nForConditionalGeneration
 
 import reference_inputs
 import synthetic_e2b
@@ -35,11 +36,11 @@ GREEDY, TOP, TEXT_TOKENS = 64, 100, 600
 ENDS = (1, 106)  # kept from being chosen, so that the answer has its length
 
 
-def load_wide(directory):
+def load_wide(directory, text_only):
     """The reference in float32 but for its tables and the matrices of its layers."""
-    model = Gemma3nForConditionalGeneration.from_pretrained(
-        directory, dtype=torch.bfloat16, attn_implementation="eager").eval()
-    language = model.model.language_model
+    kind = Gemma3nForCausalLM if text_only else Gemma3nForConditionalGeneration
+    model = kind.from_pretrained(directory, dtype=torch.bfloat16, attn_implementation="eager").eval()
+    language = model.model if text_only else model.model.language_model
     tables = (language.embed_tokens, language.embed_tokens_per_layer)
     matrices = [model.lm_head, *(m for m in language.layers.modules() if isinstance(m, nn.Linear))]
     narrow = {id(module) for module in (*tables, *matrices)}
@@ -62,19 +63,18 @@ def load_wide(directory):
         table.forward = embed(table)
     for matrix in matrices:
         matrix.forward = multiply(matrix)
-    restore_scales(model)
+    restore_scales(language, [] if text_only else model.model.audio_tower.modules())
     return model
 
 
-def restore_scales(model):
+def restore_scales(language, audio_modules):
     """Constants of the modules, which loading in bfloat16 rounded."""
-    language = model.model.language_model
-    hidden = model.config.text_config.hidden_size
+    hidden = language.config.hidden_size
     language.per_layer_projection_scale.fill_(hidden**-0.5)
     language.per_layer_input_scale.fill_(2**-0.5)
     for layer in language.layers:
         layer.altup.router_input_scale.fill_(hidden**-1.0)
-    for module in model.model.audio_tower.modules():
+    for module in audio_modules:
         if hasattr(module, "q_scale"):
             module.q_scale.fill_(module.head_dim**-0.5 / torch.nn.functional.softplus(torch.tensor(0.0)))
         if hasattr(module, "inv_timescales"):
@@ -92,7 +92,7 @@ def relative(ours, expected):
 @torch.no_grad()
 def reference_answer(model, inputs, count):
     """(logits of the prompt's positions, logits before each greedy token, the tokens)."""
-    text = model.config.text_config
+    text = model.config.get_text_config()
     banned = [*ENDS, model.config.boi_token_id, model.config.boa_token_id,
               *range(text.vocab_size_per_layer_input, text.vocab_size)]
     result = model(**inputs, use_cache=True)
@@ -160,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("gemma3n")
     parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--text", action="store_true")
     options = parser.parse_args()
     synthetic_e2b.make(options.gemma3n, options.model)
     words = random.Random(4)
@@ -167,24 +168,33 @@ def main():
                     for _ in range(TEXT_TOKENS - 1))
     with tempfile.TemporaryDirectory() as name:
         place = pathlib.Path(name)
-        compare(Ours(options.gemma3n, options.model, place), options.model, text, place)
+        compare(Ours(options.gemma3n, options.model, place), options, text, place)
 
 
-def compare(ours, directory, text, place):
-    sample_media.write_picture(place / "picture.png", 640, 480)
-    sample_media.write_sound(place / "sound.wav", 16000 * 10)
-    media = ("--image", place / "picture.png", "--audio", place / "sound.wav", "What?")
+def compare(ours, options, text, place):
     answer = ours.answer("--raw", text)
     logits = ours.logits(answer["prompt_token_ids"] + answer["token_ids"][:-1])
-    seen = ours.answer(*media)
-    seen_logits = ours.prompt_logits(*media)
+    seen = None if options.text else see(ours, place)
 
-    model = load_wide(directory)
+    model = load_wide(options.model, options.text)
     print("the reference is loaded", flush=True)
     count = len(answer["prompt_token_ids"])
     prompt, rows, ids = reference_answer(model, {"input_ids": torch.tensor([answer["prompt_token_ids"]])}, GREEDY)
     report("text", {"prompt": relative(logits[:count], prompt), "answer": relative(logits[count - 1:], rows)},
            answer, ids)
+    if seen:
+        compare_media(*seen, model, place)
+
+
+def see(ours, place):
+    """(our answer to a picture and a clip, the logits of its prompt)"""
+    sample_media.write_picture(place / "picture.png", 640, 480)
+    sample_media.write_sound(place / "sound.wav", 16000 * 10)
+    media = ("--image", place / "picture.png", "--audio", place / "sound.wav", "What?")
+    return ours.answer(*media), ours.prompt_logits(*media)
+
+
+def compare_media(seen, seen_logits, model, place):
     prompt, rows, ids = reference_answer(
         model, {"input_ids": torch.tensor([seen["prompt_token_ids"]]), **reference_inputs.picture(place / "picture.png", 768),
                 **reference_inputs.clip(place / "sound.wav")}, GREEDY)
