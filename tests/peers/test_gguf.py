@@ -107,14 +107,32 @@ def test_the_package_reads_what_we_write(written):
     assert reader.get_field("clip.vision.projector_type").contents() == "gemma3nv"
 
 
-def test_llama_cpp_says_the_same_64_tokens(text_model, tmp_path):
-    model, place = text_model
-    ids = greedy(place / "f16.gguf", PROMPT, 64)
+def greedy_and_ours(model, gguf, tmp_path):
+    """(64 tokens that llama.cpp takes, [64, vocabulary] logits of ours before each)"""
+    ids = greedy(gguf, PROMPT, 64)
     assert len(ids) == 64 and len(set(ids)) > 24  # a text, not one token over and over
     ours = our_logits(model, [*PROMPT, *ids], tmp_path / "ours.npy")[len(PROMPT) - 1:-1]
     vocabulary = json.loads((model / "tokenizer.json").read_text())["model"]["vocab"]
     ours[:, [vocabulary["<eos>"], vocabulary["<end_of_turn>"]]] = -np.inf  # what ends a text is forbidden to both
+    return ids, ours
+
+
+def test_llama_cpp_says_the_same_64_tokens(text_model, tmp_path):
+    model, place = text_model
+    ids, ours = greedy_and_ours(model, place / "f16.gguf", tmp_path)
     np.testing.assert_array_equal(ours.argmax(-1), ids)
+
+
+def test_llama_cpp_runs_cut_files(text_model, tmp_path):
+    """Layers left out and one narrower width: within what it has built in, as E2B is of E4B. Each token is our
+    likeliest, or as likely as makes no difference."""
+    model, place = text_model
+    for source, out in ((model, "model"), (place / "f16.gguf", "cut.gguf")):
+        run("slice", source, "--size", "ffn=512 skip=20-24", "-o", tmp_path / out)
+    ids, ours = greedy_and_ours(tmp_path / "model", tmp_path / "cut.gguf", tmp_path)
+    behind = ours.max(-1) - ours[np.arange(64), ids]
+    assert (behind < 0.02 * ours[np.isfinite(ours)].std()).all(), behind.max()
+    assert (behind == 0).sum() > 60
 
 
 # Before matrices of F16 llama.cpp rounds activations to F16, before those of blocks to 8 bits, and it takes GELU from
