@@ -5,9 +5,8 @@
 #include <string>
 
 #include "gemma3n/error.h"
-#include "kernels/rows.h"
+#include "model/ends.h"
 #include "model/layer.h"
-#include "ops/norm.h"
 
 namespace gemma3n {
 namespace {
@@ -17,15 +16,6 @@ ops::AttentionShape LongestAttention(const TextConfig& config) {
           .num_key_value_heads = config.num_key_value_heads,
           .head_dim = config.head_dim,
           .window = 0};
-}
-
-// logits = cap * tanh(logits / cap), in pieces of fixed size.
-void SoftCapAll(float cap, std::span<float> logits, ThreadPool& pool) {
-  constexpr size_t kPiece = 4096;  // floats; a multiple of every vector length
-  pool.ParallelFor((logits.size() + kPiece - 1) / kPiece, [&](size_t piece) {
-    float* begin = logits.data() + piece * kPiece;
-    kernels::SoftCap(begin, cap, std::min(kPiece, logits.size() - piece * kPiece), begin);
-  });
 }
 
 }  // namespace
@@ -135,7 +125,7 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
     ForwardLayer(pass);
   }
   pass.chunk.layer = -1;
-  Logits(pass, logits.data());
+  ForwardLogits(weights_, activations_, activations_.h(), pass.chunk, logits.data());
 }
 
 Pass Decoder::NewPass(DecoderState& state, const Submodel& submodel,
@@ -163,13 +153,9 @@ void Decoder::ForwardChunk(DecoderState& state, const Submodel& submodel,
   const int64_t rows = static_cast<int64_t>(inputs.size());
   Pass pass = NewPass(state, submodel, inputs, state.position_);
   pass.draft = draft;
-  Embed(weights_.embedding, inputs, pass.chunk, act.modality.span(), act.embedded.data());
-  pass.chunk.Observe("embedding", act.embedded.data(), act.hidden);
-  std::copy_n(act.embedded.data(), rows * act.hidden, act.h().row(0, 0));
-  ExpandStreams(weights_.altup_projections, act.h(), pass.chunk);
-  ObserveStreams(act.h(), pass.chunk);
+  ForwardInputs(pass);
   ForwardLayers(pass, wanted);
-  if (wanted > 0) Logits(pass, logits);
+  if (wanted > 0) ForwardLogits(weights_, act, act.h(), pass.chunk, logits);
   state.position_ += rows;
 }
 
@@ -206,25 +192,6 @@ void Decoder::ForwardLayers(Pass& pass, int64_t wanted) {
   }
   pass.chunk.layer = -1;
   if (wanted < pass.chunk.rows) KeepLast(pass, wanted);
-}
-
-void Decoder::Logits(Pass& pass, float* logits) {
-  Activations& act = activations_;
-  const Chunk& chunk = pass.chunk;
-  float* merged = act.x.data();
-  MergeStreams(weights_.altup_unembed_projections, act.h(), chunk, act.part.data(), merged);
-  chunk.Observe("merged", merged, act.hidden);
-  ops::RmsNorm({merged, chunk.rows, act.hidden}, weights_.norm, weights_.config.rms_norm_eps,
-               {merged, chunk.rows, act.hidden}, pool_);
-  chunk.Observe("merged_normed", merged, act.hidden);
-  ops::Linear({merged, chunk.rows, act.hidden}, weights_.lm_head,
-              {logits, chunk.rows, vocab_size()}, pool_);
-  chunk.Observe("logits_uncapped", logits, vocab_size());
-  const float cap = weights_.config.final_logit_softcapping;
-  if (cap > 0) {
-    SoftCapAll(cap, {logits, static_cast<size_t>(chunk.rows * vocab_size())}, pool_);
-  }
-  chunk.Observe("logits", logits, vocab_size());
 }
 
 }  // namespace gemma3n

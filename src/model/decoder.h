@@ -109,7 +109,6 @@ class Decoder {
                     std::span<const DecoderInput> inputs, int64_t wanted, Draft* draft,
                     float* logits);
   void ForwardLayers(Pass& pass, int64_t wanted);
-  void Logits(Pass& pass, float* logits);
 
   const DecoderWeights& weights_;
   ThreadPool& pool_;
