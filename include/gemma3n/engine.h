@@ -58,6 +58,7 @@ struct ModelFacts {
   std::vector<std::string> notes;
 };
 
+class Lab;  // gemma3n/lab.h
 class Session;
 
 // Immutable after loading. Sessions of one engine share its threads: their calls must not overlap
@@ -112,6 +113,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   virtual std::optional<PerplexityReport> Perplexity(
       const Passages& passages, const PerplexityOptions& options,
       const ProgressCallback& on_progress = nullptr) = 0;
+  // To score and time sizes of the model.
+  virtual std::unique_ptr<Lab> NewLab() = 0;
 };
 
 // One conversation: what has been computed of it stays, so that the next turn costs only what is

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/lab.h"
 #include "engine/ladder.h"
 #include "engine/loaded_model.h"
 #include "engine/memory.h"
@@ -136,6 +137,8 @@ class EngineOfModel : public Engine {
     model_.checkpoint->CheckUnchanged();
     return gemma3n::Perplexity(model_, passages, options, on_progress);
   }
+
+  std::unique_ptr<Lab> NewLab() override { return gemma3n::NewLab(shared_from_this(), model_); }
 
  private:
   void CheckLength(size_t count) const {
