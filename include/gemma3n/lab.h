@@ -38,14 +38,14 @@ struct PublishedSize {
 struct PassageScore {
   int64_t tokens = 0;
   double negative_log_likelihood = 0;  // nats
-  double divergence = 0;  // from the full model's distribution, nats; 0 where not asked
+  double divergence = 0;               // from the full model's, nats; 0 where not asked for
 };
 
 struct ReadOptions {
   WindowOptions windows;
-  // Also the divergence from the full model, whose logits are then kept in memory: 4 bytes for each
-  // scored token and entry of the vocabulary.
-  bool divergence = false;
+  // Also the divergence from the full model, where its logits take at most so much memory: 4 bytes
+  // for each scored token and entry of the vocabulary.
+  int64_t most_reference_bytes = 0;
 };
 
 struct SpeedOptions {
@@ -79,7 +79,8 @@ class Lab {
   // and kUsage where nothing is to be scored).
   virtual bool Read(const Passages& passages, const ReadOptions& options,
                     const ProgressCallback& on_progress = nullptr) = 0;
-  virtual int64_t tokens() const = 0;  // scored
+  virtual int64_t tokens() const = 0;       // scored
+  virtual bool has_divergence() const = 0;  // whether scores tell it
   // The scores of each size by passage. What sizes have in common is computed once. Nothing when
   // the callback cancelled. Throws Error (kUsage) for sizes that are not of this model, (kModel,
   // kResources).

@@ -19,5 +19,6 @@ void AddSynth(CLI::App& app, int& exit_code);
 void AddQuantize(CLI::App& app, int& exit_code);
 void AddSlice(CLI::App& app, int& exit_code);
 void AddBench(CLI::App& app, int& exit_code);
+void AddLab(CLI::App& app, int& exit_code);
 
 }  // namespace gemma3n::cli

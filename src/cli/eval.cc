@@ -2,7 +2,6 @@
 // `gemma3n eval`: prompts with media and expected answers out of a JSONL file, answered greedily
 // and counted by task.
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "cli/answer_metrics.h"
 #include "cli/commands.h"
 #include "cli/eval_items.h"
 #include "cli/options.h"
@@ -52,44 +52,6 @@ struct Score {
   bool has_word_errors = false;
 };
 
-std::string Trim(const std::string& text) {
-  const auto space = [](unsigned char c) { return std::isspace(c) != 0; };
-  auto begin = std::find_if_not(text.begin(), text.end(), space);
-  auto end = std::find_if_not(text.rbegin(), text.rend(), space).base();
-  return begin < end ? std::string(begin, end) : std::string();
-}
-
-std::vector<std::string> Words(const std::string& text) {
-  std::vector<std::string> words;
-  std::string word;
-  for (char c : text + " ") {
-    if (std::isspace(static_cast<unsigned char>(c))) {
-      if (!word.empty()) words.push_back(word);
-      word.clear();
-    } else {
-      word += c;
-    }
-  }
-  return words;
-}
-
-// Least number of words to insert, delete or replace, by the number of expected words.
-double WordErrorRate(const std::string& expected, const std::string& found) {
-  const std::vector<std::string> a = Words(expected), b = Words(found);
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return static_cast<double>(row.back()) / static_cast<double>(std::max<size_t>(a.size(), 1));
-}
-
 std::vector<Turn> TurnsOf(const Item& item, const EvalArgs& args) {
   Item chosen = item;
   if (args.without_media) chosen.images = chosen.audio = chosen.videos = {};
@@ -98,21 +60,14 @@ std::vector<Turn> TurnsOf(const Item& item, const EvalArgs& args) {
 }
 
 bool Count(const Item& item, const std::string& text, Score& score) {
-  bool right = false;
-  const std::string expected = Trim(item.answer), found = Trim(text);
-  if (item.match == "contains") {
-    right = found.find(expected) != std::string::npos;
-  } else if (item.match == "wer") {
-    const double rate = WordErrorRate(expected, found);
-    score.word_errors += rate;
+  const Judgement judgement = Judge(item.match, item.answer, text);
+  if (judgement.word_error_rate) {
+    score.word_errors += *judgement.word_error_rate;
     score.has_word_errors = true;
-    right = rate == 0;
-  } else {
-    right = found == expected;
   }
   ++score.items;
-  score.right += right;
-  return right;
+  score.right += judgement.right;
+  return judgement.right;
 }
 
 void Add(const Score& score, Score& total) {

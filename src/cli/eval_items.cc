@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/eval_items.h"
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -35,6 +36,12 @@ class LineReader {
     item.images = Names("images");
     item.audio = Names("audio");
     item.videos = Names("videos");
+    item.choices = Names("choices", "texts");
+    const bool has_answer =
+        std::find(item.choices.begin(), item.choices.end(), item.answer) != item.choices.end();
+    if (!item.choices.empty() && !has_answer) {
+      Fail("choices: expected the answer among them, found none that is \"" + item.answer + "\"");
+    }
     if (item.match != "exact" && item.match != "contains" && item.match != "wer") {
       Fail("match: expected exact, contains or wer, found " + item.match);
     }
@@ -52,19 +59,19 @@ class LineReader {
     if (found != "string") Fail(std::string(field) + ": expected text, found " + found);
     return json_[field].get<std::string>();
   }
-  std::vector<std::string> Names(const char* field) const {
+  std::vector<std::string> Names(const char* field, const char* what = "file names") const {
     std::vector<std::string> names;
     if (!json_.contains(field)) return names;
     const nlohmann::json& list = json_[field];
-    if (!list.is_array()) Wrong(field, list);
+    const auto wrong = [&](const nlohmann::json& found) {
+      Fail(std::string(field) + ": expected a list of " + what + ", found " + found.type_name());
+    };
+    if (!list.is_array()) wrong(list);
     for (const nlohmann::json& name : list) {
-      if (!name.is_string()) Wrong(field, name);
+      if (!name.is_string()) wrong(name);
       names.push_back(name.get<std::string>());
     }
     return names;
-  }
-  [[noreturn]] void Wrong(const char* field, const nlohmann::json& found) const {
-    Fail(std::string(field) + ": expected a list of file names, found " + found.type_name());
   }
 
   std::string where_;

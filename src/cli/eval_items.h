@@ -14,6 +14,7 @@ namespace gemma3n::cli {
 struct Item {
   std::string id, task, prompt, system, answer, match;
   std::vector<std::string> images, audio, videos;
+  std::vector<std::string> choices;  // the answer among them; may be empty
 };
 
 // At most `limit` items; 0: all. Throws Error (kUsage) naming line and field.

@@ -46,7 +46,7 @@ int Main(int argc, char** argv) {
   });
   int exit_code = 0;
   for (auto add : {AddRun, AddChat, AddEval, AddPerplexity, AddInspect, AddTokenize, AddLogits,
-                   AddDump, AddSynth, AddQuantize, AddSlice, AddBench}) {
+                   AddDump, AddSynth, AddQuantize, AddSlice, AddBench, AddLab}) {
     add(app, exit_code);
   }
   NameSources(app);

@@ -112,7 +112,7 @@ void AddKvOption(CLI::App& command, KvType& kv) {
       ->check(CLI::IsMember({"auto", "f32", "f16", "int8"}));
 }
 
-void ModelArgs::Add(CLI::App& command) {
+void ModelArgs::Add(CLI::App& command, bool with_size) {
   command.add_option("-m,--model", model, kModelHelp)->required();
   command.add_option("--mmproj", projector, kProjectorHelp);
   command.add_option("--threads", threads, "Threads; 0: as many as there are processors")
@@ -121,7 +121,7 @@ void ModelArgs::Add(CLI::App& command) {
       ->check(CLI::NonNegativeNumber);
   AddKvOption(command, kv);
   command.add_flag("--resident", resident, kResidentHelp);
-  command.add_option("--size", size, kSizeHelp);
+  if (with_size) command.add_option("--size", size, kSizeHelp);
 }
 
 std::shared_ptr<Engine> ModelArgs::Load(bool quiet, bool for_session) const {

@@ -32,7 +32,8 @@ struct ModelArgs {
   KvType kv = KvType::kAuto;
   bool resident = false;
 
-  void Add(CLI::App& command);
+  // `with_size`: whether one size is asked for.
+  void Add(CLI::App& command, bool with_size = true);
   // `for_session`: whether sessions of this context will follow, which must fit into memory.
   std::shared_ptr<Engine> Load(bool quiet, bool for_session = false) const;
 };

@@ -66,6 +66,7 @@ class LabOfModel : public Lab {
   bool Read(const Passages& passages, const ReadOptions& options,
             const ProgressCallback& on_progress) override;
   int64_t tokens() const override { return tokens_; }
+  bool has_divergence() const override { return !reference_.empty(); }
   std::optional<std::vector<std::vector<PassageScore>>> Score(
       std::span<const ModelSize> sizes, const ProgressCallback& on_progress) override;
   std::optional<SizeSpeed> Time(const ModelSize& size, const SpeedOptions& options,
@@ -142,7 +143,8 @@ bool LabOfModel::Read(const Passages& passages, const ReadOptions& options,
   CheckFits("scoring sequences of " + std::to_string(longest_) + " tokens",
             ManySizes::BytesFor(model_.config.text, many));
   many_ = std::make_unique<ManySizes>(model_.weights, model_.pool, many);
-  return !options.divergence || KeepReference(on_progress);
+  const int64_t bytes = tokens_ * static_cast<int64_t>(vocabulary() * sizeof(float));
+  return bytes > options.most_reference_bytes || KeepReference(on_progress);
 }
 
 bool LabOfModel::KeepReference(const ProgressCallback& on_progress) {

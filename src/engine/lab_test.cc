@@ -31,7 +31,8 @@ class LabOfTiny : public testing::Test {
     return {2, [](int64_t i) { return Passage{.text = i == 0 ? kText : kOther}; }};
   }
   static ReadOptions Options(bool divergence) {
-    return {.windows = {.window = 16, .stride = 8}, .divergence = divergence};
+    return {.windows = {.window = 16, .stride = 8},
+            .most_reference_bytes = divergence ? 1 << 30 : 0};
   }
   static ModelSize Narrow(const Lab& lab) {
     ModelSize size = lab.full();

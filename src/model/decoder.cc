@@ -116,6 +116,8 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
   CHECK(0 < rows && rows <= options_.max_chunk && rows <= state.position_);
   CHECK_EQ(static_cast<int64_t>(logits.size()), rows * vocab_size());
   Pass pass = NewPass(state, submodel_, kept.inputs(), state.position_ - rows);
+  activations_.rope_sliding.Fill(pass.chunk.first_position, rows, pool_);
+  activations_.rope_full.Fill(pass.chunk.first_position, rows, pool_);
   kept.Restore(activations_.h(), activations_.embedded.data());
   const size_t seam = submodel_.last_key_value_place + 1;
   const std::span<const int> layers = submodel_.shape.layers;
@@ -131,8 +133,6 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
 Pass Decoder::NewPass(DecoderState& state, const Submodel& submodel,
                       std::span<const DecoderInput> inputs, int64_t first_position) {
   const int64_t rows = static_cast<int64_t>(inputs.size());
-  activations_.rope_sliding.Fill(first_position, rows, pool_);
-  activations_.rope_full.Fill(first_position, rows, pool_);
   return {.weights = weights_,
           .submodel = submodel,
           .activations = activations_,
