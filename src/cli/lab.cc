@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "cli/commands.h"
@@ -64,6 +65,7 @@ class LabRun {
   bool Prepare();
   std::string Key() const;
   void Search();
+  std::string NameOfChosen(size_t scored) const;
   std::vector<LabRow> Rows() const;
   LabRow RowOf(const std::string& name, Mark mark, const Widths& widths) const;
   bool Measure(std::vector<LabRow>& rows);
@@ -165,7 +167,8 @@ void LabRun::AddBudgets() {
   if (!budgets_.empty()) return;
   for (auto start = starts_.rbegin(); start != starts_.rend(); ++start) {  // the smallest first
     if (start->mark == Mark::kPublished) continue;
-    budgets_.push_back({CostKind::kParameters, cost_->Of(start->widths), start->name});
+    const double cost = cost_->Of(start->widths);
+    budgets_.push_back({CostKind::kParameters, cost, CostAsText(CostKind::kParameters, cost)});
   }
 }
 
@@ -271,17 +274,28 @@ LabRow LabRun::RowOf(const std::string& name, Mark mark, const Widths& widths) c
           .quality = book_->Of(widths)};
 }
 
+// "for 1.2 M", "for 60%, 80%", "for 1.2 M to 2.7 M", and what it is where it is known.
+std::string LabRun::NameOfChosen(size_t scored) const {
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < budgets_.size(); ++i) {
+    if (report_.best[i] == scored) texts.push_back(budgets_[i].text);
+  }
+  std::string name = "for " + texts.front();
+  if (texts.size() == 2) name += ", " + texts.back();
+  if (texts.size() > 2) name += " to " + texts.back();
+  const auto start = std::find_if(starts_.begin(), starts_.end(), [&](const Named& named) {
+    return named.widths == report_.scored[scored].widths;
+  });
+  return start == starts_.end() ? name : name + " (" + start->name + ")";
+}
+
 // By falling cost; where one is as large, what was chosen first.
 std::vector<LabRow> LabRun::Rows() const {
   std::vector<LabRow> rows;
-  for (size_t i = 0; i < budgets_.size(); ++i) {
-    if (!report_.best[i]) continue;
-    const Widths& widths = report_.scored[*report_.best[i]].widths;
-    const auto start = std::find_if(starts_.begin(), starts_.end(),
-                                    [&](const Named& named) { return named.widths == widths; });
-    const std::string is =
-        start == starts_.end() || start->name == budgets_[i].text ? "" : " (" + start->name + ")";
-    rows.push_back(RowOf("for " + budgets_[i].text + is, Mark::kChosen, widths));
+  std::set<size_t> chosen;
+  for (const std::optional<size_t>& best : report_.best) {
+    if (!best || !chosen.insert(*best).second) continue;
+    rows.push_back(RowOf(NameOfChosen(*best), Mark::kChosen, report_.scored[*best].widths));
   }
   for (const Named& start : starts_) {
     if (!book_->Knows(start.widths)) continue;
@@ -328,7 +342,9 @@ Plot LabRun::PlotOf(const std::vector<LabRow>& rows) const {
                                         : "negative log-likelihood, nats a token",
       .kind = cost_->kind()};
   for (const ScoredSize& size : report_.scored) {
-    plot.points.push_back({size.cost, size.loss, Mark::kTried, ""});
+    const bool has_row = std::any_of(rows.begin(), rows.end(),
+                                     [&](const LabRow& row) { return row.widths == size.widths; });
+    if (!has_row) plot.points.push_back({size.cost, size.loss, Mark::kTried, ""});
   }
   for (const LabRow& row : rows) {
     plot.points.push_back({row.cost, LossOf(row.quality), row.mark, row.name});
@@ -376,8 +392,8 @@ int LabRun::Run() {
   bar_.Clear();
   Put(std::to_string(report_.scored.size()) + " sizes scored on " + std::to_string(tokens_) +
       " tokens of " + OneLine(data_.name) +
-      (data_.has_held_out() ? ", a part of them held out" : "") + "\n\n" + TableOf(rows) + "\n" +
-      plot);
+      (data_.has_held_out() ? ", a part of them held out" : "") + "\n\n" +
+      TableOf(rows, args_.metric == "kl") + "\n" + plot);
   for (const LabRow& row : rows) {
     if (row.mark == Mark::kChosen) {
       Put("\n" + OneLine(row.name) + ":\n  --size '" + WidthsAsText(row.widths) + "'\n");

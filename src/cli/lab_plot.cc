@@ -9,9 +9,14 @@ namespace gemma3n::cli {
 namespace {
 
 struct Axis {
-  double low = 0, high = 1;  // what the plot shows
+  double low = 0, high = 1;  // what the plot shows; of a logarithmic one, their logarithms
   double step = 1;           // between marks
-  double Share(double value) const { return (value - low) / (high - low); }
+  bool logarithmic = false;
+  // A value that a logarithmic axis does not reach, such as 0, stands at its end.
+  double Share(double value) const {
+    const double at = !logarithmic ? value : value > 0 ? std::max(low, std::log10(value)) : low;
+    return (at - low) / (high - low);
+  }
 };
 
 // Marks at 1, 2 or 5 times a power of ten.
@@ -29,8 +34,22 @@ Axis AxisOver(double low, double high, int marks) {
   return axis;
 }
 
+Axis LogarithmicAxis(double low, double high) {
+  const double margin = 0.04 * std::log10(high / low);
+  return {std::log10(low) - margin, std::log10(high) + margin, 1, true};
+}
+
 std::vector<double> MarksOf(const Axis& axis) {
   std::vector<double> marks;
+  if (axis.logarithmic) {
+    for (double power = std::floor(axis.low); power <= axis.high; ++power) {
+      for (double factor : {1, 2, 5}) {
+        const double at = power + std::log10(factor);
+        if (at >= axis.low && at <= axis.high) marks.push_back(factor * std::pow(10, power));
+      }
+    }
+    return marks;
+  }
   for (double i = std::ceil(axis.low / axis.step); i * axis.step <= axis.high; ++i) {
     marks.push_back(i * axis.step);
   }
@@ -38,7 +57,8 @@ std::vector<double> MarksOf(const Axis& axis) {
 }
 
 // As many digits as tell neighbours apart.
-std::string Number(double value, double step) {
+std::string Number(double value, const Axis& axis) {
+  const double step = axis.logarithmic ? value : axis.step;
   const int digits = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 9);
   char text[64];
   std::snprintf(text, sizeof(text), "%.*f", digits, std::abs(value) < step / 2 ? 0.0 : value);
@@ -59,48 +79,57 @@ Unit UnitOf(CostKind kind, double most) {
 
 // What is shown, where, and how much had to be left off.
 struct Layout {
-  explicit Layout(const Plot& plot, int x_marks, int y_marks) {
-    double low = 0, high = 0, left = 0, right = 0;
-    std::vector<double> named;
+  Layout(const Plot& plot, int x_marks, int y_marks) {
+    double left = 0, right = 0;
     for (size_t i = 0; i < plot.points.size(); ++i) {
-      const PlotPoint& point = plot.points[i];
-      low = i == 0 ? point.loss : std::min(low, point.loss);
-      left = i == 0 ? point.cost : std::min(left, point.cost);
-      right = i == 0 ? point.cost : std::max(right, point.cost);
-      if (point.mark != Mark::kTried) named.push_back(point.loss);
-    }
-    // Sizes that are broken would press all others to the ground.
-    high = low;
-    if (!named.empty()) {
-      std::sort(named.begin(), named.end());
-      constexpr double kOfMedian = 5;
-      const double most = low + kOfMedian * (named[named.size() / 2] - low);
-      for (double loss : named) {
-        if (loss <= most) high = loss;
-      }
+      const double cost = plot.points[i].cost;
+      left = i == 0 ? cost : std::min(left, cost);
+      right = i == 0 ? cost : std::max(right, cost);
     }
     unit = UnitOf(plot.kind, right);
     x = AxisOver(left / unit.scale, right / unit.scale, x_marks);
-    y = AxisOver(low, high, y_marks);
+    y = LossAxis(plot, y_marks);
+    top = y.logarithmic ? std::pow(10, y.high) : y.high;
     std::vector<ScoredSize> sizes;
     for (const PlotPoint& point : plot.points) {
       sizes.push_back({{}, point.loss, point.cost});
-      left_off += point.loss > y.high;
+      left_off += !Shows(point);
     }
     for (size_t i : ParetoFront(sizes)) {
-      if (plot.points[i].loss <= y.high) front.push_back(i);
+      if (Shows(plot.points[i])) front.push_back(i);
     }
   }
 
-  bool Shows(const PlotPoint& point) const { return point.loss <= y.high; }
+  // Sizes that are broken would press all others to the ground: the worst that have a name decide
+  // how much is shown, on a logarithmic scale where they are far apart.
+  static Axis LossAxis(const Plot& plot, int marks) {
+    double low = 0, high = 0, least = 0;  // of all, of the named, of the named above 0
+    for (size_t i = 0; i < plot.points.size(); ++i) {
+      const PlotPoint& point = plot.points[i];
+      low = i == 0 ? point.loss : std::min(low, point.loss);
+      if (point.mark == Mark::kTried) continue;
+      high = std::max(high, point.loss);
+      if (point.loss > 0 && (least == 0 || point.loss < least)) least = point.loss;
+    }
+    constexpr double kFarApart = 20;
+    if (least > 0 && high > kFarApart * least) return LogarithmicAxis(least, high);
+    return AxisOver(low, std::max(low, high), marks);
+  }
+
+  bool Shows(const PlotPoint& point) const { return point.loss <= top; }
   double X(const PlotPoint& point) const { return x.Share(point.cost / unit.scale); }
   double Y(const PlotPoint& point) const { return y.Share(point.loss); }
 
   Unit unit;
   Axis x, y;
+  double top = 0;  // the largest loss that is shown
   std::vector<size_t> front;
   int left_off = 0;
 };
+
+std::string LossName(const Plot& plot, const Axis& axis) {
+  return plot.loss_name + (axis.logarithmic ? " (logarithmic; 0 at the bottom)" : "");
+}
 
 std::string LeftOff(int count) {
   if (count == 0) return "";
@@ -202,18 +231,18 @@ class Svg {
     for (double value : MarksOf(layout_.x)) {
       const double x = X(layout_.x.Share(value));
       Line(x, kTop, x, kBottom, "#e6e6e6");
-      Text(x, kBottom + 18, "middle", Number(value, layout_.x.step));
+      Text(x, kBottom + 18, "middle", Number(value, layout_.x));
     }
     for (double value : MarksOf(layout_.y)) {
       const double y = Y(layout_.y.Share(value));
       Line(kLeft, y, kRight, y, "#e6e6e6");
-      Text(kLeft - 8, y + 4, "end", Number(value, layout_.y.step));
+      Text(kLeft - 8, y + 4, "end", Number(value, layout_.y));
     }
     Line(kLeft, kBottom, kRight, kBottom, "#000000");
     Line(kLeft, kTop, kLeft, kBottom, "#000000");
     Text((kLeft + kRight) / 2.0, kBottom + 38, "middle",
          std::string(CostName(plot_.kind)) + ", " + layout_.unit.name);
-    Text(18, (kTop + kBottom) / 2.0, "middle", plot_.loss_name,
+    Text(18, (kTop + kBottom) / 2.0, "middle", LossName(plot_, layout_.y),
          " transform=\"rotate(-90 18 " + std::to_string((kTop + kBottom) / 2) + ")\"");
   }
 
@@ -324,9 +353,9 @@ std::string PlotAsText(const Plot& plot, int columns, int rows) {
   std::vector<std::string> labels(static_cast<size_t>(rows));
   for (double value : MarksOf(layout.y)) {
     const long row = std::lround((1 - layout.y.Share(value)) * (rows - 1));
-    labels[static_cast<size_t>(row)] = Number(value, layout.y.step);
+    labels[static_cast<size_t>(row)] = Number(value, layout.y);
   }
-  std::string text = plot.loss_name + "\n";
+  std::string text = LossName(plot, layout.y) + "\n";
   for (size_t row = 0; row < grid.size(); ++row) {
     const std::string line = grid[row].substr(0, grid[row].find_last_not_of(' ') + 1);
     text += std::string(margin - 2 - std::min<size_t>(labels[row].size(), margin - 2), ' ') +
@@ -335,7 +364,7 @@ std::string PlotAsText(const Plot& plot, int columns, int rows) {
   std::string below(static_cast<size_t>(columns), ' ');
   std::string rule = std::string(margin, ' ') + std::string(static_cast<size_t>(width), '-');
   for (double value : MarksOf(layout.x)) {
-    const std::string number = Number(value, layout.x.step);
+    const std::string number = Number(value, layout.x);
     const long column = margin + std::lround(layout.x.Share(value) * (width - 1));
     const long begin = std::clamp<long>(column - static_cast<long>(number.size()) / 2, 0,
                                         columns - static_cast<long>(number.size()));

@@ -32,7 +32,7 @@ std::string Choices(const LabRow& row) {
          std::to_string(row.answers->choice_items);
 }
 
-std::vector<Column> Columns() {
+std::vector<Column> Columns(bool divergence) {
   const auto number = [](const std::optional<double>& value, const char* format) {
     return value ? Formatted(format, *value) : std::string();
   };
@@ -56,7 +56,11 @@ std::vector<Column> Columns() {
        }},
       {"loss", [](const LabRow& row) { return Formatted("%.5f", row.quality.loss); }},
       {"divergence", [=](const LabRow& row) { return number(row.quality.divergence, "%.5f"); }},
-      {"held out", [=](const LabRow& row) { return number(row.quality.held_out_loss, "%.5f"); }},
+      {"held out",
+       [=](const LabRow& row) {
+         return number(divergence ? row.quality.held_out_divergence : row.quality.held_out_loss,
+                       "%.5f");
+       }},
       {"right", Right},
       {"word errors",
        [](const LabRow& row) {
@@ -98,9 +102,17 @@ std::string LayersWith(const Widths& widths, int64_t width) {
 
 }  // namespace
 
-std::string TableOf(const std::vector<LabRow>& rows) {
+std::string TableOf(const std::vector<LabRow>& all_rows, bool divergence) {
+  std::vector<LabRow> rows;
+  for (const LabRow& row : all_rows) {
+    const bool told = row.mark != Mark::kFull && row.mark != Mark::kChosen &&
+                      std::any_of(all_rows.begin(), all_rows.end(), [&](const LabRow& other) {
+                        return other.mark == Mark::kChosen && other.widths == row.widths;
+                      });
+    if (!told) rows.push_back(row);
+  }
   std::vector<std::vector<std::string>> cells;  // [columns][head and rows]
-  for (const Column& column : Columns()) {
+  for (const Column& column : Columns(divergence)) {
     std::vector<std::string> all = {column.head};
     for (const LabRow& row : rows) all.push_back(column.cell(row));
     if (std::any_of(all.begin() + 1, all.end(), [](const auto& cell) { return !cell.empty(); })) {

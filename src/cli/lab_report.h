@@ -27,7 +27,9 @@ struct LabRow {
   std::optional<double> mmlu_percent;  // as published
 };
 
-std::string TableOf(const std::vector<LabRow>& rows);
+// A row that is chosen also stands for the same size under another name. `divergence`: what is held
+// out is told as divergence.
+std::string TableOf(const std::vector<LabRow>& rows, bool divergence);
 // "ffn=512@0-3 ffn=128@4 skip=5-7": the widths of a size as --size takes them.
 std::string WidthsAsText(const Widths& widths);
 nlohmann::ordered_json RowAsJson(const LabRow& row, const Lab& lab);

@@ -137,6 +137,7 @@ class Search {
 
   bool SearchBudget(double budget, int64_t most) {
     budget_ = budget;
+    if (Count() >= most) return true;
     std::vector<Choices> first;
     if (const auto best = effects_.Best(budget)) first.push_back(*best);
     // Of the sizes to start from, those too large, narrowed.

@@ -14,7 +14,7 @@ from program import Program, call, start
 
 NANO = pathlib.Path(__file__).resolve().parent.parent.parent / "models" / "nano"
 SVG = "{http://www.w3.org/2000/svg}"
-FEW = ("--grid", 4, "--evaluations", 70, "--timing", 0)
+FEW = ("--grid", 4, "--evaluations", 48, "--timing", 0)
 
 
 def lab(*arguments):
@@ -60,7 +60,7 @@ class Lab(Program):
         self.assertEqual(losses, sorted(losses, reverse=True))
 
     def test_table_and_plot(self):
-        self.assertIn("70 sizes scored", self.table)
+        self.assertIn("48 sizes scored", self.table)
         for part in ("* for 60%", "  full ", "uniform 256", "parameters", "held out", "right",
                      "negative log-likelihood", "effective parameters, millions", "o Pareto front",
                      "--size '"):
@@ -96,10 +96,10 @@ class Lab(Program):
 
     def test_scores_are_kept(self):
         state = pathlib.Path(str(self.json) + ".scores")
-        self.assertEqual(len(json.loads(state.read_text())["scores"]), 70)
+        self.assertEqual(len(json.loads(state.read_text())["scores"]), 48)
         code, _, err = call("lab", "-m", NANO, self.items, *FEW, "--budget", "60%", "--state", state)
         self.assertEqual(code, 0)
-        self.assertIn("70 sizes are scored already", err)
+        self.assertIn("48 sizes are scored already", err)
         arguments = ("lab", "-m", NANO, self.items, *FEW, "--state")
         self.refused(2, "--restart", *arguments, state, "--limit", 3)
         nonsense = self.place / "nonsense"
@@ -108,7 +108,7 @@ class Lab(Program):
 
     def test_goes_on_after_an_interrupt(self):
         state, out = self.place / "state", self.place / "resumed.json"
-        arguments = ("lab", "-m", NANO, "--limit", 30, *FEW, "--answers", "none", "--budget", "60%,80%",
+        arguments = ("lab", "-m", NANO, self.items, *FEW, "--answers", "none", "--budget", "60%,80%",
                      "--state", state, "--json", out)
         process = start(*arguments)
         while not state.exists():
@@ -120,7 +120,7 @@ class Lab(Program):
         self.assertIn(b"uniform 128", text)
         self.assertFalse(out.exists())
         scored = len(json.loads(state.read_text())["scores"])
-        self.assertTrue(0 < scored < 70, scored)
+        self.assertTrue(0 < scored < 48, scored)
         self.assertEqual(call(*arguments)[0], 0)
         fresh = self.place / "fresh.json"
         lab(*arguments[3:-4], "--json", fresh)
