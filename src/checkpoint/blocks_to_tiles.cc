@@ -2,6 +2,7 @@
 #include "checkpoint/blocks_to_tiles.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/check.h"
 #include "tensor/blocks.h"
@@ -23,6 +24,7 @@ ConvertedTensor BlocksToTiles(const TensorView& view, ThreadPool& pool) {
   CHECK_EQ(view.shape.rank(), size_t{2});
   const int64_t rows = view.shape[0], columns = view.shape[1];
   ConvertedTensor result = Room(DType::kQ8Tiles, view.shape);
+  std::atomic<bool> finite{true};
   const int64_t tile_bytes = packed::UnitBytes(DType::kQ8Tiles, columns);
   pool.ParallelFor(static_cast<size_t>(packed::Tiles(rows)), [&](size_t tile) {
     thread_local std::vector<float> floats;
@@ -33,24 +35,31 @@ ConvertedTensor BlocksToTiles(const TensorView& view, ThreadPool& pool) {
       blocks::DecodeRow(view.dtype, view.data, columns, first + r, 0, columns,
                         floats.data() + r * columns);
     }
-    packed::PackQ8Tile(floats.data(), count, columns,
-                       result.bytes->data() + static_cast<int64_t>(tile) * tile_bytes);
+    std::byte* const out = result.bytes->data() + static_cast<int64_t>(tile) * tile_bytes;
+    if (!packed::PackQ8Tile(floats.data(), count, columns, out)) finite = false;
   });
+  result.finite = finite;
   return result;
 }
 
 ConvertedTensor BlocksToHalves(const TensorView& view, ThreadPool& pool) {
   const int64_t columns = view.shape.back(), rows = view.shape.NumElements() / columns;
   ConvertedTensor result = Room(DType::kF16, view.shape);
+  std::atomic<bool> finite{true};
   auto* halves = reinterpret_cast<F16*>(result.bytes->data());
   pool.ParallelFor(static_cast<size_t>(rows), [&](size_t row) {
     thread_local std::vector<float> floats;
     floats.resize(static_cast<size_t>(columns));
     blocks::DecodeRow(view.dtype, view.data, columns, static_cast<int64_t>(row), 0, columns,
                       floats.data());
-    std::transform(floats.begin(), floats.end(), halves + static_cast<int64_t>(row) * columns,
-                   [](float value) { return ToF16(value); });
+    constexpr uint16_t kExponent = 0x7c00;  // all of its bits set: infinite, or no number
+    F16* out = halves + static_cast<int64_t>(row) * columns;
+    for (const float value : floats) {
+      *out = ToF16(value);
+      if ((out++->bits & kExponent) == kExponent) finite = false;
+    }
   });
+  result.finite = finite;
   return result;
 }
 

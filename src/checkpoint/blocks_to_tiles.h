@@ -15,6 +15,7 @@ namespace gemma3n {
 struct ConvertedTensor {
   TensorView view;
   std::unique_ptr<AlignedBuffer<std::byte>> bytes;  // what the view shows
+  bool finite = true;                               // all of it
 };
 
 // A matrix [rows, columns] as 8-bit tiles. Their scales hold for 128 columns: beside blocks of 4 to

@@ -135,6 +135,11 @@ TensorView Checkpoint::State::Converted(const std::string& name, const Place& pl
   const bool tiles = forms == Forms::kFloatOrTiles && place.view.shape.rank() == 2;
   ConvertedTensor result =
       tiles ? BlocksToTiles(place.view, *pool) : BlocksToHalves(place.view, *pool);
+  if (!result.finite) {
+    throw Error(ErrorKind::kModel, place.file->path().string() + ": tensor '" + name +
+                                       "': expected finite weights, found NaN or an infinity; is " +
+                                       "the download complete?");
+  }
   place.file->Advise({place.view.data, place.view.bytes()}, MappedFile::Advice::kDontNeed);
   return converted.emplace(key, std::move(result)).first->second.view;
 }

@@ -454,6 +454,27 @@ TEST_F(GgufModelTest, TheCheckpointBringsBlocksIntoTheFormAskedFor) {
   EXPECT_NE(checkpoint->gguf(), nullptr);
 }
 
+TEST_F(GgufModelTest, HostileG12BlocksThatAreNotFinite) {
+  for (const uint16_t scale : {0x7e00, 0xfe00, 0x7c00, 0xfc00}) {  // NaN and infinity as f16
+    GgufTestFile file = Model();
+    std::string rows;  // 9 rows of 32 as Q8_0
+    for (int row = 0; row < 9; ++row) {
+      rows += Bytes(row == 5 ? scale : uint16_t{0x3800}) + std::string(32, '\1');
+    }
+    file.Tensor("blk.0.attn_q.weight", {32, 9}, 8, rows);
+    const auto checkpoint = Checkpoint::Load(file.Write(Path(".gguf")));
+    for (auto form : {Checkpoint::Forms::kFloatOrTiles, Checkpoint::Forms::kFloat}) {
+      try {
+        checkpoint->Get("model.language_model.layers.0.self_attn.q_proj.weight", {9, 32}, form);
+        ADD_FAILURE() << "no error";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kModel);
+        EXPECT_THAT(error.what(), HasSubstr("q_proj.weight': expected finite weights, found NaN"));
+      }
+    }
+  }
+}
+
 TEST_F(GgufModelTest, AProjectorBelongsToAGgufModel) {
   try {
     Checkpoint::Load(testing::TempDir(), {.projector = "mmproj.gguf"});

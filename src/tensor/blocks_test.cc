@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -104,6 +105,23 @@ TEST(Packed, TilesOf8BitsAreWithinHalfAStep) {
     for (int64_t k = 0; k < kColumns; ++k) {
       const float expected = r < kRows ? weights[r * kColumns + k] : 0.0f;
       ASSERT_NEAR(row[k], expected, 500.0f / 300.0f / 127.0f * 0.501f) << r << " " << k;
+    }
+  }
+}
+
+TEST(Packed, TilesOf8BitsShowWhatIsNotFinite) {
+  constexpr int64_t kRows = 3, kColumns = 200;
+  for (float wrong : {NAN, -NAN, INFINITY, -INFINITY}) {
+    std::vector<float> weights(kRows * kColumns, 2.0f);
+    std::vector<std::byte> tile(packed::UnitBytes(DType::kQ8Tiles, kColumns));
+    EXPECT_TRUE(packed::PackQ8Tile(weights.data(), kRows, kColumns, tile.data()));
+    weights[kColumns + 7] = wrong;
+    EXPECT_FALSE(packed::PackQ8Tile(weights.data(), kRows, kColumns, tile.data()));
+    std::vector<float> row(kColumns);
+    for (int64_t r = 0; r < kRows; ++r) {
+      packed::UnpackRow(DType::kQ8Tiles, tile.data(), kColumns, r, 0, kColumns, row.data());
+      EXPECT_EQ(std::isnan(row[0]), r == 1) << wrong;
+      EXPECT_FLOAT_EQ(row[kColumns - 1], 2.0f) << wrong;
     }
   }
 }

@@ -2,8 +2,9 @@
 #include "tensor/packed.h"
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <cstring>
+#include <limits>
 
 #include "base/check.h"
 #include "tensor/blocks.h"
@@ -81,18 +82,29 @@ uint64_t StoredBytes(DType dtype, const Shape& shape) {
   return static_cast<uint64_t>(units * UnitBytes(dtype, shape[1]));
 }
 
-void PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* tile) {
+bool PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* tile) {
   constexpr float kSmallest = 1e-30f;      // below it 127 / largest would not be finite
   constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+  constexpr uint32_t kInfinity = 0x7f800000;
+  bool finite = true;
   for (int64_t first = 0; first < columns; first += kBlock, tile += kQ8Block) {
     const int64_t count = std::min(kBlock, columns - first);
     std::memset(tile, 0, kScaleBytes);
     std::memset(tile + kScaleBytes, 128, kQ8Block - kScaleBytes);
     for (int64_t r = 0; r < rows; ++r) {
       const float* w = weights + r * columns + first;
-      float largest = 0;
-      for (int64_t k = 0; k < count; ++k) largest = std::max(largest, std::abs(w[k]));
-      if (!(largest > kSmallest)) continue;
+      // Without their signs floats are in the order of their bits, infinity and NaN above all.
+      uint32_t bits = 0;
+      for (int64_t k = 0; k < count; ++k) {
+        bits = std::max(bits, std::bit_cast<uint32_t>(w[k]) & 0x7fffffff);
+      }
+      const float largest = std::bit_cast<float>(bits);
+      if (bits >= kInfinity) {
+        finite = false;
+        const float scale = std::numeric_limits<float>::quiet_NaN();
+        std::memcpy(tile + r * 4, &scale, sizeof(scale));
+      }
+      if (bits >= kInfinity || largest <= kSmallest) continue;
       const float scale = largest / 127.0f, inverse = 127.0f / largest;
       std::memcpy(tile + r * 4, &scale, sizeof(scale));
       std::byte* out = tile + kScaleBytes + r * 4;
@@ -102,6 +114,7 @@ void PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* 
       }
     }
   }
+  return finite;
 }
 
 void UnpackRow(DType dtype, const std::byte* data, int64_t columns, int64_t row, int64_t begin,

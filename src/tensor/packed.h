@@ -61,8 +61,9 @@ inline bool IsRows(DType dtype) {
 int64_t UnitBytes(DType dtype, int64_t columns);
 
 // The 8-bit tile of `rows` rows (at most 16; those that are missing become 0) of `columns` floats:
-// the largest of 128 columns becomes 127. UnitBytes(DType::kQ8Tiles, columns) bytes.
-void PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* tile);
+// the largest of 128 columns becomes 127. UnitBytes(DType::kQ8Tiles, columns) bytes. False where
+// one is not finite: the scale of its 128 columns is NaN.
+bool PackQ8Tile(const float* weights, int64_t rows, int64_t columns, std::byte* tile);
 
 // Elements [begin, begin + count) of one row of a matrix of `columns`, as floats. Plain code: what
 // the kernels are tested against.
