@@ -37,9 +37,11 @@ SubmodelShape WithoutFirstPeriod(const TextConfig& config, SubmodelShape shape, 
 }
 
 std::string NameOf(const TextConfig& config, const SubmodelShape& shape) {
+  const double parameters = static_cast<double>(EffectiveParameters(config, shape));
+  const bool billions = parameters >= 1e9;
   char name[64];
-  std::snprintf(name, sizeof(name), "%.3g M parameters, %zu layers",
-                static_cast<double>(EffectiveParameters(config, shape)) / 1e6, shape.layers.size());
+  std::snprintf(name, sizeof(name), "%.2f %s parameters, %zu layers",
+                parameters / (billions ? 1e9 : 1e6), billions ? "B" : "M", shape.layers.size());
   return name;
 }
 

@@ -192,11 +192,13 @@ void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape&
       const auto tokens = next.After(seen, std::max<int64_t>(1, left));
       for (size_t i = 0; i < tokens.size(); ++i)
         done_.push_back({seen[before - 1 + i], Medium{}, 0});
-      result.timings.decode_tokens += static_cast<int64_t>(tokens.size());
+      result.timings.decode_tokens += 1;
       if (elastic) ChangeSize(*elastic, MillisecondsSince(begin) / 1000, options, result);
       if (left == 0) break;
       size_t taken = 0;
       while (taken < tokens.size() && (goes_on = take(tokens[taken]))) ++taken;
+      // Besides the one before them, those that were taken have been computed, but not the last.
+      result.timings.decode_tokens += static_cast<int64_t>(std::min(taken, tokens.size() - 1));
       if (taken + 1 >= tokens.size()) continue;
       // What was computed beyond the token that ended the answer.
       done_.resize(done_.size() - (tokens.size() - 1 - taken));
