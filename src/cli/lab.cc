@@ -173,6 +173,9 @@ void LabRun::AddBudgets() {
 }
 
 void LabRun::SetUp() {
+  for (const std::string& path : {args_.json, args_.svg, StateFile()}) {
+    if (!path.empty()) CheckWritable(path);
+  }
   LabDataOptions wanted = args_.data;
   wanted.model = args_.model.model;
   data_ = ReadLabData(wanted);
@@ -232,6 +235,11 @@ bool LabRun::Prepare() {
 }
 
 void LabRun::Search() {
+  const size_t first = search_.starts.size() + search_.choices.size();
+  if (search_.evaluations <= static_cast<int64_t>(first) && !args_.output.quiet) {
+    Tell("note: a search begins with " + std::to_string(first) + " sizes or more; --evaluations " +
+         std::to_string(search_.evaluations) + " leaves nothing for the rest of it");
+  }
   for (const Budget& budget : budgets_) search_.budgets.push_back(budget.most);
   std::string status;
   const auto told = [&](const SearchStatus& now) {
@@ -402,13 +410,11 @@ int LabRun::Run() {
   for (size_t i = 0; i < budgets_.size(); ++i) {
     if (!report_.best[i]) Put("\nfor " + OneLine(budgets_[i].text) + ": no size is so small\n");
   }
-  if (!whole) {
-    Put("\ninterrupted: this is what was complete\n");
-    if (!StateFile().empty()) Tell("the same command goes on with what is in " + StateFile());
-    return 130;
-  }
-  Write(rows);
-  return 0;
+  if (report_.whole) Write(rows);
+  if (whole) return 0;
+  Put("\ninterrupted: this is what was complete\n");
+  if (!StateFile().empty()) Tell("the same command goes on with what is in " + StateFile());
+  return 130;
 }
 
 }  // namespace

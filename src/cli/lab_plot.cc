@@ -128,7 +128,7 @@ struct Layout {
 };
 
 std::string LossName(const Plot& plot, const Axis& axis) {
-  return plot.loss_name + (axis.logarithmic ? " (logarithmic; 0 at the bottom)" : "");
+  return plot.loss_name + (axis.logarithmic ? " (logarithmic; less at the bottom)" : "");
 }
 
 std::string LeftOff(int count) {
@@ -187,20 +187,15 @@ class Svg {
     Text(kLeft, 24, "start", plot_.title, " font-size=\"15\"");
     Axes();
     Front();
+    Tried();
     for (const Look& look : kLooks) {
       for (const PlotPoint& point : plot_.points) {
-        if (point.mark == look.mark && layout_.Shows(point)) {
+        if (point.mark == look.mark && look.mark != Mark::kTried && layout_.Shows(point)) {
           Point(look, X(layout_.X(point)), Y(layout_.Y(point)), Tip(point));
         }
       }
     }
-    for (const PlotPoint& point : plot_.points) {
-      if (point.mark == Mark::kTried || !layout_.Shows(point)) continue;
-      if (point.mark != Mark::kChosen && point.mark != Mark::kFull) continue;
-      const bool right = layout_.X(point) > 0.75;
-      Text(X(layout_.X(point)) + (right ? -9 : 9), Y(layout_.Y(point)) - 8, right ? "end" : "start",
-           point.name, " font-size=\"10\"");
-    }
+    Names();
     Legend();
     return out_ + "</svg>\n";
   }
@@ -243,7 +238,8 @@ class Svg {
     Text((kLeft + kRight) / 2.0, kBottom + 38, "middle",
          std::string(CostName(plot_.kind)) + ", " + layout_.unit.name);
     Text(18, (kTop + kBottom) / 2.0, "middle", LossName(plot_, layout_.y),
-         " transform=\"rotate(-90 18 " + std::to_string((kTop + kBottom) / 2) + ")\"");
+         " font-size=\"11\" transform=\"rotate(-90 18 " + std::to_string((kTop + kBottom) / 2) +
+             ")\"");
   }
 
   // Steps: what a budget buys at least.
@@ -264,6 +260,33 @@ class Svg {
     }
     out_ += "<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"" + std::string(kFrontColour) +
             "\" points=\"" + points + "\"/>\n";
+  }
+
+  // Hundreds of them, in one path of dots.
+  void Tried() {
+    out_ += "<path fill=\"none\" stroke-linecap=\"round\" stroke-width=\"4.4\" stroke=\"" +
+            std::string(kLooks[0].colour) + "\" d=\"";
+    for (const PlotPoint& point : plot_.points) {
+      if (point.mark != Mark::kTried || !layout_.Shows(point)) continue;
+      Put("M%.1f %.1fh0", X(layout_.X(point)), Y(layout_.Y(point)));
+    }
+    out_ += "\"/>\n";
+  }
+
+  // Of what was chosen, and of the full model where nothing chosen stands there.
+  void Names() {
+    for (const PlotPoint& point : plot_.points) {
+      const bool hidden =
+          point.mark == Mark::kFull &&
+          std::any_of(plot_.points.begin(), plot_.points.end(), [&](const PlotPoint& other) {
+            return other.mark == Mark::kChosen && other.cost == point.cost;
+          });
+      if (hidden || !layout_.Shows(point)) continue;
+      if (point.mark != Mark::kChosen && point.mark != Mark::kFull) continue;
+      const bool right = layout_.X(point) > 0.75;
+      Text(X(layout_.X(point)) + (right ? -9 : 9), Y(layout_.Y(point)) - 8, right ? "end" : "start",
+           point.name, " font-size=\"10\"");
+    }
   }
 
   std::string Tip(const PlotPoint& point) const {

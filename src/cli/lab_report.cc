@@ -2,6 +2,7 @@
 #include "cli/lab_report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 
@@ -55,11 +56,11 @@ std::vector<Column> Columns(bool divergence) {
          return CostAsText(CostKind::kBytes, static_cast<double>(row.memory_bytes));
        }},
       {"loss", [](const LabRow& row) { return Formatted("%.5f", row.quality.loss); }},
-      {"divergence", [=](const LabRow& row) { return number(row.quality.divergence, "%.5f"); }},
+      {"divergence", [=](const LabRow& row) { return number(row.quality.divergence, "%.3g"); }},
       {"held out",
        [=](const LabRow& row) {
-         return number(divergence ? row.quality.held_out_divergence : row.quality.held_out_loss,
-                       "%.5f");
+         return divergence ? number(row.quality.held_out_divergence, "%.3g")
+                           : number(row.quality.held_out_loss, "%.5f");
        }},
       {"right", Right},
       {"word errors",
@@ -154,7 +155,8 @@ nlohmann::ordered_json RowAsJson(const LabRow& row, const Lab& lab) {
       {"effective_parameters", row.facts.effective_parameters},
       {"weight_bytes_per_token", row.facts.weight_bytes_per_token},
       {"memory_bytes", row.memory_bytes},
-      {"nll", row.quality.loss}};
+      {"nll", row.quality.loss},
+      {"perplexity", std::exp(row.quality.loss)}};
   const auto add = [&](const char* name, const std::optional<double>& value) {
     if (value) json[name] = *value;
   };

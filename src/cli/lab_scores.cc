@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/lab_scores.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -115,6 +116,15 @@ void WriteWhole(const std::string& path, const std::string& content) {
   if (stream) std::filesystem::rename(temporary, path, error);
   if (stream && !error) return;
   std::filesystem::remove(temporary, error);
+  throw Error(ErrorKind::kUsage, path + ": cannot be written");
+}
+
+void CheckWritable(const std::string& path) {
+  const std::string temporary = path + ".part";
+  std::error_code error;
+  const bool opens = std::ofstream(temporary, std::ios::binary).is_open();
+  if (opens) std::filesystem::remove(temporary, error);
+  if (opens && !std::filesystem::is_directory(path, error)) return;
   throw Error(ErrorKind::kUsage, path + ": cannot be written");
 }
 

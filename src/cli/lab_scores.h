@@ -47,5 +47,7 @@ class ScoreBook {
 
 // Writes a file under a temporary name and renames it. Throws Error (kUsage).
 void WriteWhole(const std::string& path, const std::string& content);
+// Throws Error (kUsage) where that would fail; before long work.
+void CheckWritable(const std::string& path);
 
 }  // namespace gemma3n::cli

@@ -45,7 +45,8 @@ std::vector<SubmodelShape> Shapes() {
 std::vector<std::vector<float>> Together(const DecoderWeights& weights, int64_t wanted,
                                          const std::vector<SubmodelShape>& shapes) {
   ThreadPool pool(2);
-  ManySizes many(weights, pool, {.max_rows = kTokens + 7, .logit_rows = 16});
+  ManySizes many(weights, pool,
+                 {.max_rows = kTokens + 7, .logit_rows = 16, .kv_type = ops::KeyValueType::kF16});
   std::vector<std::vector<float>> logits(shapes.size());
   const auto take = [&](size_t size, int64_t first_row, std::span<const float> rows) {
     EXPECT_EQ(first_row * many.vocab_size(), static_cast<int64_t>(logits[size].size()));
@@ -62,14 +63,15 @@ std::vector<float> Alone(const DecoderWeights& weights, int64_t wanted,
                          const SubmodelShape& shape) {
   ThreadPool pool(2);
   Decoder decoder(weights, pool, {.shape = &shape});
-  DecoderState state(weights.config, {.context_length = kTokens});
+  DecoderState state(weights.config,
+                     {.context_length = kTokens, .kv_type = ops::KeyValueType::kF16});
   std::vector<float> logits(static_cast<size_t>(kTokens * decoder.vocab_size()));
   decoder.Prefill(state, Inputs(), LogitsWanted::kAll, logits);
   return {logits.end() - wanted * decoder.vocab_size(), logits.end()};
 }
 
 TEST(ManySizes, GiveTheBitsThatEachGivesAlone) {
-  const RandomDecoder model(TinyConfig(), 3, DType::kF32);
+  const RandomDecoder model(TinyConfig(), 3, DType::kBF16);
   const std::vector<SubmodelShape> shapes = Shapes();
   for (int64_t wanted : {int64_t{1}, int64_t{21}, kTokens}) {
     const auto together = Together(model.weights(), wanted, shapes);

@@ -163,6 +163,8 @@ class Lab(Program):
             self.refused(2, "--budget: expected effective parameters", "lab", "-m", NANO, "--budget",
                          budget)
         self.refused(2, "budgets of one kind", "lab", "-m", NANO, "--budget", "1M,1MB")
+        for option in ("--json", "--svg", "--state"):
+            self.refused(2, "cannot be written", "lab", "-m", NANO, option, "/nowhere/file")
         out = lab(self.items, "--budget", "1K", "--grid", 2, "--evaluations", 5, "--timing", 0,
                   "--answers", "none")
         self.assertIn("for 1K: no size is so small", out)
