@@ -44,9 +44,8 @@ struct LabArgs {
   std::vector<std::string> budgets;
   std::string metric = "nll", json, svg, state, answers = "chosen";
   SearchOptions search;
-  WindowOptions windows{.stride = 0};
   int grid = 8;
-  int64_t max_tokens = 256;
+  int64_t max_tokens = 256, image_size = 0;
   double timing = 0.3;
   bool no_skip = false, restart = false;
 };
@@ -91,6 +90,7 @@ class LabRun {
   std::shared_ptr<Engine> engine_;
   std::unique_ptr<Lab> lab_;
   int64_t tokens_ = 0;  // scored
+  WindowOptions windows_;
   SearchOptions search_;
   std::vector<Named> starts_;
   std::vector<Budget> budgets_;
@@ -181,6 +181,9 @@ void LabRun::SetUp() {
   data_ = ReadLabData(wanted);
   engine_ = args_.model.Load(args_.output.quiet);
   lab_ = engine_->NewLab();
+  windows_.image_size = args_.image_size;
+  windows_.window = std::min(windows_.window, engine_->facts().max_context);
+  windows_.stride = std::max<int64_t>(1, windows_.window / 2);
   search_ = args_.search;
   AddChoices();
   AddStarts();
@@ -189,8 +192,8 @@ void LabRun::SetUp() {
 
 // Of what the scores are. The model's files are told by their sizes and times.
 std::string LabRun::Key() const {
-  std::string of = std::to_string(data_.hash) + " " + std::to_string(args_.windows.image_size) +
-                   " " + std::to_string(args_.windows.window) + " " +
+  std::string of = std::to_string(data_.hash) + " " + std::to_string(windows_.image_size) + " " +
+                   std::to_string(windows_.window) + " " +
                    std::to_string(static_cast<int>(args_.model.kv)) +
                    (lab_->has_divergence() ? " kl" : "");
   std::vector<std::filesystem::path> files = {args_.model.model};
@@ -219,9 +222,7 @@ bool LabRun::Prepare() {
       !cost_->Time(*lab_, std::max(args_.timing, 0.05), bar_.Callback())) {
     return false;
   }
-  ReadOptions read{.windows = args_.windows};
-  read.windows.window = std::min(read.windows.window, engine_->facts().max_context);
-  if (read.windows.stride == 0) read.windows.stride = std::max<int64_t>(1, read.windows.window / 2);
+  ReadOptions read{.windows = windows_};
   constexpr int64_t kCheap = 256 << 20;
   read.most_reference_bytes = args_.metric == "kl" ? int64_t{1} << 62 : kCheap;
   if (!lab_->Read(PassagesOf(data_), read, bar_.Callback())) return false;
@@ -333,9 +334,9 @@ bool LabRun::Measure(std::vector<LabRow>& rows) {
     sizes.push_back(SizeOf(rows[i].widths, rows[i].name));
   }
   std::vector<Answers> answers(sizes.size());
-  if (!AnswerItems(*engine_, data_, args_.max_tokens, sizes, answers, bar_.Callback()) ||
-      !ChooseAnswers(*lab_, data_, {.image_size = args_.windows.image_size}, sizes, answers,
-                     bar_.Callback())) {
+  const AnswerOptions options{args_.model.context, args_.max_tokens, windows_.image_size};
+  if (!AnswerItems(*engine_, data_, options, sizes, answers, bar_.Callback()) ||
+      !ChooseAnswers(*lab_, data_, windows_, sizes, answers, bar_.Callback())) {
     return false;
   }
   for (size_t i = 0; i < answering.size(); ++i) rows[answering[i]].answers = answers[i];
@@ -450,7 +451,7 @@ void AddLab(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
   command
-      ->add_option("--image-size", args->windows.image_size,
+      ->add_option("--image-size", args->image_size,
                    "Side pictures are stretched to; 0: the model's default")
       ->check(CLI::NonNegativeNumber);
   command
@@ -464,7 +465,7 @@ void AddLab(CLI::App& app, int& exit_code) {
   command->add_option("--timing", args->timing, "Seconds to time a size for; 0: none is timed")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
-  command->add_option("--json", args->json, "Write the sizes here, for --size");
+  command->add_option("--out,--json", args->json, "Write the sizes here, for --size");
   command->add_option("--svg", args->svg, "Write a picture of quality against cost here");
   command->add_option("--state", args->state, "Keep scores here; else beside --json");
   command->add_flag("--restart", args->restart, "Forget the scores that are kept");

@@ -36,12 +36,12 @@ bool AnswerOne(Session& session, const LabItem& item, const std::vector<Turn>& t
 
 }  // namespace
 
-bool AnswerItems(Engine& engine, const LabData& data, int64_t max_tokens,
+bool AnswerItems(Engine& engine, const LabData& data, const AnswerOptions& answering,
                  std::span<const ModelSize> sizes, std::span<Answers> answers,
                  const ProgressCallback& on_progress) {
   if (data.items.empty() || sizes.empty()) return true;
-  const auto session = engine.NewSession();
-  GenerateOptions options{.max_tokens = max_tokens};
+  const auto session = engine.NewSession(answering.context);
+  GenerateOptions options{.max_tokens = answering.max_tokens, .image_size = answering.image_size};
   options.sampling.temperature = 0;
   int64_t done = 0;
   for (const LabPassage& passage : data.passages) {

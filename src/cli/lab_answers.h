@@ -20,9 +20,15 @@ struct Answers {
   int64_t choice_items = 0, choices_right = 0;  // items with choices
 };
 
+struct AnswerOptions {
+  int64_t context = 0;  // of the session, as Engine::NewSession takes it
+  int64_t max_tokens = 256;
+  int64_t image_size = 0;
+};
+
 // Each size answers the items of `data` greedily. False: cancelled. Throws Error (kModel); what
 // goes wrong with one item is counted.
-bool AnswerItems(Engine& engine, const LabData& data, int64_t max_tokens,
+bool AnswerItems(Engine& engine, const LabData& data, const AnswerOptions& answering,
                  std::span<const ModelSize> sizes, std::span<Answers> answers,
                  const ProgressCallback& on_progress);
 

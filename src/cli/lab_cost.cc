@@ -107,11 +107,12 @@ bool CostModel::Time(Lab& lab, double seconds, const ProgressCallback& on_progre
   ModelSize narrow = lab.full(), short_one = {"fewer layers", {}, {}};
   narrow.name = "narrow";
   for (size_t i = 0; i < narrow.intermediate_size.size(); ++i) {
-    const int64_t step = lab.layers()[i].step;
-    narrow.intermediate_size[i] = std::max(step, lab.layers()[i].width / 4 / step * step);
-    if (lab.layers()[i].may_be_left_out) continue;
+    const LayerCuts& cuts = lab.layers()[i];
+    const int64_t quarter = std::max(cuts.step, cuts.width / 4 / cuts.step * cuts.step);
+    narrow.intermediate_size[i] = std::min(cuts.width, quarter);
+    if (cuts.may_be_left_out) continue;
     short_one.layers.push_back(static_cast<int>(i));
-    short_one.intermediate_size.push_back(lab.layers()[i].width);
+    short_one.intermediate_size.push_back(cuts.width);
   }
   // Least squares of time = a bytes + b layers.
   double bb = 0, bl = 0, ll = 0, bt = 0, lt = 0;

@@ -238,7 +238,7 @@ std::optional<SizeSpeed> LabOfModel::Time(const ModelSize& size, const SpeedOpti
   bool has_joules = true;
   EnergyMeter meter;
   while (rounds < 1 || std::min(prefill_seconds, decode_seconds) < options.seconds) {
-    if (on_progress && !on_progress({"timing " + size.name, std::max<int64_t>(0, rounds), 0})) {
+    if (on_progress && !on_progress({"timing " + size.name, 0, 1})) {
       return std::nullopt;
     }
     state.Rewind(0);
