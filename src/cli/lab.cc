@@ -387,6 +387,7 @@ void LabRun::Write(const std::vector<LabRow>& rows) const {
          {"cost", size.cost},
          {"loss", size.loss}});
   }
+  json["layers"] = LayersAsJson(report_.scored);
   WriteWhole(args_.json, json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 

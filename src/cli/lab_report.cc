@@ -148,6 +148,19 @@ std::string WidthsAsText(const Widths& widths) {
   return text;
 }
 
+nlohmann::ordered_json LayersAsJson(const std::vector<ScoredSize>& scored) {
+  nlohmann::ordered_json layers = nlohmann::ordered_json::array();
+  for (const ScoredSize& size : scored) {
+    const Widths& full = scored.front().widths;
+    const auto [begin, at] = std::mismatch(full.begin(), full.end(), size.widths.begin());
+    if (begin == full.end() || !std::equal(begin + 1, full.end(), at + 1)) continue;
+    layers.push_back({{"layer", begin - full.begin()},
+                      {"ffn_width", *at},
+                      {"loss_change", size.loss - scored.front().loss}});
+  }
+  return layers;
+}
+
 nlohmann::ordered_json RowAsJson(const LabRow& row, const Lab& lab) {
   nlohmann::ordered_json json = {
       {"name", row.name},

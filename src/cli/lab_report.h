@@ -32,6 +32,9 @@ struct LabRow {
 std::string TableOf(const std::vector<LabRow>& rows, bool divergence);
 // "ffn=512@0-3 ffn=128@4 skip=5-7": the widths of a size as --size takes them.
 std::string WidthsAsText(const Widths& widths);
+// Of sizes that differ from the first, the full one, in one layer only: what that changes of the
+// loss.
+nlohmann::ordered_json LayersAsJson(const std::vector<ScoredSize>& scored);
 nlohmann::ordered_json RowAsJson(const LabRow& row, const Lab& lab);
 
 }  // namespace gemma3n::cli

@@ -54,6 +54,9 @@ class Lab(Program):
         self.assertIn("held_out_nll", chosen)
         self.assertNotIn("answers", sizes["uniform 128"])
         self.assertEqual(full["answers"]["items"], len(self.items.read_text().splitlines()))
+        layers = self.report["layers"]
+        self.assertEqual({layer["layer"] for layer in layers}, set(range(10)))
+        self.assertIn((5, 0), [(layer["layer"], layer["ffn_width"]) for layer in layers])
         costs = [size["cost"] for size in self.report["front"]]
         losses = [size["loss"] for size in self.report["front"]]
         self.assertEqual(costs, sorted(costs))
