@@ -303,11 +303,12 @@ void LoadedModel::CheckWeights() {
 }
 
 void LoadedModel::CheckEncoder(const char* tensors) {
-  if (checkpoint->packed() == nullptr || !checked_encoders_.insert(tensors).second) return;
+  if (checkpoint->packed() == nullptr || checked_encoders_.count(tensors) > 0) return;
   checkpoint->AdviseScattered(tensors, false);
   CheckSampleIsFinite(*checkpoint, [&](const std::string& name) -> int64_t {
     return name.rfind(tensors, 0) == 0 ? checkpoint->Find(name).shape[0] : 0;
   });
+  checked_encoders_.insert(tensors);  // not where it threw: the next request must be refused, too
 }
 
 LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
