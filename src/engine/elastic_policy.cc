@@ -53,7 +53,7 @@ void ElasticPolicy::LimitBySystem(const SystemState& system) {
   const bool calm = !strained && (target_.watts <= 0 || system.watts < 0.85 * target_.watts);
   const int last = static_cast<int>(costs_.size()) - 1;
   if (strained && ceiling_ < last) {
-    ceiling_ = std::max(ceiling_, rung_) + (std::max(ceiling_, rung_) < last ? 1 : 0);
+    ceiling_ = std::min(last, std::max(ceiling_, rung_) + 1);
     last_limit_ = tokens_;
   } else if (calm && ceiling_ > 0) {
     --ceiling_;

@@ -225,8 +225,7 @@ void SessionOfModel::CheckSizes(const GenerateOptions& options) const {
   if (!options.elastic) return;
   if (options.speculation != Speculation::kOff) {
     throw Error(ErrorKind::kUsage,
-                "elastic: not together with speculation, whose drafts are made "
-                "for one size");
+                "elastic: not together with speculation, whose drafts are made for one size");
   }
   const Elastic wanted(model_, options);
 }
