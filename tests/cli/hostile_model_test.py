@@ -330,6 +330,24 @@ class HostileModel(unittest.TestCase):
             self.refused(f"tensor '{name}': expected finite weights, found NaN at element 0")
             shutil.copy(self.good / "model.safetensors", self.model)
 
+    def test_hostile_M07_nan_in_an_encoder_of_a_packed_file(self):
+        """Which is looked at when it is first used: text is answered, pictures are refused."""
+        name = "model.vision_tower.timm_model.msfa.norm.weight"
+        packed, picture = self.model / "packed.g3n", self.model / "picture.png"
+        run = lambda *arguments: subprocess.run([GEMMA3N, *map(str, arguments)], capture_output=True, text=True,
+                                                env=self.environment)
+        self.assertEqual(run("quantize", self.good, "-o", packed, "--recipe", "bf16", "--quiet").returncode, 0)
+        data = bytearray(packed.read_bytes())
+        entry = json.loads(data[16:16 + int.from_bytes(data[8:16], "little")])["tensors"][name]
+        nan = {"F32": b"\0\0\xc0\x7f", "BF16": b"\xc0\x7f", "F16": b"\0\x7e"}[entry["dtype"]]
+        data[entry["offset"]:entry["offset"] + len(nan)] = nan
+        packed.write_bytes(data)
+        sample_media.write_picture(picture, 64, 64)
+        self.assertEqual(run("run", "-m", packed, "--max-tokens", "1", "x").returncode, 0)
+        done = run("run", "-m", packed, "--max-tokens", "1", "--image", picture, "x")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn(f"tensor '{name}': expected finite weights, found NaN at element 0", done.stderr)
+
     # M10: files that change while they are mapped.
 
     def chat(self, between):
