@@ -9,16 +9,6 @@
 #include "model/layer.h"
 
 namespace gemma3n {
-namespace {
-
-ops::AttentionShape LongestAttention(const TextConfig& config) {
-  return {.num_attention_heads = config.num_attention_heads,
-          .num_key_value_heads = config.num_key_value_heads,
-          .head_dim = config.head_dim,
-          .window = 0};
-}
-
-}  // namespace
 
 DecoderState::DecoderState(const TextConfig& config, const Options& options)
     : options_(options),

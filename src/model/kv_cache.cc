@@ -49,6 +49,13 @@ struct LayerSlots {
 
 }  // namespace
 
+ops::AttentionShape LongestAttention(const TextConfig& config) {
+  return {.num_attention_heads = config.num_attention_heads,
+          .num_key_value_heads = config.num_key_value_heads,
+          .head_dim = config.head_dim,
+          .window = 0};
+}
+
 int64_t KvCache::BytesFor(const TextConfig& config, int64_t context_length, int64_t max_chunk,
                           SlidingCache sliding, ops::KeyValueType type) {
   const LayerSlots slots(config, context_length, max_chunk, sliding);

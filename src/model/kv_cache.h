@@ -15,6 +15,9 @@
 
 namespace gemma3n {
 
+// The attention of a full layer, which sees all positions: what scratch is taken for.
+ops::AttentionShape LongestAttention(const TextConfig& config);
+
 enum class SlidingCache {
   kRing,  // the window and one chunk
   kFull,  // all positions, for tests

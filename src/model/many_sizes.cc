@@ -5,16 +5,6 @@
 #include <tuple>
 
 namespace gemma3n {
-namespace {
-
-ops::AttentionShape LongestAttention(const TextConfig& config) {
-  return {.num_attention_heads = config.num_attention_heads,
-          .num_key_value_heads = config.num_key_value_heads,
-          .head_dim = config.head_dim,
-          .window = 0};
-}
-
-}  // namespace
 
 ManySizes::ManySizes(const DecoderWeights& weights, ThreadPool& pool, const Options& options)
     : weights_(weights),
