@@ -71,8 +71,7 @@ class SpawnActions {
 
 }  // namespace
 
-ChildProcess::ChildProcess(const std::vector<std::string>& words, const Descriptor& input)
-    : start_(std::chrono::steady_clock::now()) {
+ChildProcess::ChildProcess(const std::vector<std::string>& words, const Descriptor& input) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Error(ErrorKind::kResources, "cannot make a pipe");
   answer_ = Descriptor(ends[0]);
@@ -104,11 +103,11 @@ ChildProcess::~ChildProcess() {
 
 void ChildProcess::Kill() {
   if (pid_ > 0 && !status_) kill(pid_, SIGKILL);
+  killed_ = true;
 }
 
 bool ChildProcess::OverLimit() const {
-  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
-  if (passed.count() > cpu_limit_s_ * kClockFactor) return true;
+  if (waited_.count() > cpu_limit_s_ * kClockFactor) return true;
   clockid_t clock;
   timespec used;
   if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &used) != 0) return false;
@@ -119,7 +118,9 @@ bool ChildProcess::Read(void* to, size_t bytes) {
   auto* next = static_cast<char*>(to);
   while (bytes > 0) {
     pollfd wait = {answer_.get(), POLLIN, 0};
+    const auto before = std::chrono::steady_clock::now();
     const int ready = poll(&wait, 1, kPollMs);
+    waited_ += std::chrono::steady_clock::now() - before;
     if (OverLimit()) {
       over_limit_ = true;
       Kill();
@@ -138,7 +139,7 @@ bool ChildProcess::Read(void* to, size_t bytes) {
 int ChildProcess::Wait() {
   if (status_) return *status_;
   answer_.Close();
-  if (!over_limit_) {
+  if (!killed_) {
     // It closed its pipe, so it is about to end; if it is not, it ends here.
     for (int i = 0; i < 50 && !status_; ++i) {
       int status = 0;

@@ -24,14 +24,15 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // The processor time it may have used by now; ten times as much may pass on the clock.
+  // The processor time it may have used by now; ten times as much may pass on the clock while Read
+  // waits for it. While it waits for us, no clock runs.
   void set_cpu_limit_s(double seconds) { cpu_limit_s_ = seconds; }
 
   // Fills `to`; false when the program closed its pipe or passed its limit (then it is killed).
   bool Read(void* to, size_t bytes);
 
-  // Closes the pipe, waits and returns the status as waitpid gives it; a program that we killed for
-  // its limit counts as ended by SIGXCPU.
+  // Closes the pipe, waits a moment, then no longer, and returns the status as waitpid gives it; a
+  // program that we killed for its limit counts as ended by SIGXCPU.
   int Wait();
 
  private:
@@ -41,9 +42,9 @@ class ChildProcess {
   pid_t pid_ = -1;
   Descriptor answer_;
   double cpu_limit_s_ = 0;
-  bool over_limit_ = false;
+  bool over_limit_ = false, killed_ = false;
   std::optional<int> status_;
-  std::chrono::steady_clock::time_point start_;
+  std::chrono::duration<double> waited_{0};
 };
 
 }  // namespace gemma3n
