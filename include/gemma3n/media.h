@@ -50,6 +50,10 @@ struct MediaLimits {
 
   uint64_t sound_file_bytes = 1ull << 30;
   double sound_seconds = 600;
+  // Of a SoundStream, in place of the two above; what passes them ends it with an error.
+  uint64_t sound_stream_bytes = 64ull << 30;
+  double sound_stream_seconds = 24 * 3600;
+  uint64_t sound_spool_bytes = 4ull << 30;  // written to a temporary file, where that is needed
   int sound_channels = 8;
   int sound_rate_min_hz = 4000;
   int sound_rate_max_hz = 192000;
@@ -60,7 +64,7 @@ struct MediaLimits {
   int video_frames = 120;                // handed over
   int64_t video_frame_pixels = 2 << 20;  // a larger frame is scaled down to it
   uint64_t decoder_memory_bytes = 1ull << 30;
-  int decoder_cpu_seconds = 60;  // and 30 more for each minute of film
+  int decoder_cpu_seconds = 60;  // and 30 more for each minute of film, or of sound handed over
 };
 
 struct MediaOptions {

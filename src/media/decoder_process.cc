@@ -14,17 +14,19 @@
 #include <utility>
 #include <vector>
 
-#include "media/child_process.h"
 #include "media/decoder_protocol.h"
 #include "media/exif.h"
 #include "media/media_error.h"
-#include "media/sound_collector.h"
+#include "media/mono_converter.h"
 
 namespace gemma3n {
 namespace {
 
 constexpr const char* kProgramName = "gemma3n-media";
 constexpr double kCpuSecondsPerMinute = 30;
+// How much sound there may be beyond the limit, so that passing it is noticed; after the end of a
+// film, that its soundtrack goes on.
+constexpr double kSpareSeconds = 60;
 
 // The demuxer that the program is to use: it never guesses by itself.
 const char* DemuxerName(const std::string& format) {
@@ -38,10 +40,15 @@ const char* DemuxerName(const std::string& format) {
   return nullptr;
 }
 
+// In seconds; what comes later is left out of a film, and an error in a sound.
+double LookedAt(const DecoderJob& job, const MediaLimits& limits) {
+  return job.frames ? limits.video_seconds : job.sound_seconds;
+}
+
 std::vector<std::string> JobWords(const std::string& program, const DecoderJob& job,
                                   const char* demuxer, const MediaOptions& options) {
   const MediaLimits& limits = options.limits;
-  const double seconds = job.frames ? limits.video_seconds : limits.sound_seconds + 60;
+  const double seconds = LookedAt(job, limits) + (job.frames ? 0 : kSpareSeconds);
   std::vector<std::string> words = {
       program,
       "--format",
@@ -50,6 +57,8 @@ std::vector<std::string> JobWords(const std::string& program, const DecoderJob& 
       job.frames ? "1" : "0",
       "--sound",
       job.sound ? "1" : "0",
+      "--measured",
+      job.frames || job.measured ? "1" : "0",
       "--fps",
       std::to_string(job.video.fps),
       "--max-frames",
@@ -117,6 +126,11 @@ std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
 
 std::atomic<int64_t> forbidden_calls = 0;
 
+// Whose headers hold the length; other containers leave it to guesses, by which nothing is refused.
+bool SaysItsLength(const std::string& format) {
+  return format == "MP4 or QuickTime" || format == "M4A" || format == "Matroska or WebM";
+}
+
 // What became of a program that ended without kDone.
 std::string DeathText(int status) {
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
@@ -128,23 +142,23 @@ std::string DeathText(int status) {
   return "cannot read the file: its decoder ended without an answer";
 }
 
-// Turns records into a clip.
-class Answer {
+}  // namespace
+
+// Turns records into frames and samples.
+class FilmDecoder::Answer {
  public:
   Answer(const std::string& name, const DecoderJob& job, const MediaLimits& limits)
       : name_(name),
         job_(job),
         limits_(limits),
-        sound_limits_(limits),
-        sound_(name, sound_limits_) {
-    // The soundtrack may be as long as the film that is looked at.
-    if (job.frames) sound_limits_.sound_seconds = limits.video_seconds + 60;
-  }
+        // The soundtrack may be as long as the film that is looked at.
+        sound_(name, limits, LookedAt(job, limits) + (job.frames ? kSpareSeconds : 0)) {}
 
   // Reads one record; false after the last.
-  bool Take(ChildProcess& child);
-  VideoClip Finish();
-  double duration_s() const { return clip_.duration_s; }
+  bool Take(ChildProcess& child, std::vector<float>& sound);
+  double CpuSeconds() const;
+  const FilmBody& film() const { return film_; }
+  std::vector<VideoFrame>& frames() { return frames_; }
 
  private:
   [[noreturn]] void ThrowGarbage() const {
@@ -153,21 +167,22 @@ class Answer {
   void ReadBody(ChildProcess& child, void* to, size_t bytes) const {
     if (!child.Read(to, bytes)) ThrowMedia(name_, DeathText(child.Wait()));
   }
+  void TakeFilm(ChildProcess& child);
   void CheckSpan() const;
   void TakeFrame(ChildProcess& child, uint32_t bytes);
-  void TakeSound(ChildProcess& child, uint32_t bytes);
+  void TakeSound(ChildProcess& child, uint32_t bytes, std::vector<float>& sound);
 
-  const std::string& name_;
-  const DecoderJob& job_;
-  const MediaLimits& limits_;
-  MediaLimits sound_limits_;
-  SoundCollector sound_;
+  const std::string name_;
+  const DecoderJob job_;
+  const MediaLimits limits_;
+  MonoConverter sound_;
   std::vector<float> piece_;
   bool have_film_ = false;
-  VideoClip clip_;
+  FilmBody film_ = {};
+  std::vector<VideoFrame> frames_;
 };
 
-bool Answer::Take(ChildProcess& child) {
+bool FilmDecoder::Answer::Take(ChildProcess& child, std::vector<float>& sound) {
   RecordHead head;
   ReadBody(child, &head, sizeof head);
   if (head.kind == RecordKind::kFailure && head.bytes == sizeof(FailureBody)) {
@@ -176,21 +191,17 @@ bool Answer::Take(ChildProcess& child) {
     ThrowMedia(name_, FailureText(failure, limits_));
   }
   if (head.kind == RecordKind::kFilm && head.bytes == sizeof(FilmBody) && !have_film_) {
-    FilmBody film;
-    ReadBody(child, &film, sizeof film);
-    if (!(film.duration_s >= 0 && film.duration_s < 1e9)) ThrowGarbage();
-    have_film_ = true;
-    clip_.duration_s = film.duration_s;
-    CheckSpan();
-    if (!job_.frames) sound_.Check(kModelSampleRateHz, 1, film.duration_s);
+    TakeFilm(child);
     return true;
   }
   if (!have_film_) ThrowGarbage();
   if (head.kind == RecordKind::kFrame && job_.frames) {
     TakeFrame(child, head.bytes);
   } else if (head.kind == RecordKind::kSound && job_.sound) {
-    TakeSound(child, head.bytes);
+    TakeSound(child, head.bytes, sound);
   } else if (head.kind == RecordKind::kDone && head.bytes == 0) {
+    if (job_.frames && frames_.empty()) ThrowGarbage();
+    sound_.Finish(sound);
     return false;
   } else {
     ThrowGarbage();
@@ -198,16 +209,35 @@ bool Answer::Take(ChildProcess& child) {
   return true;
 }
 
-void Answer::CheckSpan() const {
+void FilmDecoder::Answer::TakeFilm(ChildProcess& child) {
+  ReadBody(child, &film_, sizeof film_);
+  constexpr double kMost = 1e9;
+  if (!(film_.duration_s >= 0 && film_.duration_s < kMost)) ThrowGarbage();
+  if (!(std::abs(film_.sound_start_s) < kMost)) ThrowGarbage();
+  have_film_ = true;
+  if (job_.frames || job_.measured) CheckSpan();
+  if (!job_.frames && (job_.measured || SaysItsLength(job_.format)))
+    sound_.Check(kModelSampleRateHz, 1, film_.duration_s);
+}
+
+// What the program may have used by now. It may wait for us as long as it likes: where sound is
+// read as a stream, only what was handed over counts.
+double FilmDecoder::Answer::CpuSeconds() const {
+  const double seconds =
+      job_.frames ? std::min(film_.duration_s, limits_.video_seconds) : sound_.pushed_s();
+  return limits_.decoder_cpu_seconds + seconds / 60 * kCpuSecondsPerMinute;
+}
+
+void FilmDecoder::Answer::CheckSpan() const {
   const auto [from_s, to_s] = std::pair(job_.video.from_s, job_.video.to_s);
   // Players show whole seconds: a span may end with the one in which the film ends.
-  const bool ends_within = std::isinf(to_s) || to_s <= std::ceil(clip_.duration_s);
-  if (ends_within && (from_s == 0 || from_s < clip_.duration_s)) return;
-  ThrowMedia(name_, "span of the film: expected one within the " + SpanText(0, clip_.duration_s) +
+  const bool ends_within = std::isinf(to_s) || to_s <= std::ceil(film_.duration_s);
+  if (ends_within && (from_s == 0 || from_s < film_.duration_s)) return;
+  ThrowMedia(name_, "span of the film: expected one within the " + SpanText(0, film_.duration_s) +
                         " that are looked at, found " + SpanText(from_s, to_s));
 }
 
-void Answer::TakeFrame(ChildProcess& child, uint32_t bytes) {
+void FilmDecoder::Answer::TakeFrame(ChildProcess& child, uint32_t bytes) {
   FrameHead head;
   if (bytes < sizeof head) ThrowGarbage();
   ReadBody(child, &head, sizeof head);
@@ -215,21 +245,22 @@ void Answer::TakeFrame(ChildProcess& child, uint32_t bytes) {
   const bool size_holds = head.width > 0 && head.height > 0 &&
                           pixels <= static_cast<uint64_t>(limits_.video_frame_pixels) &&
                           pixels * 3 == bytes - sizeof head;
-  const double last_s = clip_.frames.empty() ? -1 : clip_.frames.back().time_s;
+  const double last_s = frames_.empty() ? -1 : frames_.back().time_s;
   const bool time_holds = std::isfinite(head.time_s) && head.time_s > last_s;
   if (!size_holds || !time_holds) ThrowGarbage();
-  if (clip_.frames.size() >= static_cast<size_t>(job_.video.max_frames) ||
-      clip_.frames.size() >= static_cast<size_t>(limits_.video_frames)) {
+  if (frames_.size() >= static_cast<size_t>(job_.video.max_frames) ||
+      frames_.size() >= static_cast<size_t>(limits_.video_frames)) {
     ThrowGarbage();
   }
   VideoFrame frame{head.time_s, {static_cast<int>(head.width), static_cast<int>(head.height), {}}};
   frame.image.rgb.resize(pixels * 3);
   ReadBody(child, frame.image.rgb.data(), frame.image.rgb.size());
   frame.image = ApplyOrientation(std::move(frame.image), head.orientation);
-  clip_.frames.push_back(std::move(frame));
+  frames_.push_back(std::move(frame));
 }
 
-void Answer::TakeSound(ChildProcess& child, uint32_t bytes) {
+void FilmDecoder::Answer::TakeSound(ChildProcess& child, uint32_t bytes,
+                                    std::vector<float>& sound) {
   SoundHead head;
   if (bytes < sizeof head || bytes > kMaxSoundRecordBytes) ThrowGarbage();
   ReadBody(child, &head, sizeof head);
@@ -238,16 +269,8 @@ void Answer::TakeSound(ChildProcess& child, uint32_t bytes) {
   if ((bytes - sizeof head) % frame_bytes != 0) ThrowGarbage();
   piece_.resize((bytes - sizeof head) / sizeof(float));
   ReadBody(child, piece_.data(), bytes - sizeof head);
-  sound_.Push(piece_, static_cast<int>(head.channels), static_cast<int>(head.rate_hz));
+  sound_.Push(piece_, static_cast<int>(head.channels), static_cast<int>(head.rate_hz), sound);
 }
-
-VideoClip Answer::Finish() {
-  if (job_.frames && clip_.frames.empty()) ThrowGarbage();
-  clip_.audio = sound_.Finish();
-  return std::move(clip_);
-}
-
-}  // namespace
 
 std::string SpanText(double from_s, double to_s) {
   char text[64];
@@ -276,8 +299,9 @@ std::filesystem::path FindDecoderProgram(const MediaOptions& options) {
   return {};
 }
 
-VideoClip RunDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
-                     const MediaOptions& options) {
+FilmDecoder::FilmDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
+                         const MediaOptions& options)
+    : answer_(std::make_unique<Answer>(name, job, options.limits)) {
   const char* demuxer = DemuxerName(job.format);
   if (demuxer == nullptr) ThrowMedia(name, "unsupported format: " + job.format);
   const std::filesystem::path program = FindDecoderProgram(options);
@@ -287,16 +311,37 @@ VideoClip RunDecoder(const Descriptor& file, const std::string& name, const Deco
                     " needs the program gemma3n-media, which is not here; "
                     "install it beside gemma3n or set GEMMA3N_MEDIA to its path");
   }
-  ChildProcess child(JobWords(program.string(), job, demuxer, options), file);
-  Answer answer(name, job, options.limits);
-  const double looked_at = job.frames ? options.limits.video_seconds : options.limits.sound_seconds;
-  bool more = true;
-  while (more) {
-    const double minutes = std::min(answer.duration_s(), looked_at) / 60;
-    child.set_cpu_limit_s(options.limits.decoder_cpu_seconds + minutes * kCpuSecondsPerMinute);
-    more = answer.Take(child);
+  child_ = std::make_unique<ChildProcess>(JobWords(program.string(), job, demuxer, options), file);
+}
+
+FilmDecoder::~FilmDecoder() = default;
+
+bool FilmDecoder::Take(std::vector<float>& sound) {
+  child_->set_cpu_limit_s(answer_->CpuSeconds());
+  return answer_->Take(*child_, sound);
+}
+
+double FilmDecoder::duration_s() const {
+  return answer_->film().duration_s;
+}
+
+double FilmDecoder::sound_start_s() const {
+  return answer_->film().sound_start_s;
+}
+
+std::vector<VideoFrame>& FilmDecoder::frames() {
+  return answer_->frames();
+}
+
+VideoClip RunDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
+                     const MediaOptions& options) {
+  FilmDecoder decoder(file, name, job, options);
+  VideoClip clip;
+  while (decoder.Take(clip.audio.samples)) {
   }
-  return answer.Finish();
+  clip.duration_s = decoder.duration_s();
+  clip.frames = std::move(decoder.frames());
+  return clip;
 }
 
 }  // namespace gemma3n

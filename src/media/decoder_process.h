@@ -5,23 +5,53 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "gemma3n/media.h"
+#include "media/child_process.h"
 #include "media/input_file.h"
 
 namespace gemma3n {
 
 struct DecoderJob {
-  std::string format;  // the name of a MediaType of kind kAudio or kVideo
-  bool frames = true;  // then the file must have a video track
-  bool sound = true;   // then, without `frames`, the file must have sound
-  VideoOptions video;
+  std::string format;        // the name of a MediaType of kind kAudio or kVideo
+  bool frames = true;        // then the file must have a video track
+  bool sound = true;         // then, without `frames`, the file must have sound
+  bool measured = true;      // else, without `frames`, the length is what the container says
+  double sound_seconds = 0;  // without `frames`: more is an error
+  VideoOptions video = {};
 };
 
-// Starts the program, hands it `file`, collects its answer. Throws Error: kMedia when the file
-// cannot be read, kResources when the program is missing or cannot be started.
+// The program at work on one file. One thread at a time; one that is destroyed early ends the
+// program at once.
+class FilmDecoder {
+ public:
+  // Starts the program and hands it `file`. Throws Error(kResources) when it is missing or cannot
+  // be started, kMedia for a format that it does not read.
+  FilmDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
+              const MediaOptions& options);
+  ~FilmDecoder();
+  FilmDecoder(const FilmDecoder&) = delete;
+  FilmDecoder& operator=(const FilmDecoder&) = delete;
+
+  // Reads one record, waiting for it, and appends the sound in it to `sound`, at 16 kHz; false
+  // after the last. The first holds the length. Throws Error(kMedia) when the file cannot be read.
+  bool Take(std::vector<float>& sound);
+
+  // As far as it was looked at, or, if not measured, what the container says; 0: nothing.
+  double duration_s() const;
+  double sound_start_s() const;  // as SoundStream::start_s, without `frames`
+  std::vector<VideoFrame>& frames();
+
+ private:
+  class Answer;
+  std::unique_ptr<ChildProcess> child_;
+  std::unique_ptr<Answer> answer_;
+};
+
+// All of it.
 VideoClip RunDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
                      const MediaOptions& options);
 

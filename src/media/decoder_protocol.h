@@ -22,7 +22,8 @@ struct RecordHead {
 };
 
 struct FilmBody {
-  double duration_s;  // from the time stamps of all packets looked at
+  double duration_s;     // from the time stamps of all packets looked at, if measured
+  double sound_start_s;  // without frames: since the first frame, as the container says
 };
 
 struct FrameHead {

@@ -33,11 +33,14 @@ int Descriptor::Release() {
 }
 
 InputFile OpenInputFile(const std::filesystem::path& path, uint64_t max_bytes) {
-  const std::string name = path.string();
-  InputFile file;
   // O_NONBLOCK: opening a FIFO nobody writes to must not wait.
-  file.descriptor = Descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file.descriptor.get() < 0) ThrowMedia(name, std::strerror(errno));
+  Descriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (descriptor.get() < 0) ThrowMedia(path.string(), std::strerror(errno));
+  return CheckInputFile(std::move(descriptor), path.string(), max_bytes);
+}
+
+InputFile CheckInputFile(Descriptor descriptor, const std::string& name, uint64_t max_bytes) {
+  InputFile file{std::move(descriptor), 0};
   struct stat status;
   if (fstat(file.descriptor.get(), &status) != 0) ThrowMedia(name, std::strerror(errno));
   if (S_ISDIR(status.st_mode)) ThrowMedia(name, "expected a file, found a directory");

@@ -34,6 +34,8 @@ struct InputFile {
   uint64_t bytes = 0;
 };
 InputFile OpenInputFile(const std::filesystem::path& path, uint64_t max_bytes);
+// The checks alone.
+InputFile CheckInputFile(Descriptor descriptor, const std::string& name, uint64_t max_bytes);
 
 // Up to `count` bytes from the start of the file: fewer if it is shorter. Throws Error(kMedia).
 std::vector<uint8_t> ReadStart(const InputFile& file, const std::string& name, uint64_t count);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "media/sound_collector.h"
+#include "media/mono_converter.h"
 
 #include <algorithm>
 #include <cmath>
@@ -37,7 +37,7 @@ std::string Seconds(double seconds) {
 
 }  // namespace
 
-void SoundCollector::Check(int64_t rate_hz, int64_t channels, double seconds) const {
+void MonoConverter::Check(int64_t rate_hz, int64_t channels, double seconds) const {
   if (channels < 1 || channels > limits_.sound_channels) {
     ThrowMedia(name_, "expected 1 to " + std::to_string(limits_.sound_channels) +
                           " sound channels, found " + std::to_string(channels));
@@ -47,31 +47,37 @@ void SoundCollector::Check(int64_t rate_hz, int64_t channels, double seconds) co
                           " to " + std::to_string(limits_.sound_rate_max_hz) + " Hz, found " +
                           std::to_string(rate_hz));
   }
-  if (seconds > limits_.sound_seconds) {
+  if (seconds > most_s_) {
     ThrowMedia(name_, "the sound lasts " + Seconds(seconds) + " s or more, the limit is " +
-                          Seconds(limits_.sound_seconds) + " s");
+                          Seconds(most_s_) + " s");
   }
 }
 
-void SoundCollector::Push(std::span<const float> interleaved, int channels, int rate_hz) {
+double MonoConverter::pushed_s() const {
+  return resampler_ ? earlier_s_ + static_cast<double>(frames_) / resampler_->from_hz()
+                    : earlier_s_;
+}
+
+void MonoConverter::Push(std::span<const float> interleaved, int channels, int rate_hz,
+                         std::vector<float>& out) {
   const size_t frames = interleaved.size() / static_cast<size_t>(channels);
-  seconds_ += static_cast<double>(frames) / rate_hz;
-  Check(rate_hz, channels, seconds_);
+  Check(rate_hz, channels, 0);
+  if (resampler_ && resampler_->from_hz() != rate_hz) Finish(out);
+  if (!resampler_) resampler_.emplace(rate_hz);
+  frames_ += frames;
+  Check(rate_hz, channels, pushed_s());
   mono_.resize(frames);
   for (size_t i = 0; i < frames; ++i)
     mono_[i] = MeanOfChannels(interleaved.data() + i * static_cast<size_t>(channels), channels);
-  if (resampler_ && resampler_->from_hz() != rate_hz) {
-    resampler_->Finish(clip_.samples);
-    resampler_.reset();
-  }
-  if (!resampler_) resampler_.emplace(rate_hz);
-  resampler_->Push(mono_, clip_.samples);
+  resampler_->Push(mono_, out);
 }
 
-AudioClip SoundCollector::Finish() {
-  if (resampler_) resampler_->Finish(clip_.samples);
+void MonoConverter::Finish(std::vector<float>& out) {
+  if (!resampler_) return;
+  resampler_->Finish(out);
+  earlier_s_ = pushed_s();
+  frames_ = 0;
   resampler_.reset();
-  return std::move(clip_);
 }
 
 }  // namespace gemma3n

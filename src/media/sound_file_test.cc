@@ -10,8 +10,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "media/mono_converter.h"
 #include "media/resample.h"
-#include "media/sound_collector.h"
 #include "media/test_files.h"
 
 namespace gemma3n {

@@ -19,7 +19,7 @@ DecoderJob CheckedJob(const MediaType& type, const std::string& name, const Vide
                          SpanText(video.from_s, video.to_s));
   // Ogg holds sound nearly always; that it holds no film the decoder will find out.
   if (type.kind == MediaKind::kVideo || type.format == "Ogg")
-    return {type.format, true, video.soundtrack, video};
+    return {.format = type.format, .sound = video.soundtrack, .video = video};
   const std::string found = type.format.empty() ? "bytes of no known format" : type.format;
   ThrowMedia(name,
              "unsupported film format: expected MP4, QuickTime, Matroska, WebM, AVI, MPEG-TS "

@@ -160,11 +160,12 @@ class AudioTrack {
 
 void DecodeFilm(int fd, int64_t size, const Job& job, RecordWriter& out) {
   Timeline timeline;
-  {
+  if (job.measured) {
     Film film(fd, size, job);
     timeline = ScanTimeline(film, job);
   }
   Film film(fd, size, job);
+  if (!job.measured) timeline.duration_s = film.DeclaredLength();
   std::optional<VideoTrack> video;
   std::optional<AudioTrack> audio;
   if (film.video() != nullptr) video.emplace(*film.video(), timeline, job, out);
@@ -173,7 +174,7 @@ void DecodeFilm(int fd, int64_t size, const Job& job, RecordWriter& out) {
         video ? std::optional<double>(timeline.origin_s + job.from_s) : std::nullopt;
     audio.emplace(*film.audio(), origin, timeline.duration_s - job.from_s, job, out);
   }
-  out.Film(timeline.duration_s);
+  out.Film({timeline.duration_s, job.frames ? 0 : film.DeclaredSoundStart()});
   const PacketPtr packet = NewPacket();
   while (film.Read(*packet)) {
     if (video && packet->stream_index == film.video()->index) video->Take(*packet);

@@ -56,7 +56,7 @@ const char* const kZeros8 = "\\000\\000\\000\\000\\000\\000\\000\\000";
 
 TEST(Decoder, hostile_V07_DecoderThatDiesOrLies) {
   const Bytes film = MakeFilm({.audio_codec = ""});
-  const std::string film_record = PrintRecord(1, 8, kZeros8);
+  const std::string film_record = PrintRecord(1, 16, std::string(kZeros8) + kZeros8);
   const std::vector<std::pair<std::string, const char*>> scripts = {
       {"exit 0", "ended without an answer"},
       {"exit 3", "ended without an answer"},

@@ -15,6 +15,7 @@ namespace gemma3n {
 namespace {
 
 constexpr int kBufferBytes = 64 << 10;
+constexpr double kMostSeconds = 1e8;  // more than this a container only says in error
 
 constexpr std::array kFormats = {"mov", "matroska", "avi", "mpegts", "ogg", "mp3", "aac"};
 
@@ -93,7 +94,10 @@ int Film::OnRead(void* opaque, uint8_t* to, int count) {
   if (want == 0) return AVERROR_EOF;
   const ssize_t got = pread(film.fd_, to, want, film.begin_ + film.position_);
   if (got < 0) return AVERROR(EIO);
-  if (got == 0) return AVERROR_EOF;
+  if (got == 0) {
+    film.cut_ = true;
+    return AVERROR_EOF;
+  }
   film.position_ += got;
   return static_cast<int>(got);
 }
@@ -169,6 +173,7 @@ void Film::ChooseTracks(const Job& job) {
     if (type == AVMEDIA_TYPE_AUDIO && (audio_ == nullptr || (marked && !have_marked)))
       audio_ = stream;
   }
+  pictures_ = video_;
   if (!job.frames) video_ = nullptr;
   if (!job.sound) audio_ = nullptr;
   if (job.frames && video_ == nullptr) throw DecoderError{DecoderFailure::kNoVideo, ""};
@@ -184,6 +189,7 @@ bool Film::Read(AVPacket& packet) {
   for (int errors = 0; errors < 1000;) {
     av_packet_unref(&packet);
     const int error = av_read_frame(format_, &packet);
+    if (cut_) throw DecoderError{DecoderFailure::kContainer, ""};
     if (error == AVERROR_EOF) return false;
     if (error == AVERROR(ENOMEM)) throw std::bad_alloc();
     if (error < 0) {
@@ -196,6 +202,18 @@ bool Film::Read(AVPacket& packet) {
     if (ours) return true;
   }
   return false;
+}
+
+double Film::DeclaredLength() const {
+  const double seconds = SecondsOf(format_->duration, {1, AV_TIME_BASE});
+  return seconds > 0 && seconds < kMostSeconds ? seconds : 0;
+}
+
+double Film::DeclaredSoundStart() const {
+  if (audio_ == nullptr || pictures_ == nullptr) return 0;
+  const double seconds = SecondsOf(audio_->start_time, audio_->time_base) -
+                         SecondsOf(pictures_->start_time, pictures_->time_base);
+  return std::abs(seconds) < kMostSeconds ? seconds : 0;  // what is not known is no number
 }
 
 CodecContextPtr OpenDecoder(const AVStream& stream, const Job& job) {

@@ -22,8 +22,14 @@ class Film {
   AVStream* video() const { return video_; }  // null when absent or not asked for
   AVStream* audio() const { return audio_; }
 
-  // Reads the next packet of either track; false at the end.
+  // Reads the next packet of either track; false at the end. Throws DecoderError when the file has
+  // become shorter since it was opened.
   bool Read(AVPacket& packet);
+
+  // What the container says, in seconds, 0 where it says nothing: the length, and how long after
+  // the first picture the sound begins.
+  double DeclaredLength() const;
+  double DeclaredSoundStart() const;
 
  private:
   static int OnRead(void* opaque, uint8_t* to, int count);
@@ -40,6 +46,8 @@ class Film {
   AVFormatContext* format_ = nullptr;
   AVStream* video_ = nullptr;
   AVStream* audio_ = nullptr;
+  AVStream* pictures_ = nullptr;  // video_, or what would be if it were asked for
+  bool cut_ = false;              // bytes that the file had are gone
 };
 
 // A decoder for the track. Throws DecoderError(kCodec) with its name when it is not on our list.

@@ -38,6 +38,8 @@ Job ParseJob(int argc, char** argv) {
       job.frames = integer(0, 1) != 0;
     else if (word == "--sound")
       job.sound = integer(0, 1) != 0;
+    else if (word == "--measured")
+      job.measured = integer(0, 1) != 0;
     else if (word == "--fps")
       job.fps = Number(value, 1e-6, 1000);
     else if (word == "--max-frames")
@@ -63,6 +65,7 @@ Job ParseJob(int argc, char** argv) {
     else
       throw DecoderError{DecoderFailure::kBadJob, ""};
   }
+  if (job.frames && !job.measured) throw DecoderError{DecoderFailure::kBadJob, ""};
   return job;
 }
 

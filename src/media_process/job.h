@@ -19,6 +19,9 @@ struct Job {
   std::string format;  // a demuxer's name, from the list in film.cc
   bool frames = true;
   bool sound = true;
+  // Walk over all packets first, for the length. Frames need it; without, the length is what the
+  // container says, and sound comes at once.
+  bool measured = true;
   double fps = 1;
   int max_frames = 32;
   double seconds = 7200;  // looked at

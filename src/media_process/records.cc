@@ -20,9 +20,8 @@ void RecordWriter::Bytes(const void* bytes, size_t count) {
   }
 }
 
-void RecordWriter::Film(double duration_s) {
+void RecordWriter::Film(const FilmBody& body) {
   const RecordHead head = {RecordKind::kFilm, sizeof(FilmBody)};
-  const FilmBody body = {duration_s};
   Bytes(&head, sizeof head);
   Bytes(&body, sizeof body);
 }

@@ -16,7 +16,7 @@ class RecordWriter {
  public:
   explicit RecordWriter(int fd) : fd_(fd) {}
 
-  void Film(double duration_s);
+  void Film(const FilmBody& body);
   // Rows of width * 3 bytes follow through Bytes.
   void Frame(const FrameHead& head);
   void Sound(int rate_hz, int channels, std::span<const float> interleaved);
