@@ -54,6 +54,7 @@ struct MediaLimits {
   uint64_t sound_stream_bytes = 64ull << 30;
   double sound_stream_seconds = 24 * 3600;
   uint64_t sound_spool_bytes = 4ull << 30;  // written to a temporary file, where that is needed
+  double microphone_buffer_seconds = 600;   // that wait to be read
   int sound_channels = 8;
   int sound_rate_min_hz = 4000;
   int sound_rate_max_hz = 192000;

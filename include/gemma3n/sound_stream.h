@@ -44,6 +44,14 @@ class SoundStream {
                                                      const std::optional<RawSound>& raw = {},
                                                      const MediaOptions& options = {});
 
+  // What a microphone hears from now on: "default", "hw:1" or any name that ALSA knows, or
+  // "pulse:NAME" of PulseAudio's sources ("pulse": its default). It is listened to by a thread, so
+  // that nothing is lost while Read is not called, for limits.microphone_buffer_seconds at most;
+  // then, and when the device goes away, Read throws. It never ends by itself. Throws Error: kMedia
+  // for a device that cannot be opened, kResources when gemma3n-media is missing.
+  static std::unique_ptr<SoundStream> OpenMicrophone(const std::string& device,
+                                                     const MediaOptions& options = {});
+
   // Some samples, at least one, waiting for them where they are still being made; 0 at the end.
   // Does not wait to fill `samples`, which must not be empty. Throws Error(kMedia), and the same
   // again when it is called after that: damage, a limit passed, a decoder that died, a file that

@@ -69,9 +69,18 @@ class SpawnActions {
   posix_spawnattr_t attributes_;
 };
 
+// Ends with a null pointer, as the system wants it.
+std::vector<char*> Pointers(const std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 }  // namespace
 
-ChildProcess::ChildProcess(const std::vector<std::string>& words, const Descriptor& input) {
+ChildProcess::ChildProcess(const std::vector<std::string>& words, const Descriptor& input,
+                           const std::vector<std::string>& environment) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Error(ErrorKind::kResources, "cannot make a pipe");
   answer_ = Descriptor(ends[0]);
@@ -79,15 +88,12 @@ ChildProcess::ChildProcess(const std::vector<std::string>& words, const Descript
   const Descriptor output = CopyAboveStandard(write_end.get());
   const Descriptor file = CopyAboveStandard(input.get());
 
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  char* environment[] = {nullptr};
+  const std::vector<char*> arguments = Pointers(words), variables = Pointers(environment);
   SpawnActions spawn;
   int error = spawn.Prepare(file.get(), output.get());
   if (error == 0) {
     error = posix_spawn(&pid_, arguments[0], spawn.actions(), spawn.attributes(), arguments.data(),
-                        environment);
+                        variables.data());
   }
   if (error != 0) {
     pid_ = -1;
@@ -106,7 +112,8 @@ void ChildProcess::Kill() {
   killed_ = true;
 }
 
-bool ChildProcess::OverLimit() const {
+bool ChildProcess::OverLimit(double waited_now_s) const {
+  if (waited_now_s > read_limit_s_) return true;
   if (waited_.count() > cpu_limit_s_ * kClockFactor) return true;
   clockid_t clock;
   timespec used;
@@ -116,12 +123,14 @@ bool ChildProcess::OverLimit() const {
 
 bool ChildProcess::Read(void* to, size_t bytes) {
   auto* next = static_cast<char*>(to);
+  const auto waited_before = waited_;
   while (bytes > 0) {
     pollfd wait = {answer_.get(), POLLIN, 0};
     const auto before = std::chrono::steady_clock::now();
     const int ready = poll(&wait, 1, kPollMs);
     waited_ += std::chrono::steady_clock::now() - before;
-    if (OverLimit()) {
+    if (stopped_) return false;
+    if (OverLimit((waited_ - waited_before).count())) {
       over_limit_ = true;
       Kill();
       return false;

@@ -5,7 +5,9 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,9 +18,10 @@ namespace gemma3n {
 
 class ChildProcess {
  public:
-  // Starts words[0] with `words`, an empty environment, `input` as descriptor 0, our pipe as 1,
-  // /dev/null as 2 and no other. Throws Error(kResources).
-  ChildProcess(const std::vector<std::string>& words, const Descriptor& input);
+  // Starts words[0] with `words`, `environment` ("NAME=value"), `input` as descriptor 0, our pipe
+  // as 1, /dev/null as 2 and no other. Throws Error(kResources).
+  ChildProcess(const std::vector<std::string>& words, const Descriptor& input,
+               const std::vector<std::string>& environment = {});
   // Kills the program if it still runs.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
@@ -28,6 +31,12 @@ class ChildProcess {
   // waits for it. While it waits for us, no clock runs.
   void set_cpu_limit_s(double seconds) { cpu_limit_s_ = seconds; }
 
+  // How long one Read may wait, whatever else is allowed; no such limit unless set.
+  void set_read_limit_s(double seconds) { read_limit_s_ = seconds; }
+
+  // Makes Read return false soon, now and from then on. May be called from any thread.
+  void Stop() { stopped_ = true; }
+
   // Fills `to`; false when the program closed its pipe or passed its limit (then it is killed).
   bool Read(void* to, size_t bytes);
 
@@ -36,12 +45,14 @@ class ChildProcess {
   int Wait();
 
  private:
-  bool OverLimit() const;
+  bool OverLimit(double waited_now_s) const;
   void Kill();
 
   pid_t pid_ = -1;
   Descriptor answer_;
   double cpu_limit_s_ = 0;
+  double read_limit_s_ = std::numeric_limits<double>::infinity();
+  std::atomic<bool> stopped_ = false;
   bool over_limit_ = false, killed_ = false;
   std::optional<int> status_;
   std::chrono::duration<double> waited_{0};

@@ -46,6 +46,36 @@ TEST(ChildProcess, IsNotWaitedForLongerThanItsLimit) {
   EXPECT_EQ(WTERMSIG(child.Wait()), SIGXCPU);
 }
 
+TEST(ChildProcess, OneReadMayHaveALimitOfItsOwn) {
+  ChildProcess child(Shell("printf ab; sleep 0.1; printf cd; exec sleep 1000"), Nothing());
+  child.set_cpu_limit_s(1000);
+  child.set_read_limit_s(0.5);
+  char bytes[4];
+  EXPECT_TRUE(child.Read(bytes, 4));
+  const auto start = steady_clock::now();
+  EXPECT_FALSE(child.Read(bytes, 1));
+  EXPECT_GE(steady_clock::now() - start, milliseconds(450));
+  EXPECT_EQ(WTERMSIG(child.Wait()), SIGXCPU);
+}
+
+TEST(ChildProcess, AnotherThreadMayStopTheWaiting) {
+  ChildProcess child(Shell("exec sleep 1000"), Nothing());
+  child.set_cpu_limit_s(1000);
+  std::thread other([&] { child.Stop(); });
+  char byte;
+  EXPECT_FALSE(child.Read(&byte, 1));
+  other.join();
+}
+
+TEST(ChildProcess, SeesTheEnvironmentItIsGivenAlone) {
+  ChildProcess child({"/usr/bin/env"}, Nothing(), {"A=b"});
+  child.set_cpu_limit_s(10);
+  char bytes[4];
+  EXPECT_TRUE(child.Read(bytes, 4));
+  EXPECT_EQ(std::string(bytes, 4), "A=b\n");
+  EXPECT_FALSE(child.Read(bytes, 1));
+}
+
 TEST(ChildProcess, EndsAtOnceWithItsOwner) {
   const auto start = steady_clock::now();
   for (const char* script : {"exec sleep 1000", "exec cat /dev/zero"}) {

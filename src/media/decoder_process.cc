@@ -27,6 +27,8 @@ constexpr double kCpuSecondsPerMinute = 30;
 // How much sound there may be beyond the limit, so that passing it is noticed; after the end of a
 // film, that its soundtrack goes on.
 constexpr double kSpareSeconds = 60;
+constexpr double kSilentDevice_s =
+    10;  // a microphone hands over sound all the time, if only silence
 
 // The demuxer that the program is to use: it never guesses by itself.
 const char* DemuxerName(const std::string& format) {
@@ -37,6 +39,8 @@ const char* DemuxerName(const std::string& format) {
   if (format == "Ogg") return "ogg";
   if (format == "MP3") return "mp3";
   if (format == "AAC (ADTS)") return "aac";
+  if (format == "ALSA") return "alsa";
+  if (format == "PulseAudio") return "pulse";
   return nullptr;
 }
 
@@ -83,8 +87,25 @@ std::vector<std::string> JobWords(const std::string& program, const DecoderJob& 
       std::to_string(
           static_cast<int64_t>(limits.decoder_cpu_seconds + seconds / 60 * kCpuSecondsPerMinute)),
   };
+  if (!job.device.empty()) words.insert(words.end(), {"--device", job.device});
   if (options.allow_unsandboxed_decoder) words.push_back("--allow-unsandboxed-decoder");
   return words;
+}
+
+// What the libraries of sound devices look for their settings and servers by; decoding sees
+// nothing.
+std::vector<std::string> JobEnvironment(const DecoderJob& job) {
+  std::vector<std::string> environment;
+  if (job.device.empty()) return environment;
+  for (const char* name :
+       {"HOME", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "ALSA_CONFIG_PATH", "ALSA_CONFIG_DIR",
+        "ALSA_PLUGIN_DIR", "ALSA_CARD", "ALSA_PCM_CARD", "ALSA_PCM_DEVICE", "PULSE_SERVER",
+        "PULSE_SOURCE", "PULSE_COOKIE", "PULSE_RUNTIME_PATH", "PULSE_CONFIG_PATH",
+        "PIPEWIRE_RUNTIME_DIR", "PIPEWIRE_REMOTE"}) {
+    if (const char* value = std::getenv(name))
+      environment.push_back(std::string(name) + "=" + value);
+  }
+  return environment;
 }
 
 std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
@@ -118,6 +139,13 @@ std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
     case DecoderFailure::kTooLarge:
       return "a frame of the film has more pixels than the limit of " +
              std::to_string(limits.image_pixels);
+    case DecoderFailure::kNoMicrophones:
+      return "microphones need the library " + detail + ", which is not here";
+    case DecoderFailure::kMicrophone:
+      return "cannot be opened: there is no such device, or it is busy or not allowed; "
+             "`arecord -L` and `pactl list short sources` name those there are";
+    case DecoderFailure::kMicrophoneLost:
+      return "gives no sound any more: the device is gone";
     case DecoderFailure::kBadJob:
       break;
   }
@@ -132,14 +160,19 @@ bool SaysItsLength(const std::string& format) {
 }
 
 // What became of a program that ended without kDone.
-std::string DeathText(int status) {
+std::string DeathText(int status, const DecoderJob& job) {
+  const bool device = !job.device.empty();
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
     ++forbidden_calls;
-    return "cannot read the file: its decoder tried something forbidden and was stopped";
+    return device ? "its reader tried something forbidden and was stopped"
+                  : "cannot read the file: its decoder tried something forbidden and was stopped";
   }
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
-    return "cannot read the file: decoding took too long and was stopped";
-  return "cannot read the file: its decoder ended without an answer";
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
+    return device ? "gives no sound"
+                  : "cannot read the file: decoding took too long and was stopped";
+  }
+  return device ? "gives no sound any more: its reader ended"
+                : "cannot read the file: its decoder ended without an answer";
 }
 
 }  // namespace
@@ -165,7 +198,7 @@ class FilmDecoder::Answer {
     ThrowMedia(name_, "cannot read the file: its decoder gave a wrong answer");
   }
   void ReadBody(ChildProcess& child, void* to, size_t bytes) const {
-    if (!child.Read(to, bytes)) ThrowMedia(name_, DeathText(child.Wait()));
+    if (!child.Read(to, bytes)) ThrowMedia(name_, DeathText(child.Wait(), job_));
   }
   void TakeFilm(ChildProcess& child);
   void CheckSpan() const;
@@ -311,7 +344,9 @@ FilmDecoder::FilmDecoder(const Descriptor& file, const std::string& name, const 
                     " needs the program gemma3n-media, which is not here; "
                     "install it beside gemma3n or set GEMMA3N_MEDIA to its path");
   }
-  child_ = std::make_unique<ChildProcess>(JobWords(program.string(), job, demuxer, options), file);
+  child_ = std::make_unique<ChildProcess>(JobWords(program.string(), job, demuxer, options), file,
+                                          JobEnvironment(job));
+  if (!job.device.empty()) child_->set_read_limit_s(kSilentDevice_s);
 }
 
 FilmDecoder::~FilmDecoder() = default;

@@ -21,6 +21,7 @@ struct DecoderJob {
   bool sound = true;         // then, without `frames`, the file must have sound
   bool measured = true;      // else, without `frames`, the length is what the container says
   double sound_seconds = 0;  // without `frames`: more is an error
+  std::string device;        // a microphone, of format "ALSA" or "PulseAudio"; then no file is read
   VideoOptions video = {};
 };
 
@@ -39,6 +40,9 @@ class FilmDecoder {
   // Reads one record, waiting for it, and appends the sound in it to `sound`, at 16 kHz; false
   // after the last. The first holds the length. Throws Error(kMedia) when the file cannot be read.
   bool Take(std::vector<float>& sound);
+
+  // Makes a Take that waits, in another thread, end with an error soon.
+  void Stop() { child_->Stop(); }
 
   // As far as it was looked at, or, if not measured, what the container says; 0: nothing.
   double duration_s() const;

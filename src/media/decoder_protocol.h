@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What gemma3n and gemma3n-media say to each other. The job goes in as command-line words, the
-// file as descriptor 0 (something that can be read at any offset), the answer comes out of
-// descriptor 1 as records: a RecordHead, then `bytes` bytes. Numbers are little-endian.
+// file as descriptor 0 (something that can be read at any offset; a microphone needs none), the
+// answer comes out of descriptor 1 as records: a RecordHead, then `bytes` bytes. Numbers are
+// little-endian.
 //
 //   kFilm     FilmBody           once, first: what was found
 //   kFrame    FrameHead, RGB     one picture, width * height * 3 bytes
@@ -49,7 +50,10 @@ enum class DecoderFailure : uint32_t {
   kCodec = 7,  // detail: its name
   kNothingDecoded = 8,
   kOutOfMemory = 9,
-  kTooLarge = 10,  // more pixels in a frame than the limit
+  kTooLarge = 10,        // more pixels in a frame than the limit
+  kNoMicrophones = 11,   // detail: the library that is missing
+  kMicrophone = 12,      // it cannot be opened
+  kMicrophoneLost = 13,  // it gave sound and does no longer
 };
 
 struct FailureBody {

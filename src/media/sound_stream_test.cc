@@ -233,8 +233,8 @@ TEST(SoundStream, LittleIsHeldBackAtOtherRates) {
     ASSERT_EQ(pipe(ends), 0);
     const RawSound raw{rate, 1, RawSound::Format::kS16};
     const Stream stream = SoundStream::OpenDescriptor(ends[0], "-", raw);
-    const Bytes second(static_cast<size_t>(rate) * 2);
-    ASSERT_EQ(write(ends[1], second.data(), 60000), 60000);
+    const Bytes sound(60000);
+    ASSERT_EQ(write(ends[1], sound.data(), sound.size()), 60000);
     const double sent_s = 30000.0 / rate;
     std::vector<float> samples(100000);
     const size_t got = stream->Read(samples);

@@ -34,6 +34,8 @@ Job ParseJob(int argc, char** argv) {
     };
     if (word == "--format")
       job.format = value;
+    else if (word == "--device")
+      job.device = value;
     else if (word == "--frames")
       job.frames = integer(0, 1) != 0;
     else if (word == "--sound")

@@ -16,7 +16,8 @@ struct DecoderError {
 };
 
 struct Job {
-  std::string format;  // a demuxer's name, from the list in film.cc
+  std::string format;  // a demuxer's name, from the list in film.cc or microphone.cc
+  std::string device;  // a microphone of ALSA or PulseAudio in place of descriptor 0
   bool frames = true;
   bool sound = true;
   // Walk over all packets first, for the length. Frames need it; without, the length is what the

@@ -53,12 +53,45 @@ bool AllowNotExecutable(scmp_filter_ctx filter, int call) {
                           SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0;
 }
 
-bool LoadFilter() {
+bool AllowRequests(scmp_filter_ctx filter, uint64_t mask, uint64_t requests) {
+  return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                          SCMP_A1(SCMP_CMP_MASKED_EQ, mask, requests)) == 0;
+}
+
+// What a microphone takes beside what decoding does. Nothing here opens, connects to or starts
+// anything: it goes on with the descriptors and threads that were there before.
+bool AllowDevices(scmp_filter_ctx filter) {
+  constexpr uint64_t kNumberAndKind = 0xffff;
+  // ALSA: the requests of its PCM devices, and to start, stop, go on with and pause the timer by
+  // which programs share a device.
+  bool fine = AllowRequests(filter, 0xff00, uint64_t{'A'} << 8);
+  for (uint64_t request = 0x54a0; request <= 0x54a3; ++request)
+    fine = fine && AllowRequests(filter, kNumberAndKind, request);
+  for (const int call :
+       {// ALSA's devices and timers; the sockets, events and pipes of PulseAudio's and
+        // PipeWire's clients and of their threads.
+        SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(poll),
+        SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl),
+        SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
+        SCMP_SYS(timerfd_settime), SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep),
+        // The semaphore by which programs that share an ALSA device take turns.
+        SCMP_SYS(semop), SCMP_SYS(semtimedop),
+        // Descriptors that a server sends are closed; threads name themselves in messages.
+        SCMP_SYS(close), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigprocmask)}) {
+    fine = fine && Allow(filter, call);
+  }
+  return fine;
+}
+
+bool LoadFilter(bool devices) {
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
   if (filter == nullptr) return false;
-  bool fine = AllowFd(filter, SCMP_SYS(read), 0) && AllowFd(filter, SCMP_SYS(pread64), 0) &&
-              AllowFd(filter, SCMP_SYS(write), 1) && AllowNotExecutable(filter, SCMP_SYS(mmap)) &&
-              AllowNotExecutable(filter, SCMP_SYS(mprotect));
+  // Libraries of sound devices have threads by now.
+  bool fine = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) == 0;
+  fine = fine && (!devices || AllowDevices(filter));
+  fine = fine && AllowFd(filter, SCMP_SYS(read), 0) && AllowFd(filter, SCMP_SYS(pread64), 0) &&
+         AllowFd(filter, SCMP_SYS(write), 1) && AllowNotExecutable(filter, SCMP_SYS(mmap)) &&
+         AllowNotExecutable(filter, SCMP_SYS(mprotect));
   for (const int call :
        {SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex),
         SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(sysinfo),
@@ -83,7 +116,9 @@ void LimitResources(const SandboxLimits& limits) {
   Limit(RLIMIT_NPROC, 0, 0);
   Limit(RLIMIT_FSIZE, 0, 0);
   Limit(RLIMIT_CORE, 0, 0);
-  Limit(RLIMIT_NOFILE, 3, 3);
+  // With devices some are open, and servers send more of them.
+  const uint64_t files = limits.devices ? 256 : 3;
+  Limit(RLIMIT_NOFILE, files, files);
 }
 
 }  // namespace
@@ -93,7 +128,7 @@ bool EnterSandbox(const SandboxLimits& limits) {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   RestrictPaths();  // opens a descriptor for a moment, so before the limit on these
   LimitResources(limits);
-  return no_privileges && LoadFilter();  // last: it forbids all of the above
+  return no_privileges && LoadFilter(limits.devices);  // last: it forbids all of the above
 }
 
 }  // namespace gemma3n

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests. `sandbox_probe NAME` enters the decoder's sandbox and then tries what NAME says; exit
-// status 0 means that it was allowed. `sandbox_probe --without-seccomp PROGRAM WORDS...` runs a
-// program as on a kernel that cannot filter system calls.
+// For tests. `sandbox_probe [--devices] NAME` enters the decoder's sandbox, or that of a
+// microphone, and then tries what NAME says; exit status 0 means that it was allowed.
+// `sandbox_probe --without-seccomp PROGRAM WORDS...` runs a program as on a kernel that cannot
+// filter system calls.
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <sound/asound.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -69,6 +72,9 @@ void Try(std::string_view name) {
   if (name == "io_uring") syscall(425, 1, nullptr);
   if (name == "raise_limit") prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   if (name == "memfd") syscall(SYS_memfd_create, "x", 0);
+  // Allowed with devices.
+  if (name == "poll") poll(nullptr, 0, 1);
+  if (name == "pcm_ioctl") ioctl(0, SNDRV_PCM_IOCTL_DELAY);
   // Allowed, within limits.
   if (name == "compute") std::free(std::malloc(1 << 20));
   if (name == "read") (void)!read(0, &byte, 1);
@@ -94,7 +100,8 @@ int RunWithoutSeccomp(char** words) {
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   if (std::strcmp(argv[1], "--without-seccomp") == 0) return RunWithoutSeccomp(argv + 2);
-  if (!gemma3n::EnterSandbox({512ull << 20, 1})) _exit(kNoSandbox);
-  Try(argv[1]);
+  const bool devices = argc > 2 && std::strcmp(argv[1], "--devices") == 0;
+  if (!gemma3n::EnterSandbox({512ull << 20, 1, devices})) _exit(kNoSandbox);
+  Try(argv[argc - 1]);
   _exit(0);
 }

@@ -64,6 +64,8 @@ bool Convert(const AVFrame& frame, int channels, float* out) {
   }
 }
 
+constexpr double kAnyFrame_s = 1e6;  // longer than one frame can be
+
 }  // namespace
 
 void SoundWriter::Align(double start_s, int rate_hz, int channels) {
@@ -91,7 +93,8 @@ void SoundWriter::Write(const AVFrame& frame, double start_s) {
   if (!Convert(frame, channels, piece_.data())) return;
   const int64_t drop = std::min<int64_t>(to_drop_, frame.nb_samples);
   to_drop_ -= drop;
-  const int64_t room = std::llround(std::max(most_s_ - written_s_, 0.0) * rate_hz);
+  const double room_s = std::clamp(most_s_ - written_s_, 0.0, kAnyFrame_s);
+  const int64_t room = std::llround(room_s * rate_hz);
   const int64_t count = std::min(frame.nb_samples - drop, room);
   if (count == 0) return;
   out_.Sound(rate_hz, channels,
