@@ -55,7 +55,7 @@ void ExpectNoChildren() {
 TEST(Microphone, HearsWhatAlsaGives) {
   const std::string path = TempPath("sound");
   std::vector<int16_t> sound;  // 2 s in two channels
-  for (int i = 0; i < 2 * 2 * 48000; ++i) sound.push_back(static_cast<int16_t>(i * i % 30011));
+  for (int64_t i = 0; i < 2 * 2 * 48000; ++i) sound.push_back(static_cast<int16_t>(i * i % 30011));
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(sound.data()),
              static_cast<std::streamsize>(sound.size() * 2));
