@@ -4,18 +4,6 @@
 #include <cmath>
 
 namespace gemma3n {
-namespace {
-
-// Steps of SplitMix64 (Steele, Lea, Flood 2014).
-uint64_t Next(uint64_t& state) {
-  uint64_t z = (state += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
-}  // namespace
-
 RandomDecoder::RandomDecoder(const TextConfig& config, uint64_t seed, DType dtype)
     : dtype_(dtype), random_(seed) {
   const int64_t hidden = config.hidden_size, width = config.hidden_size_per_layer_input;
@@ -39,14 +27,6 @@ RandomDecoder::RandomDecoder(const TextConfig& config, uint64_t seed, DType dtyp
   weights_.lm_head = weights_.embedding.embed_tokens;
 }
 
-// The sum of four uniform 16-bit numbers is near enough to a normal one.
-float RandomDecoder::Normal() {
-  const uint64_t bits = Next(random_);
-  const int64_t sum = static_cast<int64_t>(bits & 0xffff) + (bits >> 16 & 0xffff) +
-                      (bits >> 32 & 0xffff) + (bits >> 48);
-  return static_cast<float>(sum - 2 * 0xffff) * (1.7320508f / 65536.0f);
-}
-
 TensorView RandomDecoder::Matrix(int64_t out, int64_t in) {
   TensorView view{dtype_, {out, in}, nullptr};
   memory_.emplace_back(view.bytes());
@@ -54,7 +34,7 @@ TensorView RandomDecoder::Matrix(int64_t out, int64_t in) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(in));
   void* data = memory_.back().data();
   for (int64_t i = 0; i < out * in; ++i) {
-    const float value = scale * Normal();
+    const float value = scale * random_.Normal();
     if (dtype_ == DType::kF32) static_cast<float*>(data)[i] = value;
     if (dtype_ == DType::kBF16) static_cast<Bf16*>(data)[i] = ToBf16(value);
     if (dtype_ == DType::kF16) static_cast<F16*>(data)[i] = ToF16(value);
@@ -70,7 +50,7 @@ std::vector<float> RandomDecoder::Norm(int64_t size) {
 
 std::vector<float> RandomDecoder::Small(int64_t size, float scale) {
   std::vector<float> values(size);
-  for (float& value : values) value = scale * Normal();
+  for (float& value : values) value = scale * random_.Normal();
   return values;
 }
 

@@ -8,6 +8,7 @@
 #include "base/aligned_buffer.h"
 #include "model/config.h"
 #include "model/weights.h"
+#include "tiny/random_numbers.h"
 
 namespace gemma3n {
 
@@ -25,10 +26,9 @@ class RandomDecoder {
   std::vector<float> Norm(int64_t size);
   std::vector<float> Small(int64_t size, float scale);
   LayerWeights Layer(int layer);
-  float Normal();
 
   DType dtype_;
-  uint64_t random_;
+  RandomNumbers random_;
   std::vector<AlignedBuffer<std::byte>> memory_;
   DecoderWeights weights_;
 };
