@@ -76,6 +76,13 @@ MelConfig MelConfig::Parse(const JsonValue& file) {
   return config;
 }
 
+int64_t MelConfig::NumFrames(int64_t samples) const {
+  const int64_t padded =
+      (samples + pad_to_multiple_of - 1) / pad_to_multiple_of * pad_to_multiple_of;
+  const int64_t needed = frame_length + 1;
+  return padded < needed ? 0 : (padded - needed) / hop_length + 1;
+}
+
 AudioConfig AudioConfig::Parse(const JsonValue& audio) {
   AudioConfig config;
   config.input_feat_size = audio["input_feat_size"].IntOr(128, 1, kMostWidth);

@@ -26,6 +26,9 @@ struct MelConfig {
   std::vector<double> per_bin_mean, per_bin_stddev;  // [feature_size] or empty
   int64_t pad_to_multiple_of = 128;  // samples; an argument's default in the reference
 
+  // How many frames a clip of so many samples gives.
+  int64_t NumFrames(int64_t samples) const;
+
   // From preprocessor_config.json, or the feature_extractor part of processor_config.json; the
   // reference's defaults where neither says.
   static MelConfig Load(const Checkpoint& checkpoint);
@@ -55,6 +58,15 @@ struct AudioConfig {
   std::array<Convolution, 2> convolutions;
 
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
+  // From one token to the next, in mel frames.
+  int64_t mel_frames_per_token() const {
+    return reduction_factor * convolutions[0].stride_time * convolutions[1].stride_time;
+  }
+  // How many tokens so many conformer frames give: one for each frame_of_token.
+  int64_t TokensOf(int64_t frames) const {
+    return (frames + reduction_factor - 1) / reduction_factor;
+  }
+  int64_t frame_of_token(int64_t token) const { return token * reduction_factor; }
 
   // `audio` is the audio_config object. Throws Error (kModel) naming the field.
   static AudioConfig Parse(const JsonValue& audio);

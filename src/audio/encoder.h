@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole clip of sound -> features, one per 160 ms with the released sizes: log-mel, subsampling,
-// conformer blocks, then every fourth frame (Gemma3nAudioEncoder and its feature extractor).
-//
-// Everything but the subsampling's short look-ahead is causal and computed row by row in an order
-// that does not depend on the clip's length, so that the same functions can serve a stream.
+// The audio encoder of a checkpoint: features of whole clips, and streams (stream.h).
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
-#include <string>
 
 #include "audio/audio_config.h"
 #include "audio/audio_weights.h"
-#include "audio/mel.h"
+#include "audio/stream.h"
 
 namespace gemma3n {
 
-// Receives named intermediates: "mel", "subsampling", "conformer.0", ..., "features".
-using AudioObserver = std::function<void(const std::string& name, const Tensor& values)>;
-
-// Immutable after loading, but for the extractor's scratch: one clip at a time.
+// Immutable after loading.
 class AudioEncoder {
  public:
   // Throws Error (kModel). The checkpoint must outlive the encoder.
@@ -31,12 +22,15 @@ class AudioEncoder {
   // so that one is in memory at a time.
   Tensor Encode(std::span<const float> samples, ThreadPool& pool,
                 const AudioObserver& observer = nullptr) const;
+  // For a clip that is still being said: features as they become known, `least_tokens` or more at
+  // a time. The encoder must outlive it. It gives no pages back.
+  AudioStream Stream(int64_t least_tokens = 1) const;
 
   int64_t NumTokens(int64_t samples) const;
   // The longest clip, in samples, that gives no more than `tokens` tokens and that the reference's
   // feature extractor takes whole.
   int64_t MostSamples(int64_t tokens) const;
-  int64_t sampling_rate_hz() const { return mel_.config().sampling_rate_hz; }
+  int64_t sampling_rate_hz() const { return mel_.sampling_rate_hz; }
   int64_t hidden_size() const { return config_.hidden_size; }
 
  private:
@@ -45,7 +39,7 @@ class AudioEncoder {
 
   const Checkpoint& checkpoint_;
   AudioConfig config_;
-  MelExtractor mel_;
+  MelConfig mel_;
   AudioWeights weights_;
 };
 

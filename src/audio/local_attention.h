@@ -8,11 +8,12 @@
 
 namespace gemma3n {
 
-// query, key, value [frames, hidden], projected -> out [frames, hidden]. The query is scaled here.
-// Each frame's sums run from the nearest key into the past: its bits do not depend on the number of
-// frames.
-void LocalAttention(const Tensor& query, const Tensor& key, const Tensor& value,
+// query [frames, hidden], projected, is replaced by what is attended to; it is scaled here. key,
+// value [attention_window - 1 + frames, hidden]: those of the frames before come first, of which
+// the last `past` are of this clip. Each frame's sums run from the nearest key into the past: its
+// bits do not depend on the number of frames.
+void LocalAttention(const Tensor& key, const Tensor& value, int64_t past,
                     const ConformerBlockWeights& weights, const AudioConfig& config,
-                    ThreadPool& pool, Tensor& out);
+                    ThreadPool& pool, Tensor& query);
 
 }  // namespace gemma3n

@@ -35,7 +35,7 @@ struct MelExtractor::Fft {
 };
 
 MelExtractor::MelExtractor(const MelConfig& config)
-    : config_(config), fft_(std::make_unique<Fft>(config.fft_length)) {
+    : config_(config), fft_(std::make_unique<Fft>(config.fft_length)), samples_(1) {
   for (int64_t i = 0; i < config_.frame_length; ++i) {
     const float phase = static_cast<float>(2.0 * M_PI) * static_cast<float>(i) /
                         static_cast<float>(config_.frame_length);
@@ -64,13 +64,7 @@ MelExtractor::MelExtractor(const MelConfig& config)
 }
 
 MelExtractor::~MelExtractor() = default;
-
-int64_t MelExtractor::NumFrames(int64_t samples) const {
-  const int64_t multiple = config_.pad_to_multiple_of;
-  const int64_t padded = (samples + multiple - 1) / multiple * multiple;
-  const int64_t needed = config_.frame_length + 1;
-  return padded < needed ? 0 : (padded - needed) / config_.hop_length + 1;
-}
+MelExtractor::MelExtractor(MelExtractor&&) noexcept = default;
 
 void MelExtractor::ExtractFrame(const float* samples, float* out) const {
   const float emphasis = static_cast<float>(config_.preemphasis);
@@ -105,22 +99,27 @@ void MelExtractor::ExtractFrame(const float* samples, float* out) const {
   }
 }
 
-Tensor MelExtractor::Extract(std::span<const float> samples) const {
-  const int64_t frames = NumFrames(static_cast<int64_t>(samples.size()));
-  Tensor features({frames, config_.feature_size});
-  std::vector<float> last(config_.frame_length + 1);  // a frame that runs into the padding
-  for (int64_t frame = 0; frame < frames; ++frame) {
-    const size_t begin = static_cast<size_t>(frame * config_.hop_length);
-    if (begin + last.size() <= samples.size()) {
-      ExtractFrame(samples.data() + begin, features.row(frame));
-      continue;
-    }
-    std::fill(last.begin(), last.end(), 0.0f);
-    if (begin < samples.size()) {
-      std::copy(samples.begin() + static_cast<ptrdiff_t>(begin), samples.end(), last.begin());
-    }
-    ExtractFrame(last.data(), features.row(frame));
+// Windows of the reference are one sample longer than a frame, which decides how many there are:
+// a frame that is whole may still have to wait for the sample behind it.
+int64_t MelExtractor::KnownFrames() const {
+  const bool reads_on = config_.preemphasis != 0.0 && !config_.preemphasis_htk_flavor;
+  const int64_t needed = config_.frame_length + (reads_on ? 1 : 0), samples = samples_.end();
+  const int64_t whole = samples < needed ? 0 : (samples - needed) / config_.hop_length + 1;
+  return std::min(whole, config_.NumFrames(samples));
+}
+
+Tensor MelExtractor::Extract(std::span<const float> samples, bool last) {
+  std::copy(samples.begin(), samples.end(), samples_.Append(static_cast<int64_t>(samples.size())));
+  const int64_t frames = last ? config_.NumFrames(samples_.end()) : KnownFrames();
+  if (last && frames > frames_) {
+    const int64_t end = (frames - 1) * config_.hop_length + config_.frame_length + 1;
+    samples_.Append(std::max<int64_t>(0, end - samples_.end()));
   }
+  Tensor features({frames - frames_, config_.feature_size});
+  for (int64_t i = 0; i < features.shape()[0]; ++i, ++frames_) {
+    ExtractFrame(samples_.row(frames_ * config_.hop_length), features.row(i));
+  }
+  samples_.DropBefore(frames_ * config_.hop_length);
   return features;
 }
 

@@ -7,27 +7,23 @@
 #include <vector>
 
 #include "audio/audio_config.h"
+#include "audio/held_rows.h"
 #include "tensor/tensor.h"
 
 namespace gemma3n {
 
-// Not safe to use from two threads at once.
+// Of one clip, whose samples come in pieces of any size. Not safe to use from two threads at once.
 class MelExtractor {
  public:
   explicit MelExtractor(const MelConfig& config);
   ~MelExtractor();
+  MelExtractor(MelExtractor&&) noexcept;
 
-  // Samples at config().sampling_rate_hz, in [-1, 1] -> [frames, feature_size]. The clip is padded
-  // with zeros to a multiple of pad_to_multiple_of, as the reference pads a clip alone in its
-  // batch.
-  Tensor Extract(std::span<const float> samples) const;
-
-  // How many frames Extract makes of a clip.
-  int64_t NumFrames(int64_t samples) const;
-  // One frame from frame_length + 1 samples -> out [feature_size]. The same bits as in Extract.
-  void ExtractFrame(const float* samples, float* out) const;
-
-  const MelConfig& config() const { return config_; }
+  // The clip's next samples, at sampling_rate_hz, in [-1, 1] -> its next frames [frames,
+  // feature_size]: those whose samples are all there and that the clip has however it goes on. The
+  // clip ends with the `last` piece: it is padded with zeros to a multiple of pad_to_multiple_of,
+  // as the reference pads a clip alone in its batch. The bits do not depend on the pieces.
+  Tensor Extract(std::span<const float> samples, bool last);
 
  private:
   struct Fft;
@@ -37,10 +33,17 @@ class MelExtractor {
     std::vector<double> weights;
   };
 
+  int64_t KnownFrames() const;
+  // One frame from frame_length samples, and one more where the configuration reads it -> out
+  // [feature_size].
+  void ExtractFrame(const float* samples, float* out) const;
+
   MelConfig config_;
   std::vector<float> window_;    // [frame_length]
   std::vector<Filter> filters_;  // [feature_size]
   std::unique_ptr<Fft> fft_;
+  HeldRows samples_;    // from the next frame's first on
+  int64_t frames_ = 0;  // extracted
 };
 
 }  // namespace gemma3n

@@ -13,15 +13,14 @@ namespace gemma3n {
 namespace {
 
 // The patch under output (time, frequency) of x [times, frequencies, channels]: taps, then
-// channels.
-void CopyPatch(const Tensor& x, const AudioConfig::Convolution& config, int64_t channels,
+// channels. Behind the last time of x there are zeros.
+void CopyPatch(const HeldRows& x, const AudioConfig::Convolution& config, int64_t channels,
                int64_t time, int64_t frequency, float* patch) {
-  const int64_t times = x.shape()[0];
   for (int64_t kt = 0; kt < config.kernel_time; ++kt) {
     for (int64_t kf = 0; kf < config.kernel_frequency; ++kf, patch += channels) {
       const int64_t t = time * config.stride_time + kt;
       const int64_t f = frequency * config.stride_frequency + kf - 1;
-      if (t < times && f >= 0 && f < config.input_frequencies) {
+      if (t < x.end() && f >= 0 && f < config.input_frequencies) {
         std::memcpy(patch, x.row(t) + f * channels, channels * sizeof(float));
       } else {
         std::memset(patch, 0, channels * sizeof(float));
@@ -30,28 +29,31 @@ void CopyPatch(const Tensor& x, const AudioConfig::Convolution& config, int64_t 
   }
 }
 
-// x [times, frequencies * channels] -> [output times, output frequencies * output channels].
-Tensor Convolve(const Tensor& x, int64_t channels, const AudioConfig::Convolution& config,
-                const SubsamplingWeights::Convolution& weights, ThreadPool& pool) {
-  const int64_t times = x.shape()[0];
-  // Padded behind by kernel - 1 rows.
-  const int64_t out_times = times == 0 ? 0 : (times - 1) / config.stride_time + 1;
-  const int64_t out_frequencies = config.output_frequencies;
+// Output rows that are known when so many rows of input are there.
+int64_t KnownRows(int64_t rows, const AudioConfig::Convolution& config, bool all) {
+  if (all) return (rows + config.stride_time - 1) / config.stride_time;
+  return rows < config.kernel_time ? 0 : (rows - config.kernel_time) / config.stride_time + 1;
+}
+
+// x [times, frequencies * channels] -> y [count, output frequencies * output channels], the output
+// rows from `begin` on.
+void Convolve(const HeldRows& x, int64_t begin, int64_t count,
+              const AudioConfig::Convolution& config,
+              const SubsamplingWeights::Convolution& weights, ThreadPool& pool, float* y) {
   const size_t depth = static_cast<size_t>(weights.taps.shape()[0]);
-  const size_t rows = static_cast<size_t>(out_frequencies);
+  const size_t rows = static_cast<size_t>(config.output_frequencies);
   const size_t out = static_cast<size_t>(config.channels);
-  Tensor y({out_times, out_frequencies * config.channels});
-  pool.ParallelFor(out_times, [&](size_t time) {
+  const int64_t channels = x.width() / config.input_frequencies;
+  pool.ParallelFor(static_cast<size_t>(count), [&](size_t i) {
     thread_local std::vector<float> patches;
     patches.resize(rows * depth);
     for (size_t f = 0; f < rows; ++f) {
-      CopyPatch(x, config, channels, static_cast<int64_t>(time), static_cast<int64_t>(f),
+      CopyPatch(x, config, channels, begin + static_cast<int64_t>(i), static_cast<int64_t>(f),
                 patches.data() + f * depth);
     }
     kernels::WeightedSum(patches.data(), weights.taps.data(), {rows, out, depth, depth, out, out},
-                         y.row(static_cast<int64_t>(time)));
+                         y + i * rows * out);
   });
-  return y;
 }
 
 // Sums of eight numbers side by side, then of the eight: in an order that depends on x.size()
@@ -92,45 +94,54 @@ void Normalize(std::span<const float> x, double mean, double variance,
 
 }  // namespace
 
-void CumulativeGroupNorm::NextRow(std::span<const float> x, std::span<const float> weight,
-                                  float eps, std::span<float> y) {
-  const double mean = mean_.Next(SumOf(x), x.size());
-  const double variance = variance_.Next(SquaredDeviations(x, mean), x.size());
-  Normalize(x, mean, variance, weight, eps, y);
-}
-
 // Only the running sums go from row to row; the rest is done for all rows at once.
-void CumulativeGroupNorm::AllRows(Tensor& rows, std::span<const float> weight, float eps,
-                                  ThreadPool& pool) {
-  const size_t count = static_cast<size_t>(rows.shape()[0]), width = rows.row_size();
-  const auto row = [&](size_t i) {
-    return std::span<float>(rows.row(static_cast<int64_t>(i)), width);
-  };
+void CumulativeGroupNorm::NextRows(float* rows, size_t count, size_t width,
+                                   std::span<const float> weight, float eps, ThreadPool& pool) {
+  const auto row = [&](size_t i) { return std::span<float>(rows + i * width, width); };
   std::vector<double> sums(count), means(count), variances(count);
   pool.ParallelFor(count, [&](size_t i) { sums[i] = SumOf(row(i)); });
-  RunningMean mean, variance;
-  for (size_t i = 0; i < count; ++i) means[i] = mean.Next(sums[i], width);
+  for (size_t i = 0; i < count; ++i) means[i] = mean_.Next(sums[i], width);
   pool.ParallelFor(count, [&](size_t i) { sums[i] = SquaredDeviations(row(i), means[i]); });
-  for (size_t i = 0; i < count; ++i) variances[i] = variance.Next(sums[i], width);
+  for (size_t i = 0; i < count; ++i) variances[i] = variance_.Next(sums[i], width);
   pool.ParallelFor(
       count, [&](size_t i) { Normalize(row(i), means[i], variances[i], weight, eps, row(i)); });
 }
 
-Tensor Subsample(const Tensor& mel, const SubsamplingWeights& weights, const AudioConfig& config,
-                 ThreadPool& pool) {
-  CHECK_EQ(mel.shape()[1], config.input_feat_size);
-  const Tensor* input = &mel;
-  Tensor rows;
+Subsampling::Subsampling(const SubsamplingWeights& weights, const AudioConfig& config)
+    : weights_(weights), config_(config) {
   int64_t channels = 1;
-  for (size_t i = 0; i < weights.convolutions.size(); ++i) {
-    rows = Convolve(*input, channels, config.convolutions[i], weights.convolutions[i], pool);
-    CumulativeGroupNorm::AllRows(rows, weights.convolutions[i].norm, config.group_norm_eps, pool);
-    input = &rows;
-    channels = config.convolutions[i].channels;
+  for (const AudioConfig::Convolution& conv : config.convolutions) {
+    layers_.push_back({.input = HeldRows(conv.input_frequencies * channels)});
+    channels = conv.channels;
   }
-  Tensor frames({rows.shape()[0], config.hidden_size});
-  ops::Linear({rows.data(), rows.shape()[0], rows.shape()[1]}, weights.input_proj_linear,
-              {frames.data(), frames.shape()[0], config.hidden_size}, pool);
+}
+
+Tensor Subsampling::Next(const Tensor& mel, bool last, ThreadPool& pool) {
+  CHECK_EQ(mel.shape()[1], config_.input_feat_size);
+  std::copy(mel.span().begin(), mel.span().end(), layers_[0].input.Append(mel.shape()[0]));
+  Tensor rows;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const AudioConfig::Convolution& conv = config_.convolutions[i];
+    Layer& layer = layers_[i];
+    const int64_t count = KnownRows(layer.input.end(), conv, last) - layer.rows;
+    const int64_t width = conv.output_frequencies * conv.channels;
+    float* y;
+    if (i + 1 < layers_.size()) {
+      y = layers_[i + 1].input.Append(count);
+    } else {
+      rows = Tensor::Unset({count, width});
+      y = rows.data();
+    }
+    Convolve(layer.input, layer.rows, count, conv, weights_.convolutions[i], pool, y);
+    layer.norm.NextRows(y, static_cast<size_t>(count), static_cast<size_t>(width),
+                        weights_.convolutions[i].norm, config_.group_norm_eps, pool);
+    layer.rows += count;
+    layer.input.DropBefore(layer.rows * conv.stride_time);
+  }
+  Tensor frames({rows.shape()[0], config_.hidden_size});
+  if (frames.shape()[0] == 0) return frames;
+  ops::Linear({rows.data(), rows.shape()[0], rows.shape()[1]}, weights_.input_proj_linear,
+              {frames.data(), frames.shape()[0], config_.hidden_size}, pool);
   return frames;
 }
 

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "audio/audio_weights.h"
+#include "audio/held_rows.h"
 #include "base/thread_pool.h"
 
 namespace gemma3n {
@@ -31,21 +33,37 @@ class RunningMean {
 // reference, old rows keep the deviation from the mean as it was known at their own time.
 class CumulativeGroupNorm {
  public:
-  // x [width] of the next row of the clip, channels innermost -> y, normalized, times weight
-  // [channels], ReLU.
-  void NextRow(std::span<const float> x, std::span<const float> weight, float eps,
-               std::span<float> y);
-
-  // The same for all rows of a clip, the same bits.
-  static void AllRows(Tensor& rows, std::span<const float> weight, float eps, ThreadPool& pool);
+  // The next rows of the clip, [count, width], channels innermost, in place: normalized, times
+  // weight [channels], ReLU. The bits do not depend on how many come at once.
+  void NextRows(float* rows, size_t count, size_t width, std::span<const float> weight, float eps,
+                ThreadPool& pool);
 
  private:
   RunningMean mean_, variance_;
 };
 
-// mel [frames, input_feat_size] of a whole clip -> [ceil(ceil(frames / 2) / 2), hidden] for strides
-// of 2.
-Tensor Subsample(const Tensor& mel, const SubsamplingWeights& weights, const AudioConfig& config,
-                 ThreadPool& pool);
+// Of one clip, whose frames come in pieces of any size.
+class Subsampling {
+ public:
+  // Both must outlive this.
+  Subsampling(const SubsamplingWeights& weights, const AudioConfig& config);
+
+  // The clip's next mel frames [frames, input_feat_size] -> its next conformer frames [.., hidden]:
+  // those of which all that they look ahead to is there, or, with the clip's `last` frames, the
+  // rest: ceil(ceil(frames / 2) / 2) of a clip for strides of 2. The bits do not depend on the
+  // pieces.
+  Tensor Next(const Tensor& mel, bool last, ThreadPool& pool);
+
+ private:
+  struct Layer {
+    HeldRows input;    // [.., frequencies * channels]
+    int64_t rows = 0;  // of output so far
+    CumulativeGroupNorm norm;
+  };
+
+  const SubsamplingWeights& weights_;
+  const AudioConfig& config_;
+  std::vector<Layer> layers_;
+};
 
 }  // namespace gemma3n

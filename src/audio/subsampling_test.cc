@@ -14,29 +14,28 @@ namespace {
 TEST(CumulativeGroupNorm, KeepsOldDeviations) {
   CumulativeGroupNorm norm;
   const std::vector<float> weight = {1};
-  std::vector<float> y(1);
+  ThreadPool pool(1);
   const float expected[] = {0, static_cast<float>(1 / std::sqrt(0.501)), 0};
-  const float rows[] = {1, 3, 2};
-  for (int i = 0; i < 3; ++i) {
-    norm.NextRow(std::span(&rows[i], 1), weight, 1e-3f, y);
-    EXPECT_NEAR(y[0], expected[i], 1e-6) << i;
-  }
+  float rows[] = {1, 3, 2};
+  norm.NextRows(rows, 3, 1, weight, 1e-3f, pool);
+  for (int i = 0; i < 3; ++i) EXPECT_NEAR(rows[i], expected[i], 1e-6) << i;
 }
 
 // All rows at once have the bits of one row after the other, however many threads there are.
 TEST(CumulativeGroupNorm, AllRowsAreRowAfterRow) {
   const std::vector<float> weight = {0.5f, -2, 1};
-  Tensor rows({7, 21}), expected({7, 21});
-  CumulativeGroupNorm norm;
-  for (int64_t i = 0; i < 7; ++i) {
-    for (int64_t k = 0; k < 21; ++k) {
-      rows.row(i)[k] = static_cast<float>((i * 37 + k * k * 11) % 29) - 9.5f;
-    }
-    norm.NextRow({rows.row(i), 21}, weight, 1e-3f, {expected.row(i), 21});
+  std::vector<float> rows(7 * 21);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = static_cast<float>((i / 21 * 37 + i % 21 * (i % 21) * 11) % 29) - 9.5f;
   }
-  ThreadPool pool(3);
-  CumulativeGroupNorm::AllRows(rows, weight, 1e-3f, pool);
-  for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows.data()[i], expected.data()[i]) << i;
+  std::vector<float> single = rows;
+  ThreadPool one(1), three(3);
+  CumulativeGroupNorm whole, pieces;
+  whole.NextRows(rows.data(), 7, 21, weight, 1e-3f, three);
+  for (size_t i = 0; i < 7; ++i) {
+    pieces.NextRows(single.data() + i * 21, 1, 21, weight, 1e-3f, one);
+  }
+  EXPECT_EQ(rows, single);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "audio/encoder.h"
 #include "checkpoint/checkpoint.h"
 #include "convert/presets.h"
 #include "convert/random_weights.h"
@@ -95,6 +96,29 @@ TEST(Inspect, TinyIsComplete) {
   EXPECT_EQ(report.layers[7].kv_source, 3);
   EXPECT_EQ(report.layers[9].kv_source, 4);
   EXPECT_EQ(report.kind, "a Gemma 3n of another size");
+}
+
+// A checkpoint's encoder serves streams as it serves clips.
+TEST(Synth, HearsAStreamAsAClip) {
+  ASSERT_TRUE(Synthesize({.like = "tiny", .out = Directory("hearing")}));
+  const auto checkpoint = Checkpoint::Load(Directory("hearing"));
+  ThreadPool pool(2);
+  const auto encoder = AudioEncoder::Load(*checkpoint, pool);
+  std::vector<float> samples(30000);
+  RandomWeights(1, "samples", Shape({30000})).Fill(0, samples);
+  const Tensor clip = encoder->Encode(samples, pool);
+  EXPECT_EQ(clip.shape(), Shape({encoder->NumTokens(30000), encoder->hidden_size()}));
+  AudioStream stream = encoder->Stream(2);
+  std::vector<float> features;
+  const auto add = [&](const Tensor& tokens) {
+    features.insert(features.end(), tokens.span().begin(), tokens.span().end());
+  };
+  for (size_t at = 0; at < samples.size(); at += 480) {
+    add(stream.Push(std::span(samples).subspan(at, std::min<size_t>(480, samples.size() - at)),
+                    pool));
+  }
+  add(stream.Finish(pool));
+  EXPECT_EQ(features, std::vector<float>(clip.span().begin(), clip.span().end()));
 }
 
 // The counts that Google's own notebook prints for the two shapes.
