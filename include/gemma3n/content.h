@@ -66,6 +66,14 @@ enum class Speculation {
   kAuto,    // both, each as long as it measurably pays
 };
 
+// What becomes of a conversation that was read at another size whose keys and values differ.
+enum class SizeChange {
+  kReread,        // it is read again before the answer
+  kRereadBehind,  // the old size begins to answer, and after each token a piece is read again; the
+                  // new size takes over when all is. Not together with speculation
+  kKeepCache,     // the new size goes on with what the old one has computed: not exact
+};
+
 struct GenerateOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 1024;
@@ -76,17 +84,15 @@ struct GenerateOptions {
   bool raw = false;
   // The size to answer with; unset: the engine's. What a session holds of the conversation is kept
   // where both sizes have the same layers up to the last one that writes keys and values, and the
-  // same widths below it; else it is read again.
+  // same widths below it; else `size_change` says how the new one gets to it (docs/matformer.md).
   std::optional<ModelSize> size;
+  SizeChange size_change = SizeChange::kReread;
   Speculation speculation = Speculation::kOff;
   // The size that guesses; unset: the answer's with its upper layers narrowed. Up to the last layer
   // that writes keys and values it must be the answer's own.
   std::optional<ModelSize> draft;
-  // Another size goes on with the keys and values that an earlier one has computed, also where its
-  // own would differ: at once, but not exactly (docs/matformer.md).
-  bool keep_cache = false;
-  // Change the size while the answer is written; not together with speculation. Sizes whose keys
-  // and values would differ are passed over unless keep_cache.
+  // Change the size while the answer is written; not together with speculation. Once reading has
+  // begun, sizes whose keys and values would differ are passed over where size_change is kReread.
   std::optional<ElasticOptions> elastic;
   std::function<void(const SizeSwitch&)> on_size_switch;  // told of each change; may be empty
 };
@@ -113,6 +119,7 @@ struct Timings {
   int64_t cached_tokens = 0;
   int64_t decode_tokens = 0;
   int64_t guessed_tokens = 0, accepted_tokens = 0;  // by speculation
+  int64_t reread_tokens = 0;                        // read again while the answer was written
 };
 
 struct GenerateResult {

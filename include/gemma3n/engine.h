@@ -80,8 +80,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // Throws Error (kUsage) for a size that is not of this model.
   virtual SizeFacts FactsOf(const ModelSize& size) const = 0;
   // Sizes below this one to move along, itself first, dearest first: narrower and fewer layers
-  // above the last one that writes keys and values, then, which only keep_cache can use in the
-  // middle of an answer, narrower ones everywhere. Throws as FactsOf.
+  // above the last one that writes keys and values, then, which only a SizeChange other than
+  // kReread can use in the middle of an answer, narrower ones everywhere. Throws as FactsOf.
   virtual std::vector<ModelSize> Ladder(const ModelSize& size) const = 0;
   // `context` positions; 0: as many as the model was made for. Throws Error (kRequest, kResources).
   virtual std::unique_ptr<Session> NewSession(int64_t context = 0) = 0;

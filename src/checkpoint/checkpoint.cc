@@ -310,6 +310,14 @@ void Checkpoint::GiveBack(std::string_view prefix) const {
   }
 }
 
+void Checkpoint::GiveBackRows(const std::string& name, int64_t first) const {
+  const TensorView view = Find(name);
+  const int64_t rows = view.shape.rank() == 0 ? 1 : view.shape[0];
+  if (view.empty() || first >= rows) return;
+  const uint64_t kept = first == 0 ? 0 : view.Rows(0, first).bytes();
+  Advise(state_->files, BytesOf(view).subspan(kept), MappedFile::Advice::kDontNeed);
+}
+
 int64_t Checkpoint::MakeResident(const std::vector<std::string>& names) const {
   std::vector<std::span<const std::byte>> parts;
   for (const std::string& name : names) {

@@ -74,6 +74,8 @@ class Checkpoint {
   // Gives the pages of all tensors whose names begin so back to the system: they are not needed for
   // a while, and are read anew from the file (as a rule from its pages in the cache) when they are.
   void GiveBack(std::string_view prefix) const;
+  // The same for the rows of this tensor from `first` on.
+  void GiveBackRows(const std::string& name, int64_t first) const;
   // Copies these tensors into memory of this process, on huge pages where the system gives them;
   // views stay as they are. Returns how many bytes it copied: where memory cannot be had, fewer
   // than asked for, the rest stays mapped. Before anybody reads them.

@@ -76,6 +76,7 @@ std::string ResultAsJson(const Engine& engine, const GenerateResult& result) {
                      {"first_text_ms", t.first_text_ms},
                      {"decode_ms", t.decode_ms},
                      {"decode_tokens", t.decode_tokens},
+                     {"reread_tokens", t.reread_tokens},
                      {"guessed_tokens", t.guessed_tokens},
                      {"accepted_tokens", t.accepted_tokens}};
   for (const SizeSwitch& change : result.size_switches) {
@@ -117,6 +118,7 @@ std::string StatsLine(const Timings& t) {
   if (t.cached_tokens > 0) add("%lld tokens known already", whole(t.cached_tokens));
   add("answer %lld tokens, %.1f tok/s", whole(t.decode_tokens),
       PerSecond(t.decode_tokens, t.decode_ms));
+  if (t.reread_tokens > 0) add("%lld tokens read again behind", whole(t.reread_tokens));
   if (t.guessed_tokens > 0) {
     add("%lld of %lld guesses held", whole(t.accepted_tokens), whole(t.guessed_tokens));
   }

@@ -75,7 +75,7 @@ Chat::Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs&
       commands_(Commands()) {
   GenerateArgs sized = generate;
   sized.ReadSizes(*engine_);
-  settings_.options.draft = sized.options.draft;
+  settings_.options = sized.options;
 }
 
 std::map<std::string, Chat::Command> Chat::Commands() {
@@ -226,6 +226,7 @@ void Chat::ChangeModel(const std::string& name) {
   model_ = wanted;
   settings_.options.size.reset();
   settings_.options.draft.reset();
+  if (settings_.options.elastic) settings_.options.elastic->ladder.clear();
   const ModelFacts& facts = engine_->facts();
   size_t left_out = 0;
   const auto keep = [&](std::vector<Part>& parts) {

@@ -29,10 +29,12 @@ constexpr char kHelp[] = R"(Each line of FILE is an object:
 with lists "images", "audio", "videos" of paths beside FILE, an optional "system" (else --system),
 and "match" one of exact (the default; white space around it does not count), contains, or wer (word
 error rate: the table shows its mean, and an item counts as right when it is 0). An item that cannot
-be answered counts as wrong; the table says how many there were.
+be answered counts as wrong; the table says how many there were. --out writes each answer with its
+tokens and the sum of their log-probabilities.
 
-Example:
+Examples:
   gemma3n eval -m models/nano models/nano/eval/eval.jsonl --out answers.jsonl
+  gemma3n eval -m e4b.g3n --size e2b --read-size full data.jsonl     # what --keep-cache costs
 )";
 
 struct EvalArgs {
@@ -40,7 +42,7 @@ struct EvalArgs {
   OutputArgs output;
   GenerateArgs generate;
   MediaArgs media;
-  std::string file, out;
+  std::string file, out, read_size;
   int64_t limit = 0;
   bool without_media = false;
 };
@@ -155,23 +157,37 @@ class AnswerFile {
   std::ofstream file_;
 };
 
+double SumOfLogprobs(const GenerateResult& result) {
+  double sum = 0;
+  for (const TokenLogprob& token : result.logprobs) sum += token.logprob;
+  return sum;
+}
+
 // Answers one item, counts it and says what came of it; nullopt when Ctrl-C cut it short. What goes
 // wrong with one item is its own affair; a model that is bad or changed on disk ends the whole.
+// `reads` are the options of another size that reads the prompt first.
 std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& args,
+                                             const std::optional<GenerateOptions>& reads,
                                              Session& session, Score& score) {
   const auto failed = [&](const std::string& message) {
     ++score.items;
     ++score.errors;
     return nlohmann::ordered_json{{"id", item.id}, {"error", message}, {"right", false}};
   };
+  const auto on_text = [](const std::string&) { return !Interrupted(); };
+  const auto on_progress = [](const Progress&) { return !Interrupted(); };
   try {
-    const GenerateResult result = session.Generate(
-        TurnsOf(item, args), args.generate.options,
-        [](const std::string&) { return !Interrupted(); },
-        [](const Progress&) { return !Interrupted(); });
+    const std::vector<Turn> turns = TurnsOf(item, args);
+    if (reads) session.Generate(turns, *reads, on_text, on_progress);
+    const GenerateResult result =
+        session.Generate(turns, args.generate.options, on_text, on_progress);
     if (result.finish_reason == FinishReason::kCancelled) return std::nullopt;
     const bool right = Count(item, result.text, score);
-    return nlohmann::ordered_json{{"id", item.id}, {"text", result.text}, {"right", right}};
+    return nlohmann::ordered_json{{"id", item.id},
+                                  {"text", result.text},
+                                  {"right", right},
+                                  {"tokens", result.logprobs.size()},
+                                  {"logprob", SumOfLogprobs(result)}};
   } catch (const std::bad_alloc&) {
     return failed("not enough memory");
   } catch (const Error& error) {
@@ -180,20 +196,36 @@ std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& a
   }
 }
 
+// Another size that reads the prompts, whose keys and values the answers then go on with.
+std::optional<GenerateOptions> ReadingOptions(EvalArgs& args, const Engine& engine) {
+  if (args.read_size.empty()) return std::nullopt;
+  args.generate.options.size_change = SizeChange::kKeepCache;
+  GenerateOptions reads = args.generate.options;
+  reads.size = engine.ParseSize(args.read_size);
+  reads.size_change = SizeChange::kReread;
+  reads.speculation = Speculation::kOff;
+  reads.draft.reset();
+  reads.elastic.reset();
+  reads.max_tokens = 0;
+  return reads;
+}
+
 int Eval(EvalArgs& args) {
   args.generate.Finish();
   if (!args.generate.options.sampling.temperature) args.generate.options.sampling.temperature = 0;
+  args.generate.options.top_logprobs = std::max(0, args.generate.options.top_logprobs);
   const std::vector<Item> items = ReadItems(args.file, args.limit);
   AnswerFile file(args.out);
   const auto engine = args.model.Load(args.output.quiet, /*for_session=*/true);
   args.generate.ReadSizes(*engine);
+  const std::optional<GenerateOptions> reads = ReadingOptions(args, *engine);
   const auto session = engine->NewSession(args.model.context);
   std::map<std::string, Score> scores;
   bool whole = true;
   ProgressBar bar(!args.output.quiet);
   for (size_t i = 0; i < items.size() && whole; ++i) {
     bar.Show({"answering", static_cast<int64_t>(i), static_cast<int64_t>(items.size())});
-    const auto line = Answer(items[i], args, *session, scores[items[i].task]);
+    const auto line = Answer(items[i], args, reads, *session, scores[items[i].task]);
     whole = line.has_value();
     if (line) file.Add(*line);
   }
@@ -221,6 +253,9 @@ void AddEval(CLI::App& app, int& exit_code) {
   command->add_option("--out", args->out, "Write every answer here, as JSONL");
   command->add_option("--limit", args->limit, "Only the first N items; 0: all")
       ->check(CLI::NonNegativeNumber);
+  command->add_option("--read-size", args->read_size,
+                      "This size reads the prompts, --size answers with what it computed "
+                      "(--keep-cache)");
   command->add_flag("--without-media", args->without_media,
                     "Leave media out: what chance looks like");
   command->footer(kHelp);

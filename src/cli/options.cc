@@ -213,12 +213,47 @@ void GenerateArgs::Add(CLI::App& command) {
   command.add_option("--draft", draft_, "The size that guesses, as --size");
   command.add_option(
       "--elastic", elastic_,
-      "Move to smaller sizes to keep 12tok/s, 8W, or when memory is short, the machine "
-      "hot or its battery low (system)");
+      "Move to smaller sizes to keep 12tok/s, 8W, 2s to the first token, 2.5GB of memory (several "
+      "with commas between), or only when memory is short, the machine hot or its battery low "
+      "(system)");
   command.add_option("--ladder", ladder_,
                      "The sizes to move along, best first, with ; between; else a ladder is made");
-  command.add_flag("--keep-cache", options.keep_cache,
-                   "Another size goes on with what was read at the old one, inexactly");
+  CLI::Option* keep =
+      command.add_flag("--keep-cache", keep_cache_,
+                       "Another size goes on with what was read at the old one, inexactly");
+  command
+      .add_flag("--reread-behind", reread_behind_,
+                "The old size answers until another one has read the conversation again")
+      ->excludes(keep);
+}
+
+// "12tok/s,2s".
+static ElasticOptions ParseElastic(const std::string& text) {
+  ElasticOptions elastic;
+  const auto refuse = [&] {
+    throw Error(ErrorKind::kUsage,
+                "--elastic: expected 12tok/s, 8W, 2s, 2.5GB or system, found " + OneLine(text));
+  };
+  std::istringstream wishes(text);
+  for (std::string wish; std::getline(wishes, wish, ',');) {
+    const auto number_before = [&](const char* unit) {
+      const size_t length = std::strlen(unit);
+      if (wish.size() <= length || wish.substr(wish.size() - length) != unit) return -1.0;
+      return ParseNumber(wish.substr(0, wish.size() - length)).value_or(-1);
+    };
+    if (const double speed = number_before("tok/s"); speed > 0) {
+      elastic.tokens_per_second = speed;
+    } else if (const double watts = number_before("W"); watts > 0) {
+      elastic.watts = watts;
+    } else if (const double seconds = number_before("s"); seconds > 0) {
+      elastic.first_token_seconds = seconds;
+    } else if (const double gigabytes = number_before("GB"); gigabytes > 0 && gigabytes < 1e6) {
+      elastic.memory_bytes = static_cast<int64_t>(gigabytes * 1e9);
+    } else if (wish != "system") {
+      refuse();
+    }
+  }
+  return elastic;
 }
 
 void GenerateArgs::ReadSizes(const Engine& engine) {
@@ -231,25 +266,15 @@ void GenerateArgs::ReadSizes(const Engine& engine) {
 }
 
 void GenerateArgs::ReadElastic(const Engine& engine) {
+  options.size_change = keep_cache_      ? SizeChange::kKeepCache
+                        : reread_behind_ ? SizeChange::kRereadBehind
+                                         : SizeChange::kReread;
   options.elastic.reset();
   if (elastic_.empty() && !ladder_.empty()) {
     throw Error(ErrorKind::kUsage, "--ladder: expected --elastic with it, found none");
   }
   if (elastic_.empty()) return;
-  ElasticOptions elastic;
-  const auto ends = [&](const char* unit) {
-    const size_t length = std::strlen(unit);
-    if (elastic_.size() <= length || elastic_.substr(elastic_.size() - length) != unit) return -1.0;
-    return ParseNumber(elastic_.substr(0, elastic_.size() - length)).value_or(-1);
-  };
-  if (const double speed = ends("tok/s"); speed > 0) {
-    elastic.tokens_per_second = speed;
-  } else if (const double watts = ends("W"); watts > 0) {
-    elastic.watts = watts;
-  } else if (elastic_ != "system") {
-    throw Error(ErrorKind::kUsage,
-                "--elastic: expected 12tok/s, 8W or system, found " + OneLine(elastic_));
-  }
+  ElasticOptions elastic = ParseElastic(elastic_);
   std::istringstream sizes(ladder_);
   for (std::string size; std::getline(sizes, size, ';');) {
     elastic.ladder.push_back(engine.ParseSize(size));

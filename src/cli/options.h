@@ -67,6 +67,7 @@ struct GenerateArgs {
 
  private:
   std::string draft_, elastic_, ladder_;
+  bool keep_cache_ = false, reread_behind_ = false;
   void ReadElastic(const Engine& engine);
   std::vector<std::string> logit_bias_;
 };

@@ -1,54 +1,173 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/elastic.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "engine/ladder.h"
+#include "engine/memory.h"
+#include "engine/peak_memory.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
 namespace {
 
-// What a token reads, and so about costs.
-std::vector<double> CostsOf(const LoadedModel& model, const std::vector<ModelSize>& rungs) {
+constexpr int64_t kLookAtMemoryEvery = 16;  // tokens
+
+void CheckWishes(const ElasticOptions& options) {
+  for (double wish : {options.tokens_per_second, options.watts, options.first_token_seconds,
+                      static_cast<double>(options.memory_bytes)}) {
+    if (wish >= 0 && std::isfinite(wish)) continue;
+    throw Error(
+        ErrorKind::kUsage,
+        "elastic: expected a number of tokens/s, watts, seconds or bytes from 0 on, found " +
+            std::to_string(wish));
+  }
+}
+
+std::vector<double> CostsOfReading(const LoadedModel& model,
+                                   const std::vector<SubmodelShape>& shapes) {
   std::vector<double> costs;
-  for (const ModelSize& rung : rungs) {
-    costs.push_back(static_cast<double>(WeightBytesPerStep(model.weights, model.ShapeOf(rung))));
+  for (const SubmodelShape& shape : shapes) {
+    costs.push_back(static_cast<double>(PromptMultiplyAdds(model.config.text, shape)));
   }
   return costs;
 }
 
-ElasticPolicy::Target Checked(const ElasticOptions& options) {
-  for (double wish : {options.tokens_per_second, options.watts}) {
-    if (wish >= 0 && std::isfinite(wish)) continue;
-    throw Error(
-        ErrorKind::kUsage,
-        "elastic: expected a number of tokens/s or watts from 0 on, found " + std::to_string(wish));
-  }
-  return {options.tokens_per_second, options.watts};
+std::vector<SubmodelShape> ShapesOf(const LoadedModel& model, const std::vector<ModelSize>& rungs) {
+  std::vector<SubmodelShape> shapes;
+  for (const ModelSize& rung : rungs) shapes.push_back(model.ShapeOf(rung));
+  return shapes;
+}
+
+std::string Text(const char* format, double a, double b) {
+  char text[96];
+  std::snprintf(text, sizeof(text), format, a, b);
+  return text;
 }
 
 }  // namespace
 
 Elastic::Elastic(const LoadedModel& model, const GenerateOptions& options)
-    : reacts_to_system_(options.elastic->reacts_to_system),
-      watches_watts_(options.elastic->watts > 0),
-      rungs_(UsableRungs(model, options.size ? *options.size : model.size, options.elastic->ladder,
-                         options.keep_cache)),
-      policy_(Checked(*options.elastic), CostsOf(model, rungs_)) {
-  for (const ModelSize& rung : rungs_) shapes_.push_back(model.ShapeOf(rung));
+    : model_(model),
+      options_(*options.elastic),
+      change_(options.size_change),
+      rungs_(RungsFrom(model, options.size ? *options.size : model.size, options_.ladder)),
+      shapes_(ShapesOf(model, rungs_)),
+      first_token_(options_.first_token_seconds, CostsOfReading(model, shapes_), 0) {
+  CheckWishes(options_);
+  // What a token reads, and so about costs.
+  for (const SubmodelShape& shape : shapes_) {
+    costs_.push_back(static_cast<double>(WeightBytesPerStep(model.weights, shape)));
+  }
 }
 
-std::optional<SizeSwitch> Elastic::Next(int64_t token, double seconds, Decoder& decoder) {
+double Elastic::SecondsSinceRequest() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - reading_.request).count();
+}
+
+// Of each rung, if it began now: all that is not in the cache, or all where the cache is another
+// size's.
+std::vector<int64_t> Elastic::PositionsToRead() const {
+  std::vector<int64_t> positions;
+  for (const SubmodelShape& shape : shapes_) {
+    const bool holds = change_ == SizeChange::kKeepCache ||
+                       ShareKeysValues(model_.config.text, shape, reading_.cached);
+    positions.push_back(reading_.total - (holds ? reading_.cached_positions : 0));
+  }
+  return positions;
+}
+
+// The best rung whose weights fit beside what this process has taken otherwise.
+int Elastic::RungForMemory() const {
+  if (options_.memory_bytes <= 0) return 0;
+  const int64_t taken = ReadProcessStatus("/proc/self/status").anonymous_bytes;
+  const double left = static_cast<double>(options_.memory_bytes - taken);
+  const int last = static_cast<int>(costs_.size()) - 1;
+  int rung = 0;
+  while (rung < last && costs_[static_cast<size_t>(rung)] > left) ++rung;
+  return rung;
+}
+
+Elastic::Move Elastic::MoveTo(int rung, int64_t token, double tokens_per_second, std::string why,
+                              bool for_memory) {
+  const size_t from = static_cast<size_t>(rung_), to = static_cast<size_t>(rung);
+  rung_ = rung;
+  return {shapes_[to],
+          {token, rungs_[from].name, rungs_[to].name, std::move(why), tokens_per_second},
+          for_memory};
+}
+
+std::optional<Elastic::Move> Elastic::Begin(const Reading& reading) {
+  reading_ = reading;
+  first_token_ = FirstToken(options_.first_token_seconds, CostsOfReading(model_, shapes_),
+                            reading.seconds_per_cost);
+  const int for_memory = RungForMemory();
+  int in_time = 0;
+  if (options_.first_token_seconds > 0) {
+    in_time = first_token_.Begin(SecondsSinceRequest(), PositionsToRead());
+  }
+  int stays = 0;
+  if (change_ == SizeChange::kRereadBehind && reading.cached_positions > 0) {
+    const auto here = std::find(shapes_.begin(), shapes_.end(), reading.current);
+    if (here != shapes_.end()) stays = static_cast<int>(here - shapes_.begin());
+  }
+  const int rung = std::max({for_memory, in_time, stays});
+  if (rung == 0) return std::nullopt;
+  std::string why = "where the conversation stood";
+  if (rung == for_memory) {
+    why = BytesAsText(options_.memory_bytes) + " of memory wanted";
+  } else if (rung == in_time) {
+    why = Text("the first token in %.2f s wanted", options_.first_token_seconds, 0);
+  }
+  return MoveTo(rung, 0, 0, why, rung == for_memory);
+}
+
+std::optional<Elastic::Move> Elastic::AfterChunk(int64_t read, double seconds, int64_t left) {
+  if (options_.first_token_seconds <= 0) return std::nullopt;
+  std::vector<int64_t> positions = PositionsToRead();
+  if (change_ == SizeChange::kKeepCache) std::fill(positions.begin(), positions.end(), left);
+  const double elapsed = SecondsSinceRequest();
+  const auto rung = first_token_.After(rung_, read, seconds, elapsed, left, positions);
+  if (!rung) return std::nullopt;
+  // The cache is the new size's from here on.
+  reading_.cached = shapes_[static_cast<size_t>(*rung)];
+  reading_.cached_positions = 0;
+  return MoveTo(
+      *rung, 0, 0,
+      Text("%.2f s gone, the first token in %.2f s wanted", elapsed, options_.first_token_seconds),
+      false);
+}
+
+void Elastic::BeginAnswer() {
+  const SubmodelShape begins = shapes_[static_cast<size_t>(rung_)];
+  for (size_t i = shapes_.size(); i-- > 0;) {
+    if (change_ != SizeChange::kReread || ShareKeysValues(model_.config.text, shapes_[i], begins)) {
+      continue;
+    }
+    const ptrdiff_t at = static_cast<ptrdiff_t>(i);
+    rungs_.erase(rungs_.begin() + at);
+    shapes_.erase(shapes_.begin() + at);
+    costs_.erase(costs_.begin() + at);
+    if (at < rung_) --rung_;
+  }
+  policy_.emplace(ElasticPolicy::Target{options_.tokens_per_second, options_.watts}, costs_, rung_);
+}
+
+std::optional<Elastic::Move> Elastic::Next(int64_t token, double seconds) {
+  if (!policy_) BeginAnswer();
   SystemState system;
-  if (reacts_to_system_ || watches_watts_) system = watch_.State();
-  if (!reacts_to_system_) system.memory_short = system.hot = system.battery_low = false;
-  const size_t before = static_cast<size_t>(policy_.rung());
-  const double speed = token == 0 ? 1 / seconds : policy_.tokens_per_second();
-  const size_t after = static_cast<size_t>(policy_.Next(seconds, system));
-  if (after == before) return std::nullopt;
-  decoder.SetShape(shapes_[after]);
-  return SizeSwitch{token + 1, rungs_[before].name, rungs_[after].name, policy_.why(), speed};
+  if (options_.reacts_to_system || options_.watts > 0) system = watch_.State();
+  if (!options_.reacts_to_system) {
+    system.memory_short = system.hot = system.battery_low = false;
+  }
+  if (tokens_++ % kLookAtMemoryEvery == 0) policy_->LimitForMemory(RungForMemory());
+  const double speed = token == 0 ? 1 / seconds : policy_->tokens_per_second();
+  const int after = policy_->Next(seconds, system);
+  if (after == rung_) return std::nullopt;
+  const bool for_memory = after > rung_ && (system.memory_short || options_.memory_bytes > 0);
+  return MoveTo(after, token + 1, speed, policy_->why(), for_memory);
 }
 
 }  // namespace gemma3n

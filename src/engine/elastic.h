@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// One elastic answer: watches its pace and the system, and changes the decoder's size.
+// One elastic answer: at which size it begins, and to which it moves as its pace and the system ask
+// for it.
 #pragma once
 
-#include <functional>
+#include <chrono>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/elastic_policy.h"
+#include "engine/first_token.h"
 #include "engine/loaded_model.h"
 #include "engine/system_state.h"
 #include "gemma3n/elastic.h"
@@ -14,19 +18,54 @@ namespace gemma3n {
 
 class Elastic {
  public:
-  // The decoder runs the request's size, from which the answer moves along UsableRungs. Throws
-  // Error (kUsage) for wishes out of range and sizes that are not the model's.
+  struct Move {
+    SubmodelShape shape;
+    SizeSwitch report;
+    bool for_memory;  // what the new size does not read is to be given back
+  };
+  // What a session knows before the prompt is read.
+  struct Reading {
+    SubmodelShape current;  // the size that it stands at
+    SubmodelShape cached;   // what it holds was computed with
+    int64_t total = 0, cached_positions = 0;
+    double seconds_per_cost = 0;  // of a position that is read, of late; 0: not known
+    std::chrono::steady_clock::time_point request;
+  };
+
+  // Throws Error (kUsage) for wishes out of range and sizes that are not the model's.
   Elastic(const LoadedModel& model, const GenerateOptions& options);
 
-  // After token `token` of the answer, which took `seconds`: gives the decoder its size for the
-  // next. What has changed, or nothing.
-  std::optional<SizeSwitch> Next(int64_t token, double seconds, Decoder& decoder);
+  // The size that reads the prompt: the request's, or a later rung for the wishes' sake, or where
+  // the session stands if the conversation would have to be read again for another one.
+  std::optional<Move> Begin(const Reading& reading);
+  // After `read` positions of the prompt took `seconds`, with `left` to go: a size that begins it
+  // again.
+  std::optional<Move> AfterChunk(int64_t read, double seconds, int64_t left);
+  double seconds_per_cost() const { return first_token_.seconds_per_cost(); }
+
+  // After token `token` of the answer, which took `seconds`: the size for the next ones, or nothing
+  // new.
+  std::optional<Move> Next(int64_t token, double seconds);
 
  private:
-  bool reacts_to_system_, watches_watts_;
+  std::vector<int64_t> PositionsToRead() const;
+  double SecondsSinceRequest() const;
+  int RungForMemory() const;
+  Move MoveTo(int rung, int64_t token, double tokens_per_second, std::string why, bool for_memory);
+  // Leaves only the rungs that the answer may move to from `rung_`, and begins to watch it.
+  void BeginAnswer();
+
+  const LoadedModel& model_;
+  const ElasticOptions& options_;
+  SizeChange change_;
   std::vector<ModelSize> rungs_;
   std::vector<SubmodelShape> shapes_;
-  ElasticPolicy policy_;
+  std::vector<double> costs_;  // what a token of the answer reads, in bytes, of each rung
+  int rung_ = 0;
+  Reading reading_;
+  FirstToken first_token_;
+  std::optional<ElasticPolicy> policy_;  // once the answer has begun
+  int64_t tokens_ = 0;
   SystemWatch watch_;
 };
 

@@ -23,9 +23,9 @@ std::string Text(const char* format, double a, double b) {
 
 }  // namespace
 
-ElasticPolicy::ElasticPolicy(const Target& target, std::vector<double> costs)
-    : target_(target), costs_(std::move(costs)) {
-  CHECK(!costs_.empty());
+ElasticPolicy::ElasticPolicy(const Target& target, std::vector<double> costs, int rung)
+    : target_(target), costs_(std::move(costs)), rung_(rung) {
+  CHECK(0 <= rung && rung < static_cast<int>(costs_.size()));
 }
 
 int ElasticPolicy::MoveTo(int rung, std::string why) {
@@ -65,10 +65,12 @@ int ElasticPolicy::Next(double seconds, const SystemState& system) {
   const double now = seconds / costs_[rung_];
   slowness_ = ++tokens_ == 1 ? now : slowness_ + kOfLate * (now - slowness_);
   LimitBySystem(system);
-  if (rung_ < ceiling_) return MoveTo(ceiling_, system.Strain());
+  const int ceiling = Ceiling();
+  if (rung_ < ceiling) {
+    return MoveTo(ceiling, ceiling > ceiling_ ? "more memory than wanted" : system.Strain());
+  }
   if (target_.tokens_per_second <= 0) {
-    if (rung_ > ceiling_) return MoveTo(rung_ - 1, "no strain any more");
-    return rung_;
+    return rung_ > ceiling ? MoveTo(ceiling, "nothing asks for a smaller size any more") : rung_;
   }
   const double wanted = target_.tokens_per_second;
   too_slow_ = seconds * wanted > 1 && tokens_per_second() < wanted ? too_slow_ + 1 : 0;
@@ -76,7 +78,7 @@ int ElasticPolicy::Next(double seconds, const SystemState& system) {
     const std::string why = Text("%.1f tokens/s, %.1f wanted", tokens_per_second(), wanted);
     return MoveTo(WantedForSpeed(), why);
   }
-  if (rung_ == ceiling_) return rung_;
+  if (rung_ == ceiling) return rung_;
   const double above = slowness_ * costs_[rung_ - 1] * wanted;  // of the time that it may take
   fast_enough_ = above < kUpMargin ? fast_enough_ + 1 : 0;
   if (fast_enough_ < kUpAfter) return rung_;

@@ -2,6 +2,7 @@
 // Which rung of a ladder of sizes the next token is computed with.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,8 +16,12 @@ class ElasticPolicy {
   struct Target {
     double tokens_per_second = 0, watts = 0;  // 0: no wish
   };
-  // `costs`: what a token costs on each rung, the dearest first, in any unit.
-  ElasticPolicy(const Target& target, std::vector<double> costs);
+  // `costs`: what a token costs on each rung, the dearest first, in any unit. `rung`: where the
+  // answer begins.
+  ElasticPolicy(const Target& target, std::vector<double> costs, int rung = 0);
+
+  // Memory holds no rung above this one.
+  void LimitForMemory(int rung) { memory_rung_ = rung; }
 
   // After a token that took `seconds` on the rung: the rung for the next one.
   int Next(double seconds, const SystemState& system);
@@ -28,11 +33,14 @@ class ElasticPolicy {
   int WantedForSpeed() const;
   void LimitBySystem(const SystemState& system);
   int MoveTo(int rung, std::string why);
+  // No rung above it is taken.
+  int Ceiling() const { return std::max(ceiling_, memory_rung_); }
 
   Target target_;
   std::vector<double> costs_;
-  int rung_ = 0, ceiling_ = 0;  // no rung above the ceiling is taken while the system is strained
-  double slowness_ = 0;         // seconds for a unit of cost, of late
+  int rung_, memory_rung_ = 0;
+  int ceiling_ = 0;      // while the system is strained
+  double slowness_ = 0;  // seconds for a unit of cost, of late
   int64_t tokens_ = 0, too_slow_ = 0, fast_enough_ = 0, last_limit_ = 0;
   std::string why_;
 };

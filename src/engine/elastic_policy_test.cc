@@ -66,6 +66,24 @@ TEST(ElasticPolicy, StrainLimitsAndCalmReleases) {
   EXPECT_EQ(RungAfter(policy, 0.01, 40, {.battery_low = true}), 3);
 }
 
+TEST(ElasticPolicy, MemoryHoldsItDownWhateverThePace) {
+  ElasticPolicy policy({.tokens_per_second = 10}, kCosts);
+  policy.LimitForMemory(2);
+  EXPECT_EQ(RungAfter(policy, 0.001, 1), 2);
+  EXPECT_EQ(policy.why(), "more memory than wanted");
+  EXPECT_EQ(RungAfter(policy, 0.001, 100), 2);
+  policy.LimitForMemory(0);
+  EXPECT_EQ(RungAfter(policy, 0.001, 100), 0);
+}
+
+TEST(ElasticPolicy, BegunSmallItGoesUpWhenNothingAsksForLess) {
+  ElasticPolicy policy({}, kCosts, 3);
+  EXPECT_EQ(RungAfter(policy, 1, 1), 0);
+  ElasticPolicy paced({.tokens_per_second = 10}, kCosts, 3);
+  EXPECT_EQ(RungAfter(paced, 0.018, 100), 3);
+  EXPECT_EQ(RungAfter(paced, 0.009, 100), 0);
+}
+
 TEST(ElasticPolicy, PowerIsKept) {
   ElasticPolicy policy({.watts = 10}, kCosts);
   EXPECT_EQ(RungAfter(policy, 0.01, 1, {.watts = 15}), 1);

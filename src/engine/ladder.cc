@@ -64,14 +64,12 @@ std::vector<ModelSize> LadderBelow(const LoadedModel& model, const ModelSize& si
   return ladder;
 }
 
-std::vector<ModelSize> UsableRungs(const LoadedModel& model, const ModelSize& size,
-                                   const std::vector<ModelSize>& ladder, bool keep_cache) {
+std::vector<ModelSize> RungsFrom(const LoadedModel& model, const ModelSize& size,
+                                 const std::vector<ModelSize>& ladder) {
   const SubmodelShape own = model.ShapeOf(size);
   std::vector<ModelSize> rungs = {size};
   for (const ModelSize& rung : ladder.empty() ? LadderBelow(model, size) : ladder) {
-    const SubmodelShape shape = model.ShapeOf(rung);
-    if (shape == own) continue;
-    if (keep_cache || ShareKeysValues(model.config.text, own, shape)) rungs.push_back(rung);
+    if (!(model.ShapeOf(rung) == own)) rungs.push_back(rung);
   }
   return rungs;
 }

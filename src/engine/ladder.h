@@ -12,9 +12,9 @@ namespace gemma3n {
 // What Engine::Ladder promises.
 std::vector<ModelSize> LadderBelow(const LoadedModel& model, const ModelSize& size);
 
-// The rungs of `ladder`, or of LadderBelow, that an answer at `size` may take; `size` comes first.
-// Throws Error (kUsage) for a size that the model cannot be cut to.
-std::vector<ModelSize> UsableRungs(const LoadedModel& model, const ModelSize& size,
-                                   const std::vector<ModelSize>& ladder, bool keep_cache);
+// `size`, then the rungs of `ladder`, or of LadderBelow where it is empty. Throws Error (kUsage)
+// for a size that the model cannot be cut to.
+std::vector<ModelSize> RungsFrom(const LoadedModel& model, const ModelSize& size,
+                                 const std::vector<ModelSize>& ladder);
 
 }  // namespace gemma3n

@@ -293,6 +293,12 @@ void LoadedModel::AdviseSize(const std::string& text) const {
   }
 }
 
+void LoadedModel::GiveBackOutside(const SubmodelShape& shape) const {
+  for (const std::string& name : checkpoint->Names()) {
+    checkpoint->GiveBackRows(name, RowsRead(name, checkpoint->Find(name), config.text, shape));
+  }
+}
+
 void LoadedModel::CheckWeights() {
   const SubmodelShape shape = ShapeOf(size);
   CheckSampleIsFinite(*checkpoint, [&](const std::string& name) -> int64_t {

@@ -48,6 +48,9 @@ struct LoadedModel {
   // at each of their tensors reads much of them. `tensors` is kVisionTensors or kAudioTensors.
   // Throws Error (kModel).
   void CheckEncoder(const char* tensors);
+  // Gives what this size does not read back to the system; it is read anew from the file when it
+  // is.
+  void GiveBackOutside(const SubmodelShape& shape) const;
   // One for the model's size.
   std::unique_ptr<Decoder> NewDecoder(DecoderObserver* observer = nullptr);
 

@@ -103,10 +103,10 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
   return !on_progress || total == 0 || on_progress({"looking and listening", total, total});
 }
 
-const float* MediaEncoder::SoftToken(const Prompt& prompt, const Prompt::Item& item) const {
-  const Encoded* encoded = Find(prompt.media[static_cast<size_t>(item.medium)]);
+const float* MediaEncoder::SoftToken(const Medium& medium, int64_t row) const {
+  const Encoded* encoded = Find(medium);
   CHECK(encoded != nullptr);
-  return encoded->soft_tokens.row(item.row);
+  return encoded->soft_tokens.row(row);
 }
 
 }  // namespace gemma3n

@@ -18,7 +18,10 @@ class MediaEncoder {
   // callback cancelled.
   bool Encode(const Prompt& prompt, const ProgressCallback& on_progress, Timings& timings);
   // The soft token [hidden] of an item that belongs to a medium.
-  const float* SoftToken(const Prompt& prompt, const Prompt::Item& item) const;
+  const float* SoftToken(const Prompt& prompt, const Prompt::Item& item) const {
+    return SoftToken(prompt.media[static_cast<size_t>(item.medium)], item.row);
+  }
+  const float* SoftToken(const Medium& medium, int64_t row) const;
 
   // Observers for one call of Encode; may be empty.
   VisionObserver vision_observer;

@@ -63,6 +63,7 @@ SessionOfModel::SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& mode
       state_(model.config.text, {.context_length = context, .kv_type = model.kv_type}),
       media_(model),
       cached_(decoder_->shape()),
+      size_name_(model.size.name),
       logits_(static_cast<size_t>(model.config.text.vocab_size)) {}
 
 void SessionOfModel::CheckRoom(const Prompt& prompt) const {
@@ -78,8 +79,7 @@ void SessionOfModel::CheckRoom(const Prompt& prompt) const {
                                        std::to_string(model_.facts.max_context) + ")");
 }
 
-// How much of the prompt is in the cache already; rewinds the cache to there.
-size_t SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
+void SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
   const auto same = [&](const Done& done, const Prompt::Item& item) {
     if (done.id != item.id) return false;
     const bool soft = done.medium.owner != nullptr;
@@ -93,71 +93,64 @@ size_t SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
   while (common < most && same(done_[common], prompt.items[common])) ++common;
   if (!state_.CanRewind(static_cast<int64_t>(common))) common = 0;
   state_.Rewind(static_cast<int64_t>(common));
+  if (rereading_) rereading_->Forget(static_cast<int64_t>(common));
   done_.resize(common);
-  return common;
 }
 
-void SessionOfModel::SwitchTo(const SubmodelShape& shape, bool keep_cache) {
-  const bool same = ShareKeysValues(model_.config.text, cached_, shape);
-  if (keep_cache) {
-    mixed_ = !done_.empty() && (mixed_ || !same);
-  } else if (mixed_ || !same) {
-    state_.Rewind(0);
-    done_.clear();
-    mixed_ = false;
-  }
-  cached_ = shape;
-  decoder_->SetShape(shape);
-}
-
-bool SessionOfModel::PrefillRest(const Prompt& prompt, size_t from,
-                                 const ProgressCallback& on_progress) {
-  std::vector<DecoderInput> inputs;
+size_t SessionOfModel::ReadChunk(const Prompt& prompt, size_t from) {
   const size_t total = prompt.items.size();
-  while (from < total) {
-    const size_t end =
-        from + static_cast<size_t>(decoder_->NextChunk(static_cast<int64_t>(total - from)));
-    if (on_progress && !on_progress({"reading the prompt", static_cast<int64_t>(from),
-                                     static_cast<int64_t>(total)})) {
-      return false;
-    }
-    inputs.clear();
-    for (size_t i = from; i < end; ++i) {
-      const Prompt::Item& item = prompt.items[i];
-      inputs.push_back({.id = item.id,
-                        .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
-    }
-    const bool last = end == total;
-    decoder_->Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
-                      last ? std::span<float>(logits_) : std::span<float>());
-    for (size_t i = from; i < end; ++i) {
-      const Prompt::Item& item = prompt.items[i];
-      done_.push_back({item.id,
-                       item.medium < 0 ? Medium{} : prompt.media[static_cast<size_t>(item.medium)],
-                       item.row});
-    }
-    from = end;
+  const size_t end =
+      from + static_cast<size_t>(decoder_->NextChunk(static_cast<int64_t>(total - from)));
+  std::vector<DecoderInput> inputs;
+  for (size_t i = from; i < end; ++i) {
+    const Prompt::Item& item = prompt.items[i];
+    inputs.push_back(
+        {.id = item.id, .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
   }
-  return !on_progress || on_progress({"reading the prompt", static_cast<int64_t>(total),
-                                      static_cast<int64_t>(total)});
+  const bool last = end == total;
+  decoder_->Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
+                    last ? std::span<float>(logits_) : std::span<float>());
+  for (size_t i = from; i < end; ++i) {
+    const Prompt::Item& item = prompt.items[i];
+    done_.push_back({item.id,
+                     item.medium < 0 ? Medium{} : prompt.media[static_cast<size_t>(item.medium)],
+                     item.row});
+  }
+  return end;
 }
 
-void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape& draft,
-                            Clock::time_point request, const TextCallback& on_text,
-                            GenerateResult& result) {
+bool SessionOfModel::Read(const Prompt& prompt, Request& request,
+                          const ProgressCallback& on_progress) {
+  const size_t total = prompt.items.size();
+  const auto tell = [&](size_t done) {
+    return !on_progress || on_progress({"reading the prompt", static_cast<int64_t>(done),
+                                        static_cast<int64_t>(total)});
+  };
+  for (size_t from = done_.size(); from < total;) {
+    if (!tell(from)) return false;
+    const Clock::time_point begin = Clock::now();
+    const size_t end = ReadChunk(prompt, from);
+    request.result.timings.prefill_tokens += static_cast<int64_t>(end - from);
+    const double seconds = MillisecondsSince(begin) / 1000;
+    from = ChangeSizeOfReading(request, end - from, seconds, total - end) ? done_.size() : end;
+  }
+  return tell(total);
+}
+
+void SessionOfModel::Decode(Request& request, const TextCallback& on_text) {
+  const GenerateOptions& options = request.options;
+  GenerateResult& result = request.result;
   const std::vector<int32_t>& stops = model_.generation.eos_token_ids;
   Sampler sampler(DecideSampling(options.sampling, model_.generation),
                   model_.config.text.vocab_size, BannedIds(model_.config));
-  NextTokens next({model_.weights, *decoder_, state_, sampler}, options.speculation, draft,
+  NextTokens next({model_.weights, *decoder_, state_, sampler}, options.speculation, request.draft,
                   sampler);
-  std::optional<Elastic> elastic;
-  if (options.elastic) elastic.emplace(model_, options);
   StopMatcher stop(options.stop);
   Detokenizer detokenizer(*model_.tokenizer, /*skip_control_tokens=*/true);
   std::vector<int32_t> seen = result.prompt_token_ids;
   const auto give = [&](const std::string& text) {
     if (result.text.empty() && !text.empty()) {
-      result.timings.first_text_ms = MillisecondsSince(request);
+      result.timings.first_text_ms = MillisecondsSince(request.begin);
     }
     result.text += text;
     return !on_text || on_text(text);
@@ -193,16 +186,18 @@ void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape&
       for (size_t i = 0; i < tokens.size(); ++i)
         done_.push_back({seen[before - 1 + i], Medium{}, 0});
       result.timings.decode_tokens += 1;
-      if (elastic) ChangeSize(*elastic, MillisecondsSince(begin) / 1000, options, result);
+      const double seconds = MillisecondsSince(begin) / 1000;
       if (left == 0) break;
       size_t taken = 0;
       while (taken < tokens.size() && (goes_on = take(tokens[taken]))) ++taken;
       // Besides the one before them, those that were taken have been computed, but not the last.
       result.timings.decode_tokens += static_cast<int64_t>(std::min(taken, tokens.size() - 1));
-      if (taken + 1 >= tokens.size()) continue;
-      // What was computed beyond the token that ended the answer.
-      done_.resize(done_.size() - (tokens.size() - 1 - taken));
-      state_.Rewind(static_cast<int64_t>(done_.size()));
+      if (taken + 1 < tokens.size()) {
+        // What was computed beyond the token that ended the answer.
+        done_.resize(done_.size() - (tokens.size() - 1 - taken));
+        state_.Rewind(static_cast<int64_t>(done_.size()));
+      }
+      ChangeSize(request, seconds);
     }
   }
   result.timings.guessed_tokens = next.guessed();
@@ -212,65 +207,34 @@ void SessionOfModel::Decode(const GenerateOptions& options, const SubmodelShape&
   give(rest + stop.Finish());
 }
 
-void SessionOfModel::ChangeSize(Elastic& elastic, double seconds, const GenerateOptions& options,
-                                GenerateResult& result) {
-  const auto change = elastic.Next(result.timings.decode_tokens - 1, seconds, *decoder_);
-  if (!change) return;
-  mixed_ = mixed_ || !ShareKeysValues(model_.config.text, cached_, decoder_->shape());
-  result.size_switches.push_back(*change);
-  if (options.on_size_switch) options.on_size_switch(*change);
-}
-
-void SessionOfModel::CheckSizes(const GenerateOptions& options) const {
-  if (!options.elastic) return;
-  if (options.speculation != Speculation::kOff) {
-    throw Error(ErrorKind::kUsage,
-                "elastic: not together with speculation, whose drafts are made for one size");
-  }
-  const Elastic wanted(model_, options);
-}
-
-SubmodelShape SessionOfModel::DraftShape(const GenerateOptions& options,
-                                         const SubmodelShape& answers) const {
-  if (!options.draft) return DefaultDraft(model_.weights, answers);
-  const SubmodelShape draft = model_.ShapeOf(*options.draft);
-  if (!ShareLowerLayers(model_.config.text, answers, draft)) {
-    throw Error(ErrorKind::kUsage,
-                "draft: expected a size that is like the answer's up to the last layer that writes "
-                "keys and values, found '" +
-                    options.draft->name + "'");
-  }
-  return draft;
-}
-
 GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
                                         const GenerateOptions& options, const TextCallback& on_text,
                                         const ProgressCallback& on_progress) {
-  const Clock::time_point request = Clock::now();
+  const Clock::time_point begun = Clock::now();
   // Refuses bad options before any work.
   const Sampler wanted(DecideSampling(options.sampling, model_.generation),
                        model_.config.text.vocab_size, {});
   const StopMatcher wanted_stop{options.stop};
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
-  const SubmodelShape shape = model_.ShapeOf(options.size ? *options.size : model_.size);
-  const SubmodelShape draft = DraftShape(options, shape);
+  const ModelSize& size = options.size ? *options.size : model_.size;
   CheckSizes(options);
   const Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
   CheckRoom(prompt);
   GenerateResult result;
+  Request request{options, begun, DraftShape(options, model_.ShapeOf(size)), {}, result};
+  if (options.elastic) request.elastic.emplace(model_, options);
   result.timings.load_ms = model_.load_ms;
   result.prompt_token_ids = prompt.ids();
   result.finish_reason = FinishReason::kCancelled;
   if (!media_.Encode(prompt, on_progress, result.timings)) return result;
-  SwitchTo(shape, options.keep_cache);
-  const size_t cached = ReuseWhatMatches(prompt);
-  result.timings.cached_tokens = static_cast<int64_t>(cached);
-  result.timings.prefill_tokens = static_cast<int64_t>(prompt.items.size() - cached);
+  ReuseWhatMatches(prompt);
+  BeginSize(request, size, prompt.items.size());
+  result.timings.cached_tokens = static_cast<int64_t>(done_.size());
   Clock::time_point begin = Clock::now();
-  if (!PrefillRest(prompt, cached, on_progress)) return result;
+  if (!Read(prompt, request, on_progress)) return result;
   result.timings.prefill_ms = MillisecondsSince(begin);
   begin = Clock::now();
-  Decode(options, draft, request, on_text, result);
+  Decode(request, on_text);
   result.timings.decode_ms = MillisecondsSince(begin);
   // LayOut looked before the work; what was written to since then may have made this answer wrong.
   model_.checkpoint->CheckUnchanged();

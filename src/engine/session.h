@@ -11,6 +11,7 @@
 #include "engine/loaded_model.h"
 #include "engine/media_encoder.h"
 #include "engine/next_tokens.h"
+#include "engine/rereading.h"
 #include "engine/sampler.h"
 #include "model/decoder.h"
 
@@ -35,29 +36,52 @@ class SessionOfModel : public Session {
     int64_t row;
   };
   void CheckRoom(const Prompt& prompt) const;
-  // Answers from here on with this size; forgets what another one has computed differently.
-  void SwitchTo(const SubmodelShape& shape, bool keep_cache);
-  size_t ReuseWhatMatches(const Prompt& prompt);
-  bool PrefillRest(const Prompt& prompt, size_t from, const ProgressCallback& on_progress);
+  // One request under way.
+  struct Request {
+    const GenerateOptions& options;
+    std::chrono::steady_clock::time_point begin;
+    SubmodelShape draft;             // the size that guesses
+    std::optional<Elastic> elastic;  // where the answer is to be
+    GenerateResult& result;
+  };
+  // Forgets what is not in the prompt.
+  void ReuseWhatMatches(const Prompt& prompt);
+  // Reads what is not in the cache; false when the callback cancelled.
+  bool Read(const Prompt& prompt, Request& request, const ProgressCallback& on_progress);
+  // The next chunk of the prompt, from position `from` on; where it ends.
+  size_t ReadChunk(const Prompt& prompt, size_t from);
+  void Decode(Request& request, const TextCallback& on_text);
+
+  // session_size.cc:
+  // Refuses options that do not go together. Throws Error (kUsage).
+  void CheckSizes(const GenerateOptions& options) const;
   // The size that guesses. Throws Error (kUsage).
   SubmodelShape DraftShape(const GenerateOptions& options, const SubmodelShape& answers) const;
-  void ChangeSize(Elastic& elastic, double seconds, const GenerateOptions& options,
-                  GenerateResult& result);
-  // Refuses options that do not go together.
-  void CheckSizes(const GenerateOptions& options) const;
-  // `request` is when the answer was asked for.
-  void Decode(const GenerateOptions& options, const SubmodelShape& draft,
-              std::chrono::steady_clock::time_point request, const TextCallback& on_text,
-              GenerateResult& result);
+  // At the beginning of an answer of this size: the size that reads the prompt, which may lose what
+  // was read before.
+  void BeginSize(Request& request, const ModelSize& size, size_t prompt_positions);
+  // Answers from here on with this size, or soon.
+  void SwitchTo(const SubmodelShape& shape, const std::string& name, SizeChange change);
+  void ForgetAll();
+  // After a chunk of the prompt; true where it is to be read again from the start.
+  bool ChangeSizeOfReading(Request& request, size_t read, double seconds, size_t left);
+  // After a token of the answer, which took `seconds`.
+  void ChangeSize(Request& request, double seconds);
+  void ReadAgain(Request& request);
+  void Report(Request& request, const SizeSwitch& change);
 
   std::shared_ptr<Engine> engine_;
   LoadedModel& model_;
   std::unique_ptr<Decoder> decoder_;
   DecoderState state_;
   MediaEncoder media_;
-  SubmodelShape cached_;    // what the keys and values of state_ were computed with
-  bool mixed_ = false;      // or with several sizes whose own would differ
-  std::vector<Done> done_;  // one for each position of state_
+  SubmodelShape cached_;                 // what the keys and values of state_ were computed with
+  bool mixed_ = false;                   // or with several sizes whose own would differ
+  std::string size_name_;                // of the size that the decoder runs
+  std::optional<Rereading> rereading_;   // at the size that will take over; reads what done_ holds
+  SizeSwitch takes_over_;                // what will be said of it
+  double reading_seconds_per_cost_ = 0;  // Elastic::seconds_per_cost of late
+  std::vector<Done> done_;               // one for each position of state_
   std::vector<float> logits_;
 };
 

@@ -23,6 +23,16 @@ class SessionSize : public testing::Test {
     options.size = Size(size);
     return options;
   }
+  // An answer of all 24 tokens, whatever the model would say.
+  static GenerateOptions EndlessAt(const std::string& size) {
+    GenerateOptions options = At(size);
+    for (const char* end : {"<end_of_turn>", "<eos>"}) {
+      for (int32_t id : engine_->Tokenize(end, /*parse_control_tokens=*/true, /*add_bos=*/false)) {
+        options.sampling.logit_bias[id] = -1000;
+      }
+    }
+    return options;
+  }
   static std::vector<Turn> Turns(const std::string& text) { return {{Role::kUser, {Part(text)}}}; }
   // By a session that has seen nothing else.
   static GenerateResult Fresh(const std::string& text, const GenerateOptions& options) {
@@ -59,11 +69,121 @@ TEST_F(SessionSize, KeptKeysAndValuesAreForgottenByWhoWantsThemExact) {
   const auto session = engine_->NewSession(512);
   session->Generate(Turns(kText), At("full"), nullptr, nullptr);
   GenerateOptions keeps = At(kLower);
-  keeps.keep_cache = true;
+  keeps.size_change = SizeChange::kKeepCache;
   EXPECT_GT(session->Generate(Turns(kText), keeps, nullptr, nullptr).timings.cached_tokens, 5);
   const GenerateResult exact = session->Generate(Turns(kText), At(kLower), nullptr, nullptr);
   EXPECT_EQ(exact.timings.cached_tokens, 0);
   EXPECT_EQ(exact.token_ids, Fresh(kText, At(kLower)).token_ids);
+}
+
+// A conversation of some 150 positions, and what is asked next.
+std::vector<Turn> LongConversation() {
+  std::string words;
+  for (int i = 0; i < 20; ++i) words += " red blue green";
+  return {{Role::kUser, {Part("Copy:" + words)}},
+          {Role::kModel, {Part("red blue green")}},
+          {Role::kUser, {Part("Copy: red blue green red blue green red blue green")}}};
+}
+
+TEST_F(SessionSize, TheOldSizeAnswersUntilTheNewOneHasReadAgain) {
+  const std::vector<Turn> turns = LongConversation();
+  const auto session = engine_->NewSession(512);
+  const GenerateOptions full = EndlessAt("full");
+  session->Generate({turns[0]}, full, nullptr, nullptr);
+  GenerateOptions behind = EndlessAt(kLower);
+  behind.size_change = SizeChange::kRereadBehind;
+  std::vector<SizeSwitch> told;
+  behind.on_size_switch = [&](const SizeSwitch& change) { told.push_back(change); };
+  const GenerateResult found = session->Generate(turns, behind, nullptr, nullptr);
+  EXPECT_GT(found.timings.cached_tokens, 60);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].from, "full");
+  EXPECT_EQ(told[0].to, kLower);
+  EXPECT_EQ(found.size_switches.size(), 1u);
+  // Every 32 positions a token, of the conversation and of what the answer has added.
+  const int64_t prompt = static_cast<int64_t>(found.prompt_token_ids.size());
+  const int64_t takes_over = (prompt + 31 + 6) / 32;
+  EXPECT_NEAR(static_cast<double>(told[0].token), static_cast<double>(takes_over), 1);
+  EXPECT_EQ(found.timings.reread_tokens, prompt + told[0].token);
+  // Up to there the old size's tokens, and a token that it chose.
+  const GenerateResult old = engine_->NewSession(512)->Generate(turns, full, nullptr, nullptr);
+  const size_t same = static_cast<size_t>(told[0].token) + 1;
+  ASSERT_GT(found.token_ids.size(), same);
+  for (size_t i = 0; i < same; ++i) EXPECT_EQ(found.token_ids[i], old.token_ids[i]);
+  // After it, keys and values are as if the session had never known another size.
+  const GenerateResult after = session->Generate(turns, EndlessAt(kLower), nullptr, nullptr);
+  EXPECT_EQ(after.timings.cached_tokens, prompt - 1);
+  EXPECT_EQ(
+      after.token_ids,
+      engine_->NewSession(512)->Generate(turns, EndlessAt(kLower), nullptr, nullptr).token_ids);
+}
+
+TEST_F(SessionSize, WhatAShortAnswerLeftUnreadIsReadBehindTheNext) {
+  const std::vector<Turn> turns = LongConversation();
+  const auto session = engine_->NewSession(512);
+  session->Generate(turns, EndlessAt("full"), nullptr, nullptr);
+  GenerateOptions behind = EndlessAt(kLower);
+  behind.size_change = SizeChange::kRereadBehind;
+  behind.max_tokens = 3;
+  EXPECT_TRUE(session->Generate(turns, behind, nullptr, nullptr).size_switches.empty());
+  // Who wants it now has less to read.
+  const GenerateResult exact = session->Generate(turns, EndlessAt(kLower), nullptr, nullptr);
+  EXPECT_EQ(exact.timings.cached_tokens, 2 * 32);  // the last token ends the answer
+  EXPECT_EQ(
+      exact.token_ids,
+      engine_->NewSession(512)->Generate(turns, EndlessAt(kLower), nullptr, nullptr).token_ids);
+  // A conversation that becomes another one is not mixed up with what is being read.
+  behind.size = Size("full");
+  session->Generate(turns, behind, nullptr, nullptr);
+  const GenerateResult other = session->Generate(Turns(kText), EndlessAt("full"), nullptr, nullptr);
+  EXPECT_EQ(other.token_ids, Fresh(kText, EndlessAt("full")).token_ids);
+}
+
+TEST_F(SessionSize, AnAnswerThatMustComeSoonIsBegunSmaller) {
+  std::vector<Turn> turns = LongConversation();
+  turns.erase(turns.begin() + 1, turns.end());
+  GenerateOptions soon = EndlessAt("full");
+  soon.elastic = ElasticOptions{.first_token_seconds = 1e-9,
+                                .reacts_to_system = false,
+                                .ladder = {Size(kLower), Size("ffn=128")}};
+  const auto session = engine_->NewSession(512);
+  // The first answer tells how long reading takes.
+  session->Generate(Turns(kText), soon, nullptr, nullptr);
+  const GenerateResult found = session->Generate(turns, soon, nullptr, nullptr);
+  ASSERT_FALSE(found.size_switches.empty());
+  EXPECT_EQ(found.size_switches[0].token, 0);
+  EXPECT_EQ(found.size_switches[0].to, "ffn=128");
+  EXPECT_THAT(found.size_switches[0].why, testing::HasSubstr("first token"));
+  EXPECT_EQ(
+      found.token_ids,
+      engine_->NewSession(512)->Generate(turns, EndlessAt("ffn=128"), nullptr, nullptr).token_ids);
+  // Read again behind, it ends at the size that was asked for.
+  soon.size_change = SizeChange::kRereadBehind;
+  const auto behind = engine_->NewSession(512);
+  behind->Generate(Turns(kText), soon, nullptr, nullptr);
+  const GenerateResult grown = behind->Generate(turns, soon, nullptr, nullptr);
+  ASSERT_EQ(grown.size_switches.size(), 2u);
+  EXPECT_EQ(grown.size_switches[1].to, "full");
+  EXPECT_GT(grown.size_switches[1].token, 2);
+  const GenerateResult after = behind->Generate(turns, EndlessAt("full"), nullptr, nullptr);
+  EXPECT_GT(after.timings.cached_tokens, 60);
+  EXPECT_EQ(
+      after.token_ids,
+      engine_->NewSession(512)->Generate(turns, EndlessAt("full"), nullptr, nullptr).token_ids);
+}
+
+TEST_F(SessionSize, MemoryThatIsWantedLimitsTheSize) {
+  GenerateOptions small = At("full");
+  small.elastic = ElasticOptions{
+      .memory_bytes = 1, .reacts_to_system = false, .ladder = {Size(kLower), Size("ffn=128")}};
+  const auto session = engine_->NewSession(512);
+  const GenerateResult found = session->Generate(Turns(kText), small, nullptr, nullptr);
+  ASSERT_EQ(found.size_switches.size(), 1u);
+  EXPECT_EQ(found.size_switches[0].to, "ffn=128");
+  EXPECT_THAT(found.size_switches[0].why, testing::HasSubstr("of memory wanted"));
+  EXPECT_EQ(found.token_ids, Fresh(kText, At("ffn=128")).token_ids);
+  small.elastic->memory_bytes = int64_t{1} << 40;
+  EXPECT_TRUE(session->Generate(Turns(kText), small, nullptr, nullptr).size_switches.empty());
 }
 
 TEST_F(SessionSize, SessionsOfSeveralSizesShareTheWeights) {
@@ -138,6 +258,10 @@ TEST_F(SessionSize, OptionsThatDoNotGoTogetherAreRefused) {
   both.elastic = ElasticOptions{.tokens_per_second = 5};
   both.speculation = Speculation::kAuto;
   EXPECT_THAT(refusal(both), testing::HasSubstr("not together"));
+  GenerateOptions behind = At("full");
+  behind.size_change = SizeChange::kRereadBehind;
+  behind.speculation = Speculation::kLookup;
+  EXPECT_THAT(refusal(behind), testing::HasSubstr("not together"));
   GenerateOptions draft = At("full");
   draft.draft = Size(kLower);
   EXPECT_THAT(refusal(draft), testing::HasSubstr("draft: expected a size"));

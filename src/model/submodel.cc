@@ -106,6 +106,19 @@ int64_t EffectiveParameters(const TextConfig& config, const SubmodelShape& shape
   return sum;
 }
 
+int64_t PromptMultiplyAdds(const TextConfig& config, const SubmodelShape& shape) {
+  SubmodelShape lower = shape;
+  const size_t places = LastKeyValuePlace(config, shape) + 1;
+  lower.layers.resize(places);
+  lower.intermediate_size.resize(places);
+  double sum = static_cast<double>(EffectiveParameters(config, lower));
+  for (size_t place = 0; place < places; ++place) {
+    const double rest = config.activation_sparsity_pattern[lower.layers[place]];
+    sum -= 2 * rest * static_cast<double>(config.hidden_size * lower.intermediate_size[place]);
+  }
+  return static_cast<int64_t>(sum);
+}
+
 bool ShareKeysValues(const TextConfig& config, const SubmodelShape& a, const SubmodelShape& b) {
   if (a == b) return true;
   const size_t last = LastKeyValuePlace(config, a);

@@ -33,6 +33,11 @@ int64_t WidthStep(const FeedForwardWeights& weights);
 // embeddings: what Google's names of sizes count ("effective parameters").
 int64_t EffectiveParameters(const TextConfig& config, const SubmodelShape& shape);
 
+// Multiply-adds of a prompt's position: its products with the matrices of the layers up to the last
+// one that writes keys and values, of sparse layers with the share of neurons that is meant to be
+// active.
+int64_t PromptMultiplyAdds(const TextConfig& config, const SubmodelShape& shape);
+
 // Whether keys and values computed with one are those of the other: the same layers up to the last
 // one that writes them, and the same widths below it.
 bool ShareKeysValues(const TextConfig& config, const SubmodelShape& a, const SubmodelShape& b);

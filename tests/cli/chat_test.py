@@ -87,6 +87,27 @@ class Conversation(Program):
         self.assertEqual(used[0], used[1])
         self.assertEqual(used[2], "0")
 
+    def test_another_size_goes_on_as_it_is_told_to(self):
+        words = "Copy:" + " red blue green" * 12
+        nano = ROOT / "models/nano"
+
+        def known(*arguments):
+            """The tokens of the second prompt that were in the cache."""
+            lines = "\n".join([words, "/size ffn=256", "Copy: red", "/bye", ""])
+            code, _, err = call("chat", "-m", nano, "--temp", 0, "--stats", *arguments,
+                                input=lines.encode())
+            self.assertEqual(code, 0, err)
+            found = re.search(r"(\d+) tokens known already", err.rsplit("prompt ", 1)[1])
+            return int(found.group(1)) if found else 0
+
+        self.assertEqual(known(), 0)
+        self.assertGreater(known("--keep-cache"), 30)
+        self.assertGreater(known("--reread-behind"), 30)
+        code, _, err = call("chat", "-m", nano, "--temp", 0, "--stats", "--elastic", "1e-9s",
+                            input=f"Copy: red\n{words}\n".encode())
+        self.assertEqual(code, 0, err)
+        self.assertIn("first token", err)
+
     def test_another_model(self):
         other, blind = self.place / "other", self.place / "blind.json"
         config = json.loads((self.model / "config.json").read_text())
