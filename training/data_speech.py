@@ -12,7 +12,6 @@ import subprocess
 
 import numpy as np
 import soxr
-from transformers import Gemma3nAudioFeatureExtractor
 
 from training.phrases import HELD_OUT_ENGLISH, LANGUAGES, all_phrases
 
@@ -88,6 +87,7 @@ def _clip_with_mel(job):
     job, samples = make_clip(job)
     global _EXTRACTOR
     if "_EXTRACTOR" not in globals():
+        from transformers import Gemma3nAudioFeatureExtractor  # slow to load, and not needed for sound alone
         _EXTRACTOR = Gemma3nAudioFeatureExtractor()
     return job, extract(_EXTRACTOR, samples).astype(np.float16)
 

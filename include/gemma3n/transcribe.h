@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Speech of any length -> text with times, or its translation. docs/speech.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "gemma3n/engine.h"
+
+namespace gemma3n {
+
+enum class SpeechTask {
+  kTranscribe,
+  kTranslate,            // asked for directly
+  kTranscribeTranslate,  // asked to write down what is said first, then to translate it
+};
+
+struct TranscribeOptions {
+  SpeechTask task = SpeechTask::kTranscribe;
+  // Names of languages as they stand in prompts, such as "Spanish"; empty `language`: as heard.
+  std::string language, to_language = "English";
+  std::string prompt;  // instead of SpeechPrompt
+  // Longest piece of sound, seconds; 0: what the model hears at once, which is also the most.
+  double piece_seconds = 0;
+  // A pause of this length always ends a piece; 0: 0.8, or an eighth of a shorter longest piece.
+  double pause_seconds = 0;
+  // Pieces that are less like speech are passed over, [0, 1]; 0: none is.
+  double least_likeness = 0.3;
+  // A piece whose answer has a lower mean log-probability is passed over; -infinity: none is.
+  double least_logprob = -2;
+  GenerateOptions generate;  // sampling: unset temperature is 0 here
+};
+
+// What a model is asked about each piece.
+std::string SpeechPrompt(const TranscribeOptions& options);
+
+struct Segment {
+  double start_s, end_s;    // since the beginning of the sound, of its first and last sound
+  std::string text;         // what is said; of kTranslate the translation
+  std::string translation;  // of kTranscribeTranslate
+  double average_logprob;   // of the answer's tokens, natural logarithm
+  double no_speech;         // 0: surely speech, 1: surely none; by its sound alone
+};
+
+// Called in order, as soon as a segment will not change any more; false ends the work.
+using SegmentCallback = std::function<bool(const Segment& segment)>;
+
+struct TranscribeTimings {
+  double heard_s = 0;   // of sound, pushed so far
+  double speech_s = 0;  // of it in pieces that were answered
+  int64_t pieces = 0, passed_over = 0;
+  double answer_ms = 0;  // spent in the model
+};
+
+// One recording under way. Not safe to use from two threads at once, nor beside other sessions of
+// the engine at the same time.
+class Transcriber {
+ public:
+  // Throws Error (kUsage, kRequest) for options out of range and a model that does not hear.
+  static std::unique_ptr<Transcriber> New(std::shared_ptr<Engine> engine,
+                                          const TranscribeOptions& options);
+  virtual ~Transcriber() = default;
+
+  // Samples at 16 kHz, one channel, that follow those before; false when a callback said so. Throws
+  // what Session::Generate does.
+  virtual bool Push(std::span<const float> samples, const SegmentCallback& on_segment) = 0;
+  // The sound has ended.
+  virtual bool Finish(const SegmentCallback& on_segment) = 0;
+
+  // Before anything is pushed: what comes first is this sample of the sound.
+  virtual void BeginAt(int64_t sample) = 0;
+  // The answer to the piece under way as it comes; may be empty. False ends the work.
+  virtual void OnText(TextCallback on_text) = 0;
+  // The end of the last segment that will not change: a later Transcriber may begin there.
+  virtual double settled_s() const = 0;
+  virtual TranscribeTimings timings() const = 0;
+  // What has been understood of the piece under way, while it goes on; "" between pieces. It is
+  // heard anew each time, and may change until the piece ends.
+  virtual std::string Partial() = 0;
+  // Which language a piece of speech is in, in the model's words.
+  virtual std::string DetectLanguage(std::span<const float> samples) = 0;
+};
+
+}  // namespace gemma3n

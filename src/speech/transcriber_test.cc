@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recordings made of models/nano's own test clips, heard by it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "gemma3n/error.h"
+#include "gemma3n/media.h"
+#include "gemma3n/transcribe.h"
+#include "speech/test_sounds.h"
+
+namespace gemma3n {
+namespace {
+
+using namespace test_sounds;
+
+constexpr char kEval[] = GEMMA3N_SOURCE_DIR "/models/nano/eval/";
+
+class TranscriberTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    engine_ = Engine::Load({.model = GEMMA3N_SOURCE_DIR "/models/nano"});
+  }
+  static void TearDownTestSuite() { engine_.reset(); }
+
+  static std::vector<float> Clip(const std::string& name) {
+    return LoadAudio(kEval + name + ".flac").samples;
+  }
+  static std::vector<Segment> Transcribe(const std::vector<float>& sound,
+                                         const TranscribeOptions& options = {}) {
+    std::vector<Segment> segments;
+    const auto take = [&](const Segment& segment) {
+      segments.push_back(segment);
+      return true;
+    };
+    const auto transcriber = Transcriber::New(engine_, options);
+    for (size_t begin = 0; begin < sound.size(); begin += 4000) {
+      const size_t count = std::min<size_t>(4000, sound.size() - begin);
+      EXPECT_TRUE(transcriber->Push(std::span(sound).subspan(begin, count), take));
+    }
+    EXPECT_TRUE(transcriber->Finish(take));
+    return segments;
+  }
+
+  static std::shared_ptr<Engine> engine_;
+};
+std::shared_ptr<Engine> TranscriberTest::engine_;
+
+TEST_F(TranscriberTest, SaysWhatIsSaidAndWhen) {
+  const std::vector<float> one = Clip("speech new voices-0005"),
+                           two = Clip("speech new voices-0003");
+  const auto segments = Transcribe(Joined({Silence(2), one, Silence(3), two, Silence(1)}));
+  ASSERT_EQ(segments.size(), 2u);
+  EXPECT_EQ(segments[0].text, "warte drei minuten");
+  EXPECT_EQ(segments[1].text, "desliga o rádio");
+  const double first = static_cast<double>(one.size()) / 16000;
+  EXPECT_GE(segments[0].start_s, 2);
+  EXPECT_LE(segments[0].end_s, 2.2 + first);
+  EXPECT_GE(segments[1].start_s, 5 + first - 0.02);
+  for (const Segment& segment : segments) {
+    EXPECT_LT(segment.no_speech, 0.7);
+    EXPECT_LE(segment.average_logprob, 0);
+    EXPECT_GT(segment.average_logprob, -2);
+  }
+}
+
+TEST_F(TranscriberTest, WhatIsNoSpeechIsPassedOver) {
+  EXPECT_TRUE(Transcribe(Silence(5)).empty());
+  EXPECT_TRUE(Transcribe(Joined({Silence(1), Noise(3, 0.1f), Silence(1)})).empty());
+  EXPECT_TRUE(Transcribe(Joined({Silence(1), Tones(2, 0.1f), Silence(1)})).empty());
+  EXPECT_TRUE(Transcribe({}).empty());
+}
+
+TEST_F(TranscriberTest, TranslatesDirectlyAndByTheTranscript) {
+  const std::vector<float> clip = Clip("translation heard phrases-0044");
+  const std::vector<float> sound = Joined({Silence(1), clip, Silence(1)});
+  const auto direct = Transcribe(sound, {.task = SpeechTask::kTranslate});
+  ASSERT_EQ(direct.size(), 1u);
+  EXPECT_EQ(direct[0].text, "open the window");
+  const auto both = Transcribe(
+      sound,
+      {.task = SpeechTask::kTranscribeTranslate,
+       .prompt = "Transcribe the following speech segment, then translate it into English."});
+  ASSERT_EQ(both.size(), 1u);
+  EXPECT_EQ(both[0].text, "abre la ventana");
+  EXPECT_EQ(both[0].translation, "open the window");
+}
+
+TEST_F(TranscriberTest, GoesOnWhereItWasEnded) {
+  const std::vector<float> sound =
+      Joined({Silence(1), Clip("speech new voices-0000"), Silence(2),
+              Clip("speech new voices-0003"), Silence(2), Clip("speech new voices-0005")});
+  const auto whole = Transcribe(sound);
+  ASSERT_EQ(whole.size(), 3u);
+  // Ended by the callback at the second one.
+  const auto first = Transcriber::New(engine_, {});
+  int told = 0;
+  const auto ends = [&](const Segment&) { return ++told < 2; };
+  EXPECT_FALSE(first->Push(sound, ends) && first->Finish(ends));
+  const size_t settled = static_cast<size_t>(first->settled_s() * 16000 + 0.5);
+  EXPECT_EQ(settled, static_cast<size_t>(whole[1].end_s * 16000 + 0.5));
+  const auto second = Transcriber::New(engine_, {});
+  second->BeginAt(static_cast<int64_t>(settled));
+  std::vector<Segment> rest;
+  const auto take = [&](const Segment& segment) {
+    rest.push_back(segment);
+    return true;
+  };
+  EXPECT_TRUE(second->Push(std::span(sound).subspan(settled), take));
+  EXPECT_TRUE(second->Finish(take));
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_EQ(rest[0].text, whole[2].text);
+  EXPECT_NEAR(rest[0].start_s, whole[2].start_s, 0.05);
+}
+
+TEST_F(TranscriberTest, TellsTheAnswerAsItComesAndStops) {
+  const std::vector<float> sound = Joined({Silence(1), Clip("speech new voices-0003"), Silence(1)});
+  const auto transcriber = Transcriber::New(engine_, {});
+  std::string told;
+  transcriber->OnText([&](const std::string& text) {
+    told += text;
+    return true;
+  });
+  EXPECT_TRUE(transcriber->Push(sound, [](const Segment&) { return true; }));
+  EXPECT_EQ(told, "desliga o rádio");
+  EXPECT_EQ(transcriber->timings().pieces, 1);
+  const auto stopped = Transcriber::New(engine_, {});
+  stopped->OnText([](const std::string&) { return false; });
+  EXPECT_FALSE(stopped->Push(sound, [](const Segment&) { return true; }));
+}
+
+TEST_F(TranscriberTest, TellsWhatIsUnderstoodWhileItGoesOn) {
+  const auto transcriber = Transcriber::New(engine_, {});
+  const auto none = [](const Segment&) { return true; };
+  EXPECT_EQ(transcriber->Partial(), "");
+  transcriber->Push(Joined({Silence(1), Clip("speech new voices-0003")}), none);
+  EXPECT_EQ(transcriber->Partial(), "desliga o rádio");
+  transcriber->Push(Silence(2), none);
+  EXPECT_EQ(transcriber->Partial(), "");
+}
+
+TEST_F(TranscriberTest, OptionsOutOfRangeAreRefused) {
+  const auto refusal = [&](const TranscribeOptions& options) -> std::string {
+    try {
+      Transcriber::New(engine_, options);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(refusal({.piece_seconds = 31}), testing::HasSubstr("longest piece"));
+  EXPECT_THAT(refusal({.piece_seconds = 0.1}), testing::HasSubstr("longest piece"));
+  EXPECT_THAT(refusal({.pause_seconds = -1}), testing::HasSubstr("pause"));
+  EXPECT_THAT(refusal({.least_likeness = 2}), testing::HasSubstr("likeness"));
+}
+
+}  // namespace
+}  // namespace gemma3n
