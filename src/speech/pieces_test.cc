@@ -85,6 +85,7 @@ TEST(PieceCutter, ClicksAndSilenceAreNoPieces) {
   std::vector<float> click = Silence(4);
   click[32000] = 1;
   EXPECT_TRUE(Cut(click, {}).empty());
+  EXPECT_TRUE(Cut(Joined({Silence(1), Noise(6, 0.05f), Silence(1)}), {}).empty());
   EXPECT_TRUE(Cut({}, {}).empty());
 }
 
