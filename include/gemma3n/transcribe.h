@@ -44,6 +44,7 @@ struct Segment {
   std::string translation;  // of kTranscribeTranslate
   double average_logprob;   // of the answer's tokens, natural logarithm
   double no_speech;         // 0: surely speech, 1: surely none; by its sound alone
+  bool goes_on = false;     // there was no pause before the next one: not a place to begin again
 };
 
 // Called in order, as soon as a segment will not change any more; false ends the work.
@@ -65,7 +66,7 @@ class Transcriber {
                                           const TranscribeOptions& options);
   virtual ~Transcriber() = default;
 
-  // Samples at 16 kHz, one channel, that follow those before; false when a callback said so. Throws
+  // Samples at 16 kHz, one channel, that follow those before (what is no number counts as 0); false when a callback said so. Throws
   // what Session::Generate does.
   virtual bool Push(std::span<const float> samples, const SegmentCallback& on_segment) = 0;
   // The sound has ended.

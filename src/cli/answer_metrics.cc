@@ -22,17 +22,25 @@ std::vector<std::string> Words(const std::string& text) {
   return words;
 }
 
-}  // namespace
-
-std::string Trim(const std::string& text) {
-  const auto space = [](unsigned char c) { return std::isspace(c) != 0; };
-  auto begin = std::find_if_not(text.begin(), text.end(), space);
-  auto end = std::find_if_not(text.rbegin(), text.rend(), space).base();
-  return begin < end ? std::string(begin, end) : std::string();
+// Characters of UTF-8, one space for all white space between two words.
+std::vector<std::string> Characters(const std::string& text) {
+  std::vector<std::string> characters;
+  for (const std::string& word : Words(text)) {
+    if (!characters.empty()) characters.push_back(" ");
+    for (char c : word) {
+      const bool goes_on = (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+      if (goes_on && !characters.empty()) {
+        characters.back() += c;
+      } else {
+        characters.emplace_back(1, c);
+      }
+    }
+  }
+  return characters;
 }
 
-double WordErrorRate(const std::string& expected, const std::string& found) {
-  const std::vector<std::string> a = Words(expected), b = Words(found);
+// Least number of parts to insert, delete or replace, by the number of expected ones.
+double ErrorRate(const std::vector<std::string>& a, const std::vector<std::string>& b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
@@ -47,13 +55,30 @@ double WordErrorRate(const std::string& expected, const std::string& found) {
   return static_cast<double>(row.back()) / static_cast<double>(std::max<size_t>(a.size(), 1));
 }
 
+}  // namespace
+
+std::string Trim(const std::string& text) {
+  const auto space = [](unsigned char c) { return std::isspace(c) != 0; };
+  auto begin = std::find_if_not(text.begin(), text.end(), space);
+  auto end = std::find_if_not(text.rbegin(), text.rend(), space).base();
+  return begin < end ? std::string(begin, end) : std::string();
+}
+
+double WordErrorRate(const std::string& expected, const std::string& found) {
+  return ErrorRate(Words(expected), Words(found));
+}
+
+double CharacterErrorRate(const std::string& expected, const std::string& found) {
+  return ErrorRate(Characters(expected), Characters(found));
+}
+
 Judgement Judge(const std::string& match, const std::string& expected_text,
                 const std::string& found_text) {
   const std::string expected = Trim(expected_text), found = Trim(found_text);
-  if (match == "contains") return {found.find(expected) != std::string::npos, std::nullopt};
-  if (match != "wer") return {found == expected, std::nullopt};
+  if (match == "contains") return {found.find(expected) != std::string::npos, {}, {}};
+  if (match != "wer") return {found == expected, {}, {}};
   const double rate = WordErrorRate(expected, found);
-  return {rate == 0, rate};
+  return {rate == 0, rate, CharacterErrorRate(expected, found)};
 }
 
 }  // namespace gemma3n::cli

@@ -13,9 +13,13 @@ std::string Trim(const std::string& text);
 // Least number of words to insert, delete or replace, by the number of expected words.
 double WordErrorRate(const std::string& expected, const std::string& found);
 
+// The same of characters; white space between words is one of them.
+double CharacterErrorRate(const std::string& expected, const std::string& found);
+
 struct Judgement {
   bool right = false;
-  std::optional<double> word_error_rate;  // where match is "wer", which is right at 0
+  // Where match is "wer", which is right when no word is wrong.
+  std::optional<double> word_error_rate, character_error_rate;
 };
 // `match` is one of exact, contains and wer; white space around both does not count.
 Judgement Judge(const std::string& match, const std::string& expected, const std::string& found);

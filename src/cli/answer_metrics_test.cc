@@ -18,6 +18,14 @@ TEST(WordErrorRate, CountsInsertionsDeletionsAndReplacements) {
   EXPECT_DOUBLE_EQ(WordErrorRate("", "two words"), 2);
 }
 
+TEST(CharacterErrorRate, CountsCharactersNotBytes) {
+  EXPECT_EQ(CharacterErrorRate("fenêtre", "fenêtre"), 0);
+  EXPECT_DOUBLE_EQ(CharacterErrorRate("fenêtre", "fenetre"), 1.0 / 7);
+  EXPECT_DOUBLE_EQ(CharacterErrorRate("a b", "ab"), 1.0 / 3);
+  EXPECT_DOUBLE_EQ(CharacterErrorRate("a  b", " a\nb"), 0);
+  EXPECT_DOUBLE_EQ(CharacterErrorRate("", "ab"), 2);
+}
+
 TEST(Judge, KnowsItsWays) {
   EXPECT_TRUE(Judge("exact", "red", " red\n").right);
   EXPECT_FALSE(Judge("exact", "red", "Red").right);
@@ -27,6 +35,7 @@ TEST(Judge, KnowsItsWays) {
   const Judgement half = Judge("wer", "a b", "a c");
   EXPECT_FALSE(half.right);
   EXPECT_DOUBLE_EQ(half.word_error_rate.value(), 0.5);
+  EXPECT_DOUBLE_EQ(half.character_error_rate.value(), 1.0 / 3);
   EXPECT_TRUE(Judge("wer", "a b", "a b").right);
 }
 

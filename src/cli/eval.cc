@@ -28,7 +28,7 @@ constexpr char kHelp[] = R"(Each line of FILE is an object:
    "answer": "turn on the light", "match": "exact"}
 with lists "images", "audio", "videos" of paths beside FILE, an optional "system" (else --system),
 and "match" one of exact (the default; white space around it does not count), contains, or wer (word
-error rate: the table shows its mean, and an item counts as right when it is 0). An item that cannot
+error rate: the table shows its mean and that of characters, and an item counts as right when it is 0). An item that cannot
 be answered counts as wrong; the table says how many there were. --out writes each answer with its
 tokens and the sum of their log-probabilities.
 
@@ -49,8 +49,9 @@ struct EvalArgs {
 
 struct Score {
   int64_t items = 0, right = 0;
-  int64_t errors = 0;      // items that could not be answered; they count as wrong
-  double word_errors = 0;  // sum of the items' rates, where match is wer
+  int64_t errors = 0;  // items that could not be answered; they count as wrong
+  // Sums of the items' rates, where match is wer.
+  double word_errors = 0, character_errors = 0;
   bool has_word_errors = false;
 };
 
@@ -65,6 +66,7 @@ bool Count(const Item& item, const std::string& text, Score& score) {
   const Judgement judgement = Judge(item.match, item.answer, text);
   if (judgement.word_error_rate) {
     score.word_errors += *judgement.word_error_rate;
+    score.character_errors += *judgement.character_error_rate;
     score.has_word_errors = true;
   }
   ++score.items;
@@ -86,6 +88,7 @@ void PrintJson(const std::map<std::string, Score>& scores, bool whole) {
     if (score.errors > 0) json["errors"] = score.errors;
     if (score.has_word_errors) {
       json["wer"] = score.word_errors / static_cast<double>(score.items);
+      json["cer"] = score.character_errors / static_cast<double>(score.items);
     }
     return json;
   };
@@ -104,7 +107,10 @@ void PrintRow(const std::string& name, const Score& score) {
   std::printf("%-20s %5lld / %5lld  %5.1f %%", OneLine(name).c_str(),
               static_cast<long long>(score.right), static_cast<long long>(score.items),
               100.0 * static_cast<double>(score.right) / items);
-  if (score.has_word_errors) std::printf("  word errors %5.1f %%", 100 * score.word_errors / items);
+  if (score.has_word_errors) {
+    std::printf("  word errors %5.1f %%  character errors %5.1f %%",
+                100 * score.word_errors / items, 100 * score.character_errors / items);
+  }
   if (score.errors > 0) std::printf("  %lld not answered", static_cast<long long>(score.errors));
   std::printf("\n");
 }
@@ -199,6 +205,9 @@ std::optional<nlohmann::ordered_json> Answer(const Item& item, const EvalArgs& a
 // Another size that reads the prompts, whose keys and values the answers then go on with.
 std::optional<GenerateOptions> ReadingOptions(EvalArgs& args, const Engine& engine) {
   if (args.read_size.empty()) return std::nullopt;
+  if (args.generate.options.size_change == SizeChange::kRereadBehind) {
+    throw Error(ErrorKind::kUsage, "--read-size: not together with --reread-behind");
+  }
   args.generate.options.size_change = SizeChange::kKeepCache;
   GenerateOptions reads = args.generate.options;
   reads.size = engine.ParseSize(args.read_size);

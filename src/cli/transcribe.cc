@@ -2,20 +2,21 @@
 // `gemma3n transcribe` and `gemma3n translate`: speech of any length to text, subtitles or JSON.
 #include "gemma3n/transcribe.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "cli/commands.h"
 #include "cli/live_line.h"
 #include "cli/options.h"
 #include "cli/progress_bar.h"
+#include "cli/speech_args.h"
 #include "cli/terminal.h"
 #include "cli/transcript_file.h"
 #include "gemma3n/error.h"
@@ -24,7 +25,6 @@
 namespace gemma3n::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr char kTranscribeHelp[] =
@@ -47,76 +47,14 @@ Examples:
   gemma3n translate -m DIR --to English --by-transcript film.mkv -o film.srt
 )";
 
-struct SpeechArgs {
-  ModelArgs model;
-  OutputArgs output;
-  GenerateArgs generate;
-  MediaOptions media;
-  TranscribeOptions speech;
-  std::vector<std::string> inputs;
-  std::string out, out_dir, format, task = "transcribe", microphone, raw;
-  bool detect_language = false, by_transcript = false, show_prompt = false, with_times = false;
-  bool live = false, use_microphone = false, restart = false;
-};
-
-bool IsRecording(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<uint8_t> head(4096);
-  file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<size_t>(std::max<std::streamsize>(0, file.gcount())));
-  const MediaKind kind = DetectMediaKind(head).kind;
-  return kind == MediaKind::kAudio || kind == MediaKind::kVideo;
-}
-
-// Folders become the recordings in them, at any depth, by name.
-std::vector<std::string> Recordings(const std::vector<std::string>& inputs) {
-  std::vector<std::string> files;
-  for (const std::string& input : inputs) {
-    std::error_code error;
-    if (!fs::is_directory(input, error)) {
-      files.push_back(input);
-      continue;
-    }
-    std::vector<std::string> found;
-    for (fs::recursive_directory_iterator at(input, error), end; !error && at != end;
-         at.increment(error)) {
-      std::error_code ignored;
-      if (at->is_regular_file(ignored) && IsRecording(at->path())) found.push_back(at->path());
-    }
-    if (found.empty()) {
-      throw Error(ErrorKind::kMedia, input + ": expected sounds or films in it, found none");
-    }
-    std::sort(found.begin(), found.end());
-    files.insert(files.end(), found.begin(), found.end());
+// Standard input may be silent for long: false when Ctrl-C came first.
+bool WaitForInput(const std::string& source) {
+  if (source != "-") return true;
+  pollfd waits[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
+  while (!Interrupted()) {
+    if (poll(waits, 2, -1) > 0 && waits[0].revents != 0) return true;
   }
-  return files;
-}
-
-// "16000,1,s16".
-std::optional<RawSound> ParseRaw(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  std::vector<std::string> words(1);
-  for (char c : text) {
-    if (c == ',') {
-      words.emplace_back();
-    } else {
-      words.back() += c;
-    }
-  }
-  RawSound raw;
-  const auto number = [&](size_t i) {
-    return static_cast<int>(words.size() > i ? ParseNumber(words[i]).value_or(0) : 0);
-  };
-  raw.rate_hz = number(0);
-  raw.channels = number(1);
-  const std::string format = words.size() == 3 ? words[2] : "";
-  raw.format = format == "f32" ? RawSound::Format::kF32 : RawSound::Format::kS16;
-  if (raw.rate_hz <= 0 || raw.channels <= 0 || (format != "s16" && format != "f32")) {
-    throw Error(
-        ErrorKind::kUsage,
-        "--raw: expected RATE,CHANNELS,s16 or f32, such as 16000,1,s16, found " + OneLine(text));
-  }
-  return raw;
+  return false;
 }
 
 std::unique_ptr<SoundStream> OpenSound(const SpeechArgs& args, const std::string& source) {
@@ -125,6 +63,7 @@ std::unique_ptr<SoundStream> OpenSound(const SpeechArgs& args, const std::string
                                        args.media);
   }
   if (source == "-") {
+    if (!WaitForInput(source)) return nullptr;
     return SoundStream::OpenDescriptor(STDIN_FILENO, "standard input", ParseRaw(args.raw),
                                        args.media);
   }
@@ -141,45 +80,64 @@ class Recording {
         source_(std::move(source)),
         sound_(OpenSound(args, source_)),
         live_(args.live || args.use_microphone),
+        comes_once_(live_ || source_ == "-"),
         line_(live_ && !args.output.quiet),
         bar_(!live_ && !args.output.quiet),
         options_(args.speech),
         file_({.path = path,
-               .format = args.output.json && args.format.empty() ? TranscriptFormat::kJson
-                                                                 : FormatOf(args.format, path),
+               .format = FormatOf(args.format, path),
                .with_times = args.with_times || live_,
                .raw_output = args.output.raw_output,
-               .job = args.restart || live_ ? "" : Job()}) {}
+               .job = comes_once_ ? "" : Job(),
+               .restart = args.restart}) {}
 
   // 0, or 130 when it was ended before the end.
   int Run() {
+    if (sound_ == nullptr) return 130;
     if (file_.count() > 0 && !Skip(file_.begins_at_s() - sound_->start_s())) return 130;
     Begin();
     std::vector<float> samples(live_ ? 3200 : 16000);
+    bool drained = true;
     while (!Interrupted()) {
+      if (drained && !WaitForInput(source_)) break;
       const size_t count = sound_->Read(samples);
       if (count == 0) break;
+      drained = count < samples.size();
       if (!Hear(std::span(samples).first(count))) return Ended();
     }
-    // A microphone has no other end than Ctrl-C.
-    const bool ended = Interrupted() && !args_.use_microphone;
+    // A microphone has no other end than Ctrl-C, and of what comes only once all is kept that came.
+    const bool ended = Interrupted() && !comes_once_;
     if (ended || !transcriber_->Finish(TakeSegment())) return Ended();
     bar_.Clear();
     line_.Clear();
     file_.Finish({.source = source_,
                   .language = options_.language,
                   .prompt = SpeechPrompt(options_),
-                  .duration_s = skipped_s_ + transcriber_->timings().heard_s});
+                  .duration_s = sound_->start_s() + skipped_s_ + transcriber_->timings().heard_s});
     Report();
-    return 0;
+    return Interrupted() && !args_.use_microphone ? 130 : 0;
   }
 
  private:
+  // All that changes what is written.
   std::string Job() const {
-    return JobOf(source_, args_.model.model + " " + args_.model.size + " " +
-                              SpeechPrompt(args_.speech) + " " +
-                              std::to_string(args_.speech.piece_seconds) + " " +
-                              std::to_string(args_.speech.pause_seconds));
+    const TranscribeOptions& speech = args_.speech;
+    const SamplingOptions& sampling = speech.generate.sampling;
+    return JobOf(source_, {{"model", args_.model.model},
+                           {"size", args_.model.size},
+                           {"kv", static_cast<int>(args_.model.kv)},
+                           {"task", static_cast<int>(speech.task)},
+                           {"prompt", SpeechPrompt(speech)},
+                           {"to", speech.to_language},
+                           {"detect", args_.detect_language},
+                           {"piece", speech.piece_seconds},
+                           {"pause", speech.pause_seconds},
+                           {"likeness", speech.least_likeness},
+                           {"logprob", speech.least_logprob},
+                           {"max_tokens", speech.generate.max_tokens},
+                           {"temperature", sampling.temperature.value_or(0)},
+                           {"seed", sampling.seed.value_or(0)},
+                           {"penalty", sampling.repetition_penalty}});
   }
 
   // Passes over what an earlier run has written down.
@@ -207,7 +165,7 @@ class Recording {
     transcriber_->OnText([this](const std::string& text) {
       if (live_) partial_ += text;
       if (live_ && !text.empty()) line_.Say(partial_);
-      return !Interrupted() || args_.use_microphone;
+      return !Interrupted() || comes_once_;
     });
     if (live_ && !args_.output.quiet) {
       Tell(args_.use_microphone ? "listening (Ctrl-C ends)" : "listening");
@@ -262,27 +220,20 @@ class Recording {
   }
 
   void ShowProgress(double heard) {
-    const double whole = sound_->duration_s();
-    const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
-    char speed[48];
-    std::snprintf(speed, sizeof(speed), "%.1f x real time",
-                  seconds > 0 ? transcriber_->timings().heard_s / seconds : 0);
-    const std::string what = OneLine(source_) + " " + ShortClock(heard) +
-                             (whole > 0 ? "/" + ShortClock(whole) : "") + " " + speed;
-    bar_.Show({what, static_cast<int64_t>(heard * 10),
-               static_cast<int64_t>(std::max(heard, whole) * 10) + 1});
+    const double whole = std::max(heard, skipped_s_ + sound_->duration_s());
+    bar_.Show({OneLine(source_) + ", seconds of sound", static_cast<int64_t>(heard),
+               static_cast<int64_t>(whole) + 1});
   }
 
   int Ended() {
     bar_.Clear();
     line_.Clear();
-    if (!args_.output.quiet && file_.count() > 0 && !Path().empty()) {
+    if (!args_.output.quiet && file_.count() > 0 && file_.keeps_part()) {
       Tell("ended at " + ShortClock(transcriber_->settled_s()) +
            "; the same command goes on from there");
     }
     return 130;
   }
-  const std::string& Path() const { return args_.out.empty() ? args_.out_dir : args_.out; }
 
   void Report() const {
     if (!args_.output.stats) return;
@@ -302,6 +253,7 @@ class Recording {
   std::string source_;
   std::unique_ptr<SoundStream> sound_;
   bool live_;
+  bool comes_once_;  // a microphone, a pipe, or what is followed live: it cannot be gone on with
   LiveLine line_;
   ProgressBar bar_;
   TranscribeOptions options_;
@@ -314,38 +266,10 @@ class Recording {
   Clock::time_point began_ = Clock::now(), next_partial_ = Clock::now();
 };
 
-std::string PathFor(const SpeechArgs& args, const std::string& source) {
-  if (args.out_dir.empty()) return args.out;
-  const std::string name = source == "-" ? "standard-input" : fs::path(source).filename().string();
-  return fs::path(args.out_dir) / (name + "." + (args.format.empty() ? "txt" : args.format));
-}
-
-void CheckArgs(SpeechArgs& args) {
-  if (args.use_microphone != args.inputs.empty()) {
-    throw Error(ErrorKind::kUsage, args.use_microphone
-                                       ? "--mic: expected no files beside it"
-                                       : "expected a recording, - or --mic, found nothing");
-  }
-  if (args.use_microphone) args.inputs = {"microphone"};
-  args.inputs = Recordings(args.inputs);
-  if (args.inputs.size() > 1 && !args.out.empty()) {
-    throw Error(ErrorKind::kUsage, "-o: expected one recording, found " +
-                                       std::to_string(args.inputs.size()) +
-                                       "; --out-dir takes a text for each");
-  }
-  args.speech.task = args.task == "transcribe" ? SpeechTask::kTranscribe
-                     : args.by_transcript      ? SpeechTask::kTranscribeTranslate
-                                               : SpeechTask::kTranslate;
-  args.speech.generate = args.generate.options;
-  if (!args.out_dir.empty()) fs::create_directories(args.out_dir);
-}
-
 int Transcribe(SpeechArgs& args) {
   args.generate.Finish();
+  args.speech.task = TaskOf(args);
   if (args.show_prompt) {
-    args.speech.task = args.task == "transcribe" ? SpeechTask::kTranscribe
-                       : args.by_transcript      ? SpeechTask::kTranscribeTranslate
-                                                 : SpeechTask::kTranslate;
     Put(SpeechPrompt(args.speech) + "\n");
     return 0;
   }
@@ -367,51 +291,6 @@ int Transcribe(SpeechArgs& args) {
     }
   }
   return failed;
-}
-
-void AddSpeechOptions(CLI::App& command, SpeechArgs& args) {
-  args.model.Add(command);
-  args.generate.Add(command);
-  args.output.Add(command);
-  command.add_option("recordings", args.inputs,
-                     "Sounds, films, folders of them, or - for standard input");
-  command.add_flag("--mic", args.use_microphone, "Listen to the microphone until Ctrl-C");
-  command.add_option("--mic-device", args.microphone, "ALSA's name of it, or pulse:NAME");
-  command.add_option("--raw", args.raw, "Of -: samples without header, as RATE,CHANNELS,s16|f32");
-  command.add_flag("--live", args.live, "Show what is understood while it is said");
-  command.add_option("-o,--out", args.out, "File to write; its ending is the format");
-  command.add_option("--out-dir", args.out_dir, "Folder to write a file for each recording to");
-  command.add_option("--format", args.format, "text, srt, vtt, json, jsonl")
-      ->check(CLI::IsMember({"text", "txt", "srt", "vtt", "json", "jsonl"}));
-  command.add_flag("--times", args.with_times, "Text with the time each line begins");
-  command.add_flag("--restart", args.restart, "Do not go on from what an earlier run has done");
-  TranscribeOptions& speech = args.speech;
-  CLI::Option* language =
-      command.add_option("--language", speech.language, "Language that is spoken, such as Spanish");
-  command
-      .add_flag("--detect-language", args.detect_language,
-                "Ask the model for the language first, by the beginning of the recording")
-      ->excludes(language);
-  command.add_option("--to", speech.to_language, "Language to translate to")->capture_default_str();
-  command.add_flag("--by-transcript", args.by_transcript,
-                   "Translate by writing down what is said first; both are kept");
-  command.add_option("--prompt", speech.prompt, "What to ask about each piece instead");
-  command.add_flag("--show-prompt", args.show_prompt, "Print what would be asked, and end");
-  command.add_option("--piece", speech.piece_seconds,
-                     "Longest piece, seconds; 0: what the model hears at once");
-  command.add_option(
-      "--pause", speech.pause_seconds,
-      "A pause so long always ends a piece, seconds; 0: 0.8, less where pieces are short");
-  command
-      .add_option("--least-likeness", speech.least_likeness,
-                  "Pass over sounds that are less like speech, 0 to 1")
-      ->capture_default_str();
-  command
-      .add_option("--least-logprob", speech.least_logprob,
-                  "Pass over answers of a lower mean log-probability")
-      ->capture_default_str();
-  command.add_flag("--allow-unsandboxed-decoder", args.media.allow_unsandboxed_decoder,
-                   "Decode compressed sound even where the kernel gives no sandbox");
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ std::string Replaced(std::string text, const std::string& what, const std::strin
 
 // An answer must not end a cue or begin another.
 std::string SrtText(const std::string& text) {
-  return Replaced(text, "-->", "->");
+  return Replaced(text, "-->", "\u2192");
 }
 std::string VttText(const std::string& text) {
   return Replaced(Replaced(Replaced(text, "&", "&amp;"), "<", "&lt;"), ">", "&gt;");
@@ -111,6 +111,7 @@ Json SegmentAsJson(const Segment& segment) {
   if (!segment.translation.empty()) json["translation"] = segment.translation;
   json["avg_logprob"] = segment.average_logprob;
   json["no_speech"] = Rounded(segment.no_speech);
+  if (segment.goes_on) json["goes_on"] = true;
   return json;
 }
 
@@ -120,7 +121,8 @@ Segment SegmentFromJson(const Json& json) {
           .text = json.at("text").get<std::string>(),
           .translation = json.value("translation", ""),
           .average_logprob = json.at("avg_logprob").get<double>(),
-          .no_speech = json.at("no_speech").get<double>()};
+          .no_speech = json.at("no_speech").get<double>(),
+          .goes_on = json.value("goes_on", false)};
 }
 
 std::string TranscriptAsJson(const TranscriptFacts& facts, const std::vector<Segment>& segments) {

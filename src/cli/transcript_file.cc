@@ -16,14 +16,18 @@ using Json = nlohmann::ordered_json;
 
 }  // namespace
 
-std::string JobOf(const std::string& source, const std::string& settings) {
+std::string JobOf(const std::string& source, const Json& settings) {
   std::error_code error;
+  if (!std::filesystem::is_regular_file(source, error)) return "";
+  const auto path = std::filesystem::canonical(source, error);
   const uintmax_t bytes = std::filesystem::file_size(source, error);
-  if (error) return "";
   const auto changed = std::filesystem::last_write_time(source, error);
   if (error) return "";
-  return std::to_string(bytes) + " bytes, changed " +
-         std::to_string(changed.time_since_epoch().count()) + ", " + settings;
+  const Json job = {{"recording", path.string()},
+                    {"bytes", bytes},
+                    {"changed", changed.time_since_epoch().count()},
+                    {"settings", settings}};
+  return job.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 TranscriptFile::TranscriptFile(Options options) : options_(std::move(options)) {
@@ -32,31 +36,54 @@ TranscriptFile::TranscriptFile(Options options) : options_(std::move(options)) {
     return;
   }
   std::error_code ignored;
-  const bool is_directory = std::filesystem::is_directory(options_.path, ignored);
-  ReadPart();
-  if (!is_directory) part_.open(part(), std::ios::binary);
-  if (is_directory || !part_) {
-    throw Error(ErrorKind::kUsage, options_.path + ": cannot be written");
+  if (std::filesystem::is_directory(options_.path, ignored)) {
+    throw Error(ErrorKind::kUsage, options_.path + ": expected a file to write, found a directory");
   }
+  const bool goes_on = ReadPart();
+  part_.open(part(), goes_on ? std::ios::binary | std::ios::app : std::ios::binary);
+  if (!part_) throw Error(ErrorKind::kUsage, options_.path + ": cannot be written");
+  if (goes_on) return;
   part_ << Json{{"job", options_.job}}.dump(-1, ' ', false, Json::error_handler_t::replace) << "\n";
-  for (const Segment& segment : segments_) {
-    part_ << TranscriptEntry(TranscriptFormat::kJsonLines, 0, segment, false);
-  }
   part_.flush();
   Check(static_cast<bool>(part_), part());
 }
 
-// A line that was cut when the earlier run was ended, and what is no part of ours, counts for
-// nothing.
-void TranscriptFile::ReadPart() {
-  if (options_.job.empty()) return;
+// A line that was cut when the earlier run was ended counts for nothing, nor do the last ones where
+// no pause followed: there the work does not begin again.
+bool TranscriptFile::ReadPart() {
+  std::error_code error;
+  if (options_.restart || !std::filesystem::exists(part(), error)) return false;
   std::ifstream file(part(), std::ios::binary);
   std::string line;
+  std::vector<std::streamoff> ends;  // of each segment's line
+  std::streamoff head = 0;
   try {
-    if (!std::getline(file, line) || Json::parse(line).at("job") != options_.job) return;
-    while (std::getline(file, line)) segments_.push_back(SegmentFromJson(Json::parse(line)));
+    const bool ours = std::getline(file, line) && !options_.job.empty() &&
+                      Json::parse(line).at("job") == options_.job;
+    if (!ours) throw Error(ErrorKind::kUsage, "");
+    head = file.tellg();
+    while (std::getline(file, line) && !file.eof()) {
+      segments_.push_back(SegmentFromJson(Json::parse(line)));
+      ends.push_back(file.tellg());
+    }
   } catch (const Json::exception&) {
+    if (head == 0) ends.clear();
+  } catch (const Error&) {
   }
+  if (head == 0) {
+    throw Error(ErrorKind::kUsage, part() +
+                                       ": is there already, and not of this work (recording, "
+                                       "model and options); --restart replaces it");
+  }
+  while (!segments_.empty() && segments_.back().goes_on) {
+    segments_.pop_back();
+    ends.pop_back();
+  }
+  file.close();
+  std::filesystem::resize_file(part(), static_cast<uintmax_t>(ends.empty() ? head : ends.back()),
+                               error);
+  Check(!error, part());
+  return true;
 }
 
 void TranscriptFile::Check(bool good, const std::string& path) const {
@@ -64,10 +91,14 @@ void TranscriptFile::Check(bool good, const std::string& path) const {
 }
 
 bool TranscriptFile::Add(const Segment& segment) {
-  segments_.push_back(segment);
+  ++count_;
+  // Lines that were put out need not be kept.
+  if (!options_.path.empty() || options_.format == TranscriptFormat::kJson) {
+    segments_.push_back(segment);
+  }
   if (options_.path.empty()) {
     const std::string entry =
-        TranscriptEntry(options_.format, segments_.size() - 1, segment, options_.with_times);
+        TranscriptEntry(options_.format, count_ - 1, segment, options_.with_times);
     const bool shows = options_.format == TranscriptFormat::kText && !options_.raw_output &&
                        IsTerminal(STDOUT_FILENO);
     return Put(shows ? ShowControls(entry) : entry);

@@ -32,7 +32,7 @@ TEST(Transcript, ClocksAreRoundedToMilliseconds) {
 
 TEST(Transcript, WhatIsSaidDoesNotBreakSubtitles) {
   EXPECT_EQ(TranscriptEntry(TranscriptFormat::kSrt, 4, kSegment, false),
-            "5\n00:00:01,500 --> 01:01:01,046\na -> b <i>&\nc\n\n");
+            "5\n00:00:01,500 --> 01:01:01,046\na \u2192 b <i>&\nc\n\n");
   EXPECT_EQ(TranscriptEntry(TranscriptFormat::kVtt, 4, kSegment, false),
             "00:00:01.500 --> 01:01:01.046\na --&gt; b &lt;i&gt;&amp;\nc\n\n");
   EXPECT_EQ(TranscriptEntry(TranscriptFormat::kText, 0, kSegment, true),

@@ -41,6 +41,19 @@ std::vector<SubmodelShape> ShapesOf(const LoadedModel& model, const std::vector<
   return shapes;
 }
 
+// Whether one can at all go on with the keys and values of the other: each of its layers that has
+// some was computed.
+bool SameKeyValueLayers(const TextConfig& config, const SubmodelShape& a, const SubmodelShape& b) {
+  const auto writers = [&](const SubmodelShape& shape) {
+    std::vector<int> layers;
+    for (int layer : shape.layers) {
+      if (config.kv_source_layer(layer) == layer) layers.push_back(layer);
+    }
+    return layers;
+  };
+  return writers(a) == writers(b);
+}
+
 std::string Text(const char* format, double a, double b) {
   char text[96];
   std::snprintf(text, sizeof(text), format, a, b);
@@ -57,6 +70,9 @@ Elastic::Elastic(const LoadedModel& model, const GenerateOptions& options)
       shapes_(ShapesOf(model, rungs_)),
       first_token_(options_.first_token_seconds, CostsOfReading(model, shapes_), 0) {
   CheckWishes(options_);
+  if (options_.memory_bytes > 0 && model.resident) {
+    throw Error(ErrorKind::kUsage, "elastic: no wish for memory while weights are held resident");
+  }
   // What a token reads, and so about costs.
   for (const SubmodelShape& shape : shapes_) {
     costs_.push_back(static_cast<double>(WeightBytesPerStep(model.weights, shape)));
@@ -82,7 +98,9 @@ std::vector<int64_t> Elastic::PositionsToRead() const {
 // The best rung whose weights fit beside what this process has taken otherwise.
 int Elastic::RungForMemory() const {
   if (options_.memory_bytes <= 0) return 0;
-  const int64_t taken = ReadProcessStatus("/proc/self/status").anonymous_bytes;
+  // Matrices of GGUF files that were brought into another form are weights, too.
+  const int64_t taken = ReadProcessStatus("/proc/self/status").anonymous_bytes -
+                        static_cast<int64_t>(model_.checkpoint->ConvertedBytes());
   const double left = static_cast<double>(options_.memory_bytes - taken);
   const int last = static_cast<int>(costs_.size()) - 1;
   int rung = 0;
@@ -109,7 +127,8 @@ std::optional<Elastic::Move> Elastic::Begin(const Reading& reading) {
     in_time = first_token_.Begin(SecondsSinceRequest(), PositionsToRead());
   }
   int stays = 0;
-  if (change_ == SizeChange::kRereadBehind && reading.cached_positions > 0) {
+  if (change_ == SizeChange::kRereadBehind && reading.cached_positions > 0 &&
+      !ShareKeysValues(model_.config.text, shapes_[0], reading.cached)) {
     const auto here = std::find(shapes_.begin(), shapes_.end(), reading.current);
     if (here != shapes_.end()) stays = static_cast<int>(here - shapes_.begin());
   }
@@ -121,7 +140,14 @@ std::optional<Elastic::Move> Elastic::Begin(const Reading& reading) {
   } else if (rung == in_time) {
     why = Text("the first token in %.2f s wanted", options_.first_token_seconds, 0);
   }
-  return MoveTo(rung, 0, 0, why, rung == for_memory);
+  return MoveTo(rung, 0, 0, why, for_memory > 0);
+}
+
+bool Elastic::Resume(const SubmodelShape& shape) {
+  const auto found = std::find(shapes_.begin(), shapes_.end(), shape);
+  if (found == shapes_.end()) return false;
+  rung_ = static_cast<int>(found - shapes_.begin());
+  return true;
 }
 
 std::optional<Elastic::Move> Elastic::AfterChunk(int64_t read, double seconds, int64_t left) {
@@ -141,11 +167,14 @@ std::optional<Elastic::Move> Elastic::AfterChunk(int64_t read, double seconds, i
 }
 
 void Elastic::BeginAnswer() {
+  const TextConfig& config = model_.config.text;
   const SubmodelShape begins = shapes_[static_cast<size_t>(rung_)];
   for (size_t i = shapes_.size(); i-- > 0;) {
-    if (change_ != SizeChange::kReread || ShareKeysValues(model_.config.text, shapes_[i], begins)) {
-      continue;
-    }
+    const bool reachable =
+        change_ == SizeChange::kReread      ? ShareKeysValues(config, shapes_[i], begins)
+        : change_ == SizeChange::kKeepCache ? SameKeyValueLayers(config, shapes_[i], begins)
+                                            : true;
+    if (reachable) continue;
     const ptrdiff_t at = static_cast<ptrdiff_t>(i);
     rungs_.erase(rungs_.begin() + at);
     shapes_.erase(shapes_.begin() + at);
@@ -155,16 +184,34 @@ void Elastic::BeginAnswer() {
   policy_.emplace(ElasticPolicy::Target{options_.tokens_per_second, options_.watts}, costs_, rung_);
 }
 
+// Reading again behind the answer makes its tokens slower for a while: that is for moving up only.
+int Elastic::SharingRung(int wanted) const {
+  const TextConfig& config = model_.config.text;
+  const SubmodelShape& here = shapes_[static_cast<size_t>(rung_)];
+  for (int rung = wanted; rung < static_cast<int>(shapes_.size()); ++rung) {
+    if (ShareKeysValues(config, here, shapes_[static_cast<size_t>(rung)])) return rung;
+  }
+  for (int rung = wanted; rung > rung_; --rung) {
+    if (ShareKeysValues(config, here, shapes_[static_cast<size_t>(rung)])) return rung;
+  }
+  return rung_;
+}
+
 std::optional<Elastic::Move> Elastic::Next(int64_t token, double seconds) {
-  if (!policy_) BeginAnswer();
+  const bool begins = !policy_;
+  if (begins) BeginAnswer();
   SystemState system;
   if (options_.reacts_to_system || options_.watts > 0) system = watch_.State();
   if (!options_.reacts_to_system) {
     system.memory_short = system.hot = system.battery_low = false;
   }
   if (tokens_++ % kLookAtMemoryEvery == 0) policy_->LimitForMemory(RungForMemory());
-  const double speed = token == 0 ? 1 / seconds : policy_->tokens_per_second();
-  const int after = policy_->Next(seconds, system);
+  const double speed = begins ? 1 / seconds : policy_->tokens_per_second();
+  int after = policy_->Next(seconds, system);
+  if (after > rung_ && change_ == SizeChange::kRereadBehind) {
+    after = SharingRung(after);
+    policy_->StayAt(after);
+  }
   if (after == rung_) return std::nullopt;
   const bool for_memory = after > rung_ && (system.memory_short || options_.memory_bytes > 0);
   return MoveTo(after, token + 1, speed, policy_->why(), for_memory);

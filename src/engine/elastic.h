@@ -38,6 +38,9 @@ class Elastic {
   // The size that reads the prompt: the request's, or a later rung for the wishes' sake, or where
   // the session stands if the conversation would have to be read again for another one.
   std::optional<Move> Begin(const Reading& reading);
+  // Instead of Begin: an earlier answer was on its way to this size, which is still being read.
+  // False where it is none of the rungs.
+  bool Resume(const SubmodelShape& shape);
   // After `read` positions of the prompt took `seconds`, with `left` to go: a size that begins it
   // again.
   std::optional<Move> AfterChunk(int64_t read, double seconds, int64_t left);
@@ -51,6 +54,8 @@ class Elastic {
   std::vector<int64_t> PositionsToRead() const;
   double SecondsSinceRequest() const;
   int RungForMemory() const;
+  // Of the rungs below `rung_` that can go on with its keys and values the one nearest to `wanted`.
+  int SharingRung(int wanted) const;
   Move MoveTo(int rung, int64_t token, double tokens_per_second, std::string why, bool for_memory);
   // Leaves only the rungs that the answer may move to from `rung_`, and begins to watch it.
   void BeginAnswer();

@@ -20,6 +20,8 @@ class ElasticPolicy {
   // answer begins.
   ElasticPolicy(const Target& target, std::vector<double> costs, int rung = 0);
 
+  // What Next said was not done: the answer stays at this rung.
+  void StayAt(int rung) { rung_ = rung; }
   // Memory holds no rung above this one.
   void LimitForMemory(int rung) { memory_rung_ = rung; }
 

@@ -8,7 +8,6 @@ namespace {
 
 constexpr double kLate = 1.05;     // of the wanted time: less is no reason to begin again
 constexpr double kClearly = 0.85;  // of the time that going on would take
-constexpr int64_t kTelling = 64;   // positions: fewer take longer each
 
 }  // namespace
 

@@ -10,6 +10,8 @@ namespace gemma3n {
 
 class FirstToken {
  public:
+  static constexpr int64_t kTelling = 64;  // positions: fewer take longer each
+
   // `costs`: of a position that is read, each rung, in any unit. `seconds_per_cost`: what reading
   // took before; 0: not known.
   FirstToken(double wanted_seconds, std::vector<double> costs, double seconds_per_cost)

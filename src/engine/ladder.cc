@@ -66,10 +66,15 @@ std::vector<ModelSize> LadderBelow(const LoadedModel& model, const ModelSize& si
 
 std::vector<ModelSize> RungsFrom(const LoadedModel& model, const ModelSize& size,
                                  const std::vector<ModelSize>& ladder) {
-  const SubmodelShape own = model.ShapeOf(size);
   std::vector<ModelSize> rungs = {size};
+  const auto cost = [&](const ModelSize& rung) {
+    return WeightBytesPerStep(model.weights, model.ShapeOf(rung));
+  };
+  int64_t last = cost(size);
   for (const ModelSize& rung : ladder.empty() ? LadderBelow(model, size) : ladder) {
-    if (!(model.ShapeOf(rung) == own)) rungs.push_back(rung);
+    if (cost(rung) >= last) continue;
+    last = cost(rung);
+    rungs.push_back(rung);
   }
   return rungs;
 }

@@ -12,8 +12,9 @@ namespace gemma3n {
 // What Engine::Ladder promises.
 std::vector<ModelSize> LadderBelow(const LoadedModel& model, const ModelSize& size);
 
-// `size`, then the rungs of `ladder`, or of LadderBelow where it is empty. Throws Error (kUsage)
-// for a size that the model cannot be cut to.
+// `size`, then the rungs of `ladder`, or of LadderBelow where it is empty, each cheaper than the
+// one before; others are left out. Throws Error (kUsage) for a size that the model cannot be cut
+// to.
 std::vector<ModelSize> RungsFrom(const LoadedModel& model, const ModelSize& size,
                                  const std::vector<ModelSize>& ladder);
 

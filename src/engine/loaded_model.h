@@ -39,6 +39,7 @@ struct LoadedModel {
   std::unique_ptr<AudioEncoder> audio;    // null where the model does not hear
   ModelFacts facts;
   ops::KeyValueType kv_type;  // of its sessions
+  bool resident = false;      // whether weights were to be copied into memory
   double load_ms;
 
   // The layers and widths of a size. Throws Error (kUsage) where this model cannot be cut so.

@@ -13,10 +13,13 @@ void Rereading::Forget(int64_t position) {
 
 void Rereading::Read(Decoder& decoder, std::span<const DecoderInput> inputs) {
   CHECK_LE(static_cast<int64_t>(inputs.size()), kPiece);
-  const SubmodelShape before = decoder.shape();
+  struct Restore {
+    ~Restore() { decoder.SetShape(before); }
+    Decoder& decoder;
+    const SubmodelShape before;
+  } restore{decoder, decoder.shape()};
   decoder.SetShape(shape_);
   decoder.Prefill(state_, inputs, LogitsWanted::kNone, {});
-  decoder.SetShape(before);
 }
 
 }  // namespace gemma3n

@@ -29,7 +29,13 @@ class Rereading {
 
   // The conversation has become another one from `position` on.
   void Forget(int64_t position);
-  // Reads the positions that follow position(), at most a piece; the decoder keeps its size.
+  // Goes on for a size that shares keys and values with this one.
+  void Become(SubmodelShape shape, std::string name) {
+    shape_ = std::move(shape);
+    name_ = std::move(name);
+  }
+  // Reads the positions that follow position(), at most a piece; the decoder keeps its size, also
+  // where this throws.
   void Read(Decoder& decoder, std::span<const DecoderInput> inputs);
   DecoderState TakeState() && { return std::move(state_); }
 

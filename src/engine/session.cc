@@ -63,6 +63,7 @@ SessionOfModel::SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& mode
       state_(model.config.text, {.context_length = context, .kv_type = model.kv_type}),
       media_(model),
       cached_(decoder_->shape()),
+      written_(cached_.layers),
       size_name_(model.size.name),
       logits_(static_cast<size_t>(model.config.text.vocab_size)) {}
 
@@ -132,7 +133,13 @@ bool SessionOfModel::Read(const Prompt& prompt, Request& request,
     const size_t end = ReadChunk(prompt, from);
     request.result.timings.prefill_tokens += static_cast<int64_t>(end - from);
     const double seconds = MillisecondsSince(begin) / 1000;
-    from = ChangeSizeOfReading(request, end - from, seconds, total - end) ? done_.size() : end;
+    if (ChangeSizeOfReading(request, end - from, seconds, total - end)) {
+      from = done_.size();
+      request.result.timings.cached_tokens =
+          std::min(request.result.timings.cached_tokens, static_cast<int64_t>(from));
+    } else {
+      from = end;
+    }
   }
   return tell(total);
 }
@@ -197,7 +204,7 @@ void SessionOfModel::Decode(Request& request, const TextCallback& on_text) {
         done_.resize(done_.size() - (tokens.size() - 1 - taken));
         state_.Rewind(static_cast<int64_t>(done_.size()));
       }
-      ChangeSize(request, seconds);
+      if (goes_on) ChangeSize(request, seconds);
     }
   }
   result.timings.guessed_tokens = next.guessed();

@@ -63,6 +63,8 @@ class SessionOfModel : public Session {
   // Answers from here on with this size, or soon.
   void SwitchTo(const SubmodelShape& shape, const std::string& name, SizeChange change);
   void ForgetAll();
+  // Whether the keys and values that this size reads are there at all, of whatever size.
+  bool HoldsLayersOf(const SubmodelShape& shape) const;
   // After a chunk of the prompt; true where it is to be read again from the start.
   bool ChangeSizeOfReading(Request& request, size_t read, double seconds, size_t left);
   // After a token of the answer, which took `seconds`.
@@ -75,9 +77,10 @@ class SessionOfModel : public Session {
   std::unique_ptr<Decoder> decoder_;
   DecoderState state_;
   MediaEncoder media_;
-  SubmodelShape cached_;                 // what the keys and values of state_ were computed with
-  bool mixed_ = false;                   // or with several sizes whose own would differ
-  std::string size_name_;                // of the size that the decoder runs
+  SubmodelShape cached_;      // what the keys and values of state_ were computed with
+  bool mixed_ = false;        // or with several sizes whose own would differ
+  std::vector<int> written_;  // the layers that every position of state_ was computed with
+  std::string size_name_;     // of the size that the decoder runs
   std::optional<Rereading> rereading_;   // at the size that will take over; reads what done_ holds
   SizeSwitch takes_over_;                // what will be said of it
   double reading_seconds_per_cost_ = 0;  // Elastic::seconds_per_cost of late

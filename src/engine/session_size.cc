@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What sizes a session answers with, and what becomes of its keys and values when they change.
 #include <algorithm>
+#include <vector>
 
 #include "engine/session.h"
 
@@ -34,15 +35,20 @@ SubmodelShape SessionOfModel::DraftShape(const GenerateOptions& options,
 
 void SessionOfModel::BeginSize(Request& request, const ModelSize& size, size_t prompt_positions) {
   SizeChange change = request.options.size_change;
-  // What takes no longer than a piece is read at once.
-  const bool is_short = done_.size() <= static_cast<size_t>(Rereading::kPiece);
-  if (change == SizeChange::kRereadBehind && is_short) change = SizeChange::kReread;
+  // What is read as soon as a piece, or sooner than what is new in the prompt, is read at once.
+  const size_t soon =
+      std::max(static_cast<size_t>(Rereading::kPiece), prompt_positions - done_.size());
+  if (change == SizeChange::kRereadBehind && done_.size() <= soon) change = SizeChange::kReread;
+  const bool goes_on = change == SizeChange::kRereadBehind && request.elastic && rereading_;
+  if (goes_on && request.elastic->Resume(rereading_->shape())) return;
   std::optional<Elastic::Move> move;
+  const SubmodelShape before = decoder_->shape();
   if (request.elastic) {
-    move = request.elastic->Begin({.current = decoder_->shape(),
+    const bool holds = !mixed_ || change == SizeChange::kKeepCache;
+    move = request.elastic->Begin({.current = before,
                                    .cached = cached_,
                                    .total = static_cast<int64_t>(prompt_positions),
-                                   .cached_positions = mixed_ ? 0 : state_.position(),
+                                   .cached_positions = holds ? state_.position() : 0,
                                    .seconds_per_cost = reading_seconds_per_cost_,
                                    .request = request.begin});
   }
@@ -54,7 +60,15 @@ void SessionOfModel::BeginSize(Request& request, const ModelSize& size, size_t p
   SwitchTo(move->shape, move->report.to,
            change == SizeChange::kRereadBehind ? SizeChange::kReread : change);
   if (move->for_memory) model_.GiveBackOutside(move->shape);
-  Report(request, move->report);
+  if (!(move->shape == before)) Report(request, move->report);
+}
+
+bool SessionOfModel::HoldsLayersOf(const SubmodelShape& shape) const {
+  const TextConfig& config = model_.config.text;
+  return done_.empty() || std::all_of(shape.layers.begin(), shape.layers.end(), [&](int layer) {
+           return config.kv_source_layer(layer) != layer ||
+                  std::binary_search(written_.begin(), written_.end(), layer);
+         });
 }
 
 void SessionOfModel::ForgetAll() {
@@ -69,12 +83,16 @@ void SessionOfModel::SwitchTo(const SubmodelShape& shape, const std::string& nam
   const bool same = ShareKeysValues(config, cached_, shape);
   const bool being_read = rereading_ && ShareKeysValues(config, rereading_->shape(), shape);
   if (!being_read) rereading_.reset();
-  if (change == SizeChange::kKeepCache) {
+  // Nothing can be kept of a layer that was left out: what stands there is of other positions.
+  if (change == SizeChange::kKeepCache && HoldsLayersOf(shape)) {
     mixed_ = !done_.empty() && (mixed_ || !same);
   } else if (mixed_ || !same) {
     if (change == SizeChange::kRereadBehind) {
       takes_over_ = {0, size_name_, name, "the conversation was read again", 0};
-      if (being_read) return;
+      if (being_read) {
+        rereading_->Become(shape, name);
+        return;
+      }
       rereading_.emplace(
           config, DecoderState::Options{.context_length = context(), .kv_type = model_.kv_type},
           shape, name);
@@ -90,6 +108,13 @@ void SessionOfModel::SwitchTo(const SubmodelShape& shape, const std::string& nam
     }
   }
   rereading_.reset();
+  if (mixed_) {
+    std::erase_if(written_, [&](int layer) {
+      return !std::binary_search(shape.layers.begin(), shape.layers.end(), layer);
+    });
+  } else {
+    written_ = shape.layers;
+  }
   cached_ = shape;
   size_name_ = name;
   decoder_->SetShape(shape);
@@ -105,10 +130,13 @@ bool SessionOfModel::ChangeSizeOfReading(Request& request, size_t read, double s
   if (!request.elastic) return false;
   const auto move =
       request.elastic->AfterChunk(static_cast<int64_t>(read), seconds, static_cast<int64_t>(left));
-  reading_seconds_per_cost_ = request.elastic->seconds_per_cost();
+  if (read >= static_cast<size_t>(FirstToken::kTelling)) {
+    reading_seconds_per_cost_ = request.elastic->seconds_per_cost();
+  }
   if (!move) return false;
   const bool keeps = request.options.size_change == SizeChange::kKeepCache;
   SwitchTo(move->shape, move->report.to, keeps ? SizeChange::kKeepCache : SizeChange::kReread);
+  if (move->for_memory) model_.GiveBackOutside(move->shape);
   Report(request, move->report);
   return true;
 }
@@ -119,7 +147,14 @@ void SessionOfModel::ChangeSize(Request& request, double seconds) {
   const auto move = request.elastic->Next(request.result.timings.decode_tokens - 1, seconds);
   if (!move) return;
   const SizeChange change = request.options.size_change;
-  SwitchTo(move->shape, move->report.to, change);
+  try {
+    SwitchTo(move->shape, move->report.to, change);
+  } catch (const Error& error) {
+    // No memory for a second set of keys and values is no reason to end an answer.
+    if (error.kind() != ErrorKind::kResources) throw;
+    request.elastic.reset();
+    return;
+  }
   if (rereading_) {
     takes_over_ = move->report;
     return;
@@ -144,6 +179,7 @@ void SessionOfModel::ReadAgain(Request& request) {
   state_ = std::move(*rereading_).TakeState();
   mixed_ = false;
   cached_ = rereading_->shape();
+  written_ = cached_.layers;
   size_name_ = rereading_->name();
   decoder_->SetShape(cached_);
   rereading_.reset();

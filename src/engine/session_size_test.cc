@@ -76,6 +76,13 @@ TEST_F(SessionSize, KeptKeysAndValuesAreForgottenByWhoWantsThemExact) {
   EXPECT_EQ(exact.token_ids, Fresh(kText, At(kLower)).token_ids);
 }
 
+// Another one, long enough to tell how fast reading is.
+std::vector<Turn> OtherConversation() {
+  std::string words;
+  for (int i = 0; i < 80; ++i) words += " one";
+  return {{Role::kUser, {Part("Say:" + words)}}};
+}
+
 // A conversation of some 150 positions, and what is asked next.
 std::vector<Turn> LongConversation() {
   std::string words;
@@ -139,6 +146,62 @@ TEST_F(SessionSize, WhatAShortAnswerLeftUnreadIsReadBehindTheNext) {
   EXPECT_EQ(other.token_ids, Fresh(kText, EndlessAt("full")).token_ids);
 }
 
+TEST_F(SessionSize, WhatIsBeingReadMayBecomeASizeThatSharesIt) {
+  const std::vector<Turn> turns = LongConversation();
+  const std::string upper = std::string(kLower) + " ffn=16@6-9";
+  const auto session = engine_->NewSession(512);
+  session->Generate(turns, EndlessAt("full"), nullptr, nullptr);
+  GenerateOptions behind = EndlessAt(kLower);
+  behind.size_change = SizeChange::kRereadBehind;
+  behind.max_tokens = 2;
+  session->Generate(turns, behind, nullptr, nullptr);
+  behind.size = Size(upper);
+  behind.max_tokens = 24;
+  const GenerateResult found = session->Generate(turns, behind, nullptr, nullptr);
+  ASSERT_EQ(found.size_switches.size(), 1u);
+  EXPECT_EQ(found.size_switches[0].to, upper);
+  // The new size chose what follows: it goes on as a session of its own does from there.
+  const auto fresh = engine_->NewSession(512);
+  const GenerateResult again = session->Generate(turns, EndlessAt(upper), nullptr, nullptr);
+  EXPECT_GT(again.timings.cached_tokens, 60);
+  EXPECT_EQ(again.token_ids, fresh->Generate(turns, EndlessAt(upper), nullptr, nullptr).token_ids);
+}
+
+TEST_F(SessionSize, NothingIsKeptOfALayerThatWasLeftOut) {
+  // Another conversation stood in the slots of layer 1, which the reading size leaves out.
+  const auto answer = [&](const std::string& before) {
+    const auto session = engine_->NewSession(512);
+    if (!before.empty()) session->Generate(Turns(before), At("full"), nullptr, nullptr);
+    session->Generate(Turns(kText), At("skip=1"), nullptr, nullptr);
+    GenerateOptions keeps = At("full");
+    keeps.size_change = SizeChange::kKeepCache;
+    return session->Generate(Turns(kText), keeps, nullptr, nullptr);
+  };
+  const GenerateResult alone = answer(""), after = answer("Say: hello hello hello hello hello");
+  EXPECT_EQ(alone.timings.cached_tokens, 0);
+  EXPECT_EQ(alone.token_ids, after.token_ids);
+  EXPECT_EQ(alone.token_ids, Fresh(kText, At("full")).token_ids);
+}
+
+TEST_F(SessionSize, ShortElasticAnswersGoOnReading) {
+  std::vector<Turn> turns = LongConversation();
+  GenerateOptions soon = EndlessAt("full");
+  soon.elastic = ElasticOptions{
+      .first_token_seconds = 1e-9, .reacts_to_system = false, .ladder = {Size("ffn=128")}};
+  soon.size_change = SizeChange::kRereadBehind;
+  soon.max_tokens = 3;
+  const auto session = engine_->NewSession(512);
+  session->Generate(OtherConversation(), soon, nullptr, nullptr);
+  int64_t grown = 0;
+  for (int i = 0; i < 6; ++i) {
+    for (const SizeSwitch& change :
+         session->Generate(turns, soon, nullptr, nullptr).size_switches) {
+      grown += change.to == "full";
+    }
+  }
+  EXPECT_EQ(grown, 1);
+}
+
 TEST_F(SessionSize, AnAnswerThatMustComeSoonIsBegunSmaller) {
   std::vector<Turn> turns = LongConversation();
   turns.erase(turns.begin() + 1, turns.end());
@@ -148,7 +211,7 @@ TEST_F(SessionSize, AnAnswerThatMustComeSoonIsBegunSmaller) {
                                 .ladder = {Size(kLower), Size("ffn=128")}};
   const auto session = engine_->NewSession(512);
   // The first answer tells how long reading takes.
-  session->Generate(Turns(kText), soon, nullptr, nullptr);
+  session->Generate(OtherConversation(), soon, nullptr, nullptr);
   const GenerateResult found = session->Generate(turns, soon, nullptr, nullptr);
   ASSERT_FALSE(found.size_switches.empty());
   EXPECT_EQ(found.size_switches[0].token, 0);
@@ -160,7 +223,7 @@ TEST_F(SessionSize, AnAnswerThatMustComeSoonIsBegunSmaller) {
   // Read again behind, it ends at the size that was asked for.
   soon.size_change = SizeChange::kRereadBehind;
   const auto behind = engine_->NewSession(512);
-  behind->Generate(Turns(kText), soon, nullptr, nullptr);
+  behind->Generate(OtherConversation(), soon, nullptr, nullptr);
   const GenerateResult grown = behind->Generate(turns, soon, nullptr, nullptr);
   ASSERT_EQ(grown.size_switches.size(), 2u);
   EXPECT_EQ(grown.size_switches[1].to, "full");

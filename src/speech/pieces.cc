@@ -113,6 +113,7 @@ void PieceCutter::TakeBack(int count) {
   }
   while (last_active_ >= 0 && !frames_[static_cast<size_t>(last_active_)].active) --last_active_;
   in_piece_ = last_active_ >= 0;
+  if (!in_piece_) overlaps_ = false;
 }
 
 void PieceCutter::Take(const VoiceFrame& frame, std::vector<Piece>& pieces) {
@@ -142,8 +143,9 @@ std::vector<Piece> PieceCutter::Push(std::span<const float> samples) {
     const size_t count =
         std::min(samples.size() - begin, static_cast<size_t>(VoiceActivity::kFrame) - into);
     const std::span<const float> part = samples.subspan(begin, count);
-    samples_.insert(samples_.end(), part.begin(), part.end());
-    for (const VoiceFrame& frame : activity_.Push(part)) Take(frame, pieces);
+    for (float sample : part) samples_.push_back(std::isfinite(sample) ? sample : 0.0f);
+    const std::span<const float> taken = std::span(samples_).last(count);
+    for (const VoiceFrame& frame : activity_.Push(taken)) Take(frame, pieces);
     begin += count;
   }
   return pieces;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pieces of speech, each asked about in a conversation of its own, in the order of the sound.
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <optional>
@@ -56,6 +57,24 @@ double MeanLogprob(const GenerateResult& result) {
   return result.logprobs.empty() ? 0 : sum / static_cast<double>(result.logprobs.size());
 }
 
+// One or two words of letters, which is what names of languages are; "" for any other answer.
+std::string LanguageIn(const std::string& answer) {
+  const auto is_mark = [](char c) {
+    return std::isspace(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '*' || c == '"';
+  };
+  size_t begin = 0, end = answer.size();
+  while (begin < end && is_mark(answer[begin])) ++begin;
+  while (end > begin && is_mark(answer[end - 1])) --end;
+  const std::string name = answer.substr(begin, end - begin);
+  int spaces = 0;
+  for (char c : name) {
+    const unsigned char byte = static_cast<unsigned char>(c);
+    spaces += c == ' ';
+    if (c != ' ' && byte < 0x80 && std::isalpha(byte) == 0) return "";
+  }
+  return name.size() >= 3 && spaces <= 1 ? name : "";
+}
+
 class TranscriberOfEngine : public Transcriber {
  public:
   TranscriberOfEngine(std::shared_ptr<Engine> engine, const TranscribeOptions& options)
@@ -89,11 +108,13 @@ class TranscriberOfEngine : public Transcriber {
     const std::span<const float> heard = cutter_.under_way();
     if (heard.empty()) return "";
     const GenerateResult answer =
-        Ask({heard.begin(), heard.end()}, SpeechPrompt(options_), options_.generate, nullptr);
+        Ask({heard.begin(), heard.end()}, SpeechPrompt(options_), options_.generate,
+            [this](const std::string&) { return !on_text_ || on_text_(""); });
     return ReadAnswer(answer.text, options_).text;
   }
 
   std::string DetectLanguage(std::span<const float> samples) override {
+    if (samples.empty()) return "";
     GenerateOptions generate = options_.generate;
     generate.max_tokens = 12;
     const size_t most = static_cast<size_t>(engine_->facts().max_clip_seconds * kRate);
@@ -104,9 +125,7 @@ class TranscriberOfEngine : public Transcriber {
             "name only.",
             generate, nullptr)
             .text;
-    const size_t begin = answer.find_first_not_of(" \n\"'*");
-    if (begin == std::string::npos) return "";
-    return answer.substr(begin, answer.find_first_of(".,\n\"'*", begin) - begin);
+    return LanguageIn(answer);
   }
 
  private:
@@ -148,7 +167,8 @@ class TranscriberOfEngine : public Transcriber {
     segment.text = texts.text;
     segment.translation = texts.translation;
     ++timings_.pieces;
-    if (segment.text.empty() || segment.average_logprob < options_.least_logprob) {
+    if ((segment.text.empty() && segment.translation.empty()) ||
+        segment.average_logprob < options_.least_logprob) {
       ++timings_.passed_over;
       return true;
     }
@@ -157,6 +177,7 @@ class TranscriberOfEngine : public Transcriber {
       std::tie(held_->translation, segment.translation) =
           Join(held_->translation, segment.translation);
       held_->end_s = std::min(held_->end_s, segment.start_s);
+      held_->goes_on = true;
       if (!Settle(on_segment)) return false;
     }
     held_ = std::move(segment);
@@ -167,7 +188,7 @@ class TranscriberOfEngine : public Transcriber {
     if (!held_) return true;
     const Segment segment = *std::exchange(held_, std::nullopt);
     settled_s_ = segment.end_s;
-    return segment.text.empty() || on_segment(segment);
+    return (segment.text.empty() && segment.translation.empty()) || on_segment(segment);
   }
 
   std::shared_ptr<Engine> engine_;

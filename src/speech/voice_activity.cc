@@ -55,7 +55,9 @@ Pitch FindPitch(std::span<const float> x) {
 
 // The quietest that it was in the last seconds: between words there is always a moment.
 float VoiceActivity::Floor(float decibel) {
-  smoothed_ = frames_ == 0 ? decibel : smoothed_ + 0.3f * (decibel - smoothed_);
+  // A recording may begin in the middle of a word: quiet is not louder than this before it is
+  // heard.
+  smoothed_ = frames_ == 0 ? std::min(decibel, -60.0f) : smoothed_ + 0.3f * (decibel - smoothed_);
   if (frames_ % kFramesPerSecond == 0) {
     quietest_.push_back(smoothed_);
     if (quietest_.size() > kFloorSeconds) quietest_.pop_front();
@@ -72,7 +74,7 @@ VoiceFrame VoiceActivity::Judge(std::span<const float> frame) {
   int crossings = 0;
   for (size_t i = 0; i < frame.size(); ++i) {
     const float before = high_pass_out_;
-    high_pass_out_ = kKeep * (high_pass_out_ + frame[i] - high_pass_in_);
+    high_pass_out_ = kKeep * (high_pass_out_ + (frame[i] - high_pass_in_));
     crossings += (before < 0) != (high_pass_out_ < 0);
     high_pass_in_ = frame[i];
     sum += static_cast<double>(high_pass_out_) * high_pass_out_;

@@ -160,11 +160,15 @@ class Speech(Program):
         self.assertEqual(process.returncode, 130, err)
         self.assertIn("the same command goes on from there", err)
         self.assertFalse(target.exists())
-        # The rest of the work, on a shorter recording that looks like the same one.
         lines = part.read_text().splitlines()
         done = len(lines) - 1
         self.assertGreaterEqual(done, 5)
         self.assertLess(done, 600)
+        # Not with other options, which would make a text of two kinds.
+        code, _, err = self.transcribe(path, "-o", target, "--max-tokens", 5)
+        self.assertEqual(code, 2)
+        self.assertIn("--restart", err)
+        part.write_text("\n".join(lines) + '\n{"start": 99')  # as a full disk leaves it
         code, out, err = self.transcribe(path, "-o", target)
         self.assertEqual(code, 0, err)
         self.assertIn("going on at", err)
@@ -175,8 +179,47 @@ class Speech(Program):
         self.assertAlmostEqual(found[-1]["end"], 600 * (length + 2) - 1, delta=0.2)
         self.assertFalse(part.exists())
 
+    def test_nothing_is_overwritten(self):
+        path = self.recording(1, "kept.wav")
+        before = path.read_bytes()
+        (self.place / "other").mkdir()
+        twin = self.place / "other/kept.wav"
+        twin.write_bytes(before)
+        notes = self.place / "mine.txt.part"
+        notes.write_text("my notes")
+        for said, arguments in (("take the place", (path, "-o", path)),
+                                ("two recordings", (path, twin, "--out-dir", self.place / "od")),
+                                ("--restart", (path, "-o", self.place / "mine.txt"))):
+            code, _, err = self.transcribe(*arguments)
+            self.assertEqual(code, 2)
+            self.assertIn(said, err)
+        self.assertEqual((path.read_bytes(), notes.read_text()), (before, "my notes"))
+
+    def test_ctrl_c_while_a_pipe_is_silent(self):
+        target = self.place / "piped.txt"
+        process = start("transcribe", "-m", NANO, "-", "--raw", f"{RATE},1,s16", "-o", target)
+        process.stdin.write(silence(0.5) + clip() + silence(1))
+        process.stdin.flush()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertEqual(target.read_text(), self.said + "\n")
+
+    def test_a_recording_that_begins_in_a_word(self):
+        samples = clip()
+        loud = next(i for i in range(0, len(samples), 2)
+                    if abs(int.from_bytes(samples[i:i + 2], "little", signed=True)) > 2000)
+        path = self.place / "sudden.wav"
+        path.write_bytes(wav(samples[loud:] + silence(1)))
+        found = json.loads(self.transcribe(path, "--json")[1])["segments"]
+        self.assertEqual(len(found), 1)
+        self.assertLess(found[0]["start"], 0.05)
+
     def test_what_cannot_be_heard(self):
         cases = [
+            (2, "one recording or --out-dir", (self.recording(), self.recording(1, "c.wav"),
+                                               "--format", "srt")),
             (2, "nothing", ()),
             (2, "no files", ("--mic", "x.wav")),
             (4, "No such file", (self.place / "none.wav",)),
@@ -184,7 +227,7 @@ class Speech(Program):
             (2, "--raw", ("--raw", "16000", "-")),
             (2, "one recording", (self.recording(), self.recording(1, "b.wav"), "-o", "x.srt")),
             (2, "longest piece", ("--piece", 100, self.recording())),
-            (2, "cannot be written", (self.recording(), "-o", self.place)),
+            (2, "found a directory", (self.recording(), "-o", self.place)),
         ]
         for code, said, arguments in cases:
             found, out, err = self.transcribe(*arguments)
