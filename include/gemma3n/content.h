@@ -91,7 +91,7 @@ struct GenerateOptions {
   // The size that guesses; unset: the answer's with its upper layers narrowed. Up to the last layer
   // that writes keys and values it must be the answer's own.
   std::optional<ModelSize> draft;
-  // Change the size while the answer is written; not together with speculation. Once reading has
+  // Change the size while the answer is written; not together with speculation. Once it has
   // begun, sizes whose keys and values would differ are passed over where size_change is kReread.
   std::optional<ElasticOptions> elastic;
   std::function<void(const SizeSwitch&)> on_size_switch;  // told of each change; may be empty

@@ -14,7 +14,7 @@ namespace gemma3n {
 
 // A size was left for another.
 struct SizeSwitch {
-  int64_t token;  // of the answer, before which it happened; 0: before the prompt was read
+  int64_t token;  // of the answer, before which it happened; 0: before its first, while reading
   std::string from, to;
   std::string why;           // "12.3 tokens/s, 16.0 wanted"
   double tokens_per_second;  // of late, before the switch; 0: of none yet
