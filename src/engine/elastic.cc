@@ -147,11 +147,13 @@ bool Elastic::Resume(const SubmodelShape& shape) {
   const auto found = std::find(shapes_.begin(), shapes_.end(), shape);
   if (found == shapes_.end()) return false;
   rung_ = static_cast<int>(found - shapes_.begin());
+  resumed_ = true;
   return true;
 }
 
 std::optional<Elastic::Move> Elastic::AfterChunk(int64_t read, double seconds, int64_t left) {
-  if (options_.first_token_seconds <= 0) return std::nullopt;
+  // An answer on its way to another size does not begin with one of the rungs.
+  if (options_.first_token_seconds <= 0 || resumed_) return std::nullopt;
   std::vector<int64_t> positions = PositionsToRead();
   if (change_ == SizeChange::kKeepCache) std::fill(positions.begin(), positions.end(), left);
   const double elapsed = SecondsSinceRequest();

@@ -67,6 +67,7 @@ class Elastic {
   std::vector<SubmodelShape> shapes_;
   std::vector<double> costs_;  // what a token of the answer reads, in bytes, of each rung
   int rung_ = 0;
+  bool resumed_ = false;
   Reading reading_;
   FirstToken first_token_;
   std::optional<ElasticPolicy> policy_;  // once the answer has begun

@@ -130,7 +130,8 @@ bool SessionOfModel::ChangeSizeOfReading(Request& request, size_t read, double s
   if (!request.elastic) return false;
   const auto move =
       request.elastic->AfterChunk(static_cast<int64_t>(read), seconds, static_cast<int64_t>(left));
-  if (read >= static_cast<size_t>(FirstToken::kTelling)) {
+  const bool telling = read >= static_cast<size_t>(FirstToken::kTelling);
+  if (telling && request.elastic->seconds_per_cost() > 0) {
     reading_seconds_per_cost_ = request.elastic->seconds_per_cost();
   }
   if (!move) return false;
