@@ -104,7 +104,7 @@ class Conversation(Program):
         self.assertGreater(known("--keep-cache"), 30)
         self.assertGreater(known("--reread-behind"), 30)
         code, _, err = call("chat", "-m", nano, "--temp", 0, "--stats", "--elastic", "1e-9s",
-                            input=f"Copy: red\n{words}\n".encode())
+                            input=("Say:" + " one" * 80 + "\n/clear\n" + words * 3 + "\n").encode())
         self.assertEqual(code, 0, err)
         self.assertIn("first token", err)
 
