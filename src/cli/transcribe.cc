@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "cli/commands.h"
 #include "cli/live_line.h"
@@ -95,7 +96,7 @@ class Recording {
   int Run() {
     if (sound_ == nullptr) return 130;
     if (file_.count() > 0 && !Skip(file_.begins_at_s() - sound_->start_s())) return 130;
-    Begin();
+    if (!Begin()) return Ended();
     std::vector<float> samples(live_ ? 3200 : 16000);
     bool drained = true;
     while (!Interrupted()) {
@@ -137,7 +138,12 @@ class Recording {
                            {"max_tokens", speech.generate.max_tokens},
                            {"temperature", sampling.temperature.value_or(0)},
                            {"seed", sampling.seed.value_or(0)},
-                           {"penalty", sampling.repetition_penalty}});
+                           {"top_k", sampling.top_k.value_or(-1)},
+                           {"top_p", sampling.top_p.value_or(-1)},
+                           {"min_p", sampling.min_p},
+                           {"penalty", sampling.repetition_penalty},
+                           {"logit_bias", sampling.logit_bias},
+                           {"stop", speech.generate.stop}});
   }
 
   // Passes over what an earlier run has written down.
@@ -158,7 +164,8 @@ class Recording {
     return !Interrupted();
   }
 
-  void Begin() {
+  // Hears what telling the language took; false when it was ended.
+  bool Begin() {
     if (args_.detect_language && options_.language.empty()) DetectLanguage();
     transcriber_ = Transcriber::New(engine_, options_);
     transcriber_->BeginAt(begin_);
@@ -170,9 +177,8 @@ class Recording {
     if (live_ && !args_.output.quiet) {
       Tell(args_.use_microphone ? "listening (Ctrl-C ends)" : "listening");
     }
-    if (held_back_.empty()) return;
-    transcriber_->Push(held_back_, TakeSegment());
-    held_back_ = {};
+    const std::vector<float> heard = std::exchange(held_back_, {});
+    return heard.empty() || transcriber_->Push(heard, TakeSegment());
   }
 
   // By the first half minute, which is then heard as well.
@@ -220,7 +226,7 @@ class Recording {
   }
 
   void ShowProgress(double heard) {
-    const double whole = std::max(heard, skipped_s_ + sound_->duration_s());
+    const double whole = std::max(heard, sound_->duration_s());
     bar_.Show({OneLine(source_) + ", seconds of sound", static_cast<int64_t>(heard),
                static_cast<int64_t>(whole) + 1});
   }
@@ -229,8 +235,7 @@ class Recording {
     bar_.Clear();
     line_.Clear();
     if (!args_.output.quiet && file_.count() > 0 && file_.keeps_part()) {
-      Tell("ended at " + ShortClock(transcriber_->settled_s()) +
-           "; the same command goes on from there");
+      Tell("ended at " + ShortClock(file_.begins_at_s()) + "; the same command goes on from there");
     }
     return 130;
   }
