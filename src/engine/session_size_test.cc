@@ -149,22 +149,30 @@ TEST_F(SessionSize, WhatAShortAnswerLeftUnreadIsReadBehindTheNext) {
 TEST_F(SessionSize, WhatIsBeingReadMayBecomeASizeThatSharesIt) {
   const std::vector<Turn> turns = LongConversation();
   const std::string upper = std::string(kLower) + " ffn=16@6-9";
-  const auto session = engine_->NewSession(512);
-  session->Generate(turns, EndlessAt("full"), nullptr, nullptr);
-  GenerateOptions behind = EndlessAt(kLower);
-  behind.size_change = SizeChange::kRereadBehind;
-  behind.max_tokens = 2;
-  session->Generate(turns, behind, nullptr, nullptr);
-  behind.size = Size(upper);
-  behind.max_tokens = 24;
-  const GenerateResult found = session->Generate(turns, behind, nullptr, nullptr);
+  // An answer at `size`, for which reading was begun for kLower.
+  const auto answer = [&](Session& session, const std::string& size) {
+    session.Generate(turns, EndlessAt("full"), nullptr, nullptr);
+    GenerateOptions behind = EndlessAt(kLower);
+    behind.size_change = SizeChange::kRereadBehind;
+    behind.max_tokens = 2;
+    session.Generate(turns, behind, nullptr, nullptr);
+    behind.size = Size(size);
+    behind.max_tokens = 24;
+    return session.Generate(turns, behind, nullptr, nullptr);
+  };
+  const auto session = engine_->NewSession(512), other = engine_->NewSession(512);
+  const GenerateResult found = answer(*session, upper), lower = answer(*other, kLower);
   ASSERT_EQ(found.size_switches.size(), 1u);
   EXPECT_EQ(found.size_switches[0].to, upper);
-  // The new size chose what follows: it goes on as a session of its own does from there.
-  const auto fresh = engine_->NewSession(512);
+  // They part where the new size takes over.
+  ASSERT_EQ(lower.size_switches.size(), 1u);
+  EXPECT_EQ(lower.size_switches[0].token, found.size_switches[0].token);
+  EXPECT_NE(found.token_ids, lower.token_ids);
   const GenerateResult again = session->Generate(turns, EndlessAt(upper), nullptr, nullptr);
   EXPECT_GT(again.timings.cached_tokens, 60);
-  EXPECT_EQ(again.token_ids, fresh->Generate(turns, EndlessAt(upper), nullptr, nullptr).token_ids);
+  EXPECT_EQ(
+      again.token_ids,
+      engine_->NewSession(512)->Generate(turns, EndlessAt(upper), nullptr, nullptr).token_ids);
 }
 
 TEST_F(SessionSize, NothingIsKeptOfALayerThatWasLeftOut) {

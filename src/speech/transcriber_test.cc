@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "gemma3n/error.h"
+#include "gemma3n/lab.h"
 #include "gemma3n/media.h"
 #include "gemma3n/transcribe.h"
 #include "speech/test_sounds.h"
@@ -154,6 +155,93 @@ TEST_F(TranscriberTest, OptionsOutOfRangeAreRefused) {
   EXPECT_THAT(refusal({.piece_seconds = 0.1}), testing::HasSubstr("longest piece"));
   EXPECT_THAT(refusal({.pause_seconds = -1}), testing::HasSubstr("pause"));
   EXPECT_THAT(refusal({.least_likeness = 2}), testing::HasSubstr("likeness"));
+}
+
+// Hears what it is told to, piece after piece.
+class ToldEngine : public Engine {
+ public:
+  explicit ToldEngine(std::vector<std::string> answers) : answers_(std::move(answers)) {
+    facts_.hears = true;
+    facts_.max_context = 512;
+    facts_.max_clip_seconds = 3;
+  }
+  const ModelFacts& facts() const override { return facts_; }
+  std::unique_ptr<Session> NewSession(int64_t) override;
+  std::string NextAnswer() { return next_ < answers_.size() ? answers_[next_++] : "too many"; }
+
+  const ModelSize& size() const override { return size_; }
+  ModelSize ParseSize(const std::string&) const override { return size_; }
+  SizeFacts FactsOf(const ModelSize&) const override { return {}; }
+  std::vector<ModelSize> Ladder(const ModelSize&) const override { return {}; }
+  std::vector<int32_t> Tokenize(const std::string&, bool, bool) const override { return {}; }
+  std::string Detokenize(std::span<const int32_t>, bool) const override { return ""; }
+  std::string Piece(int32_t) const override { return ""; }
+  std::vector<int32_t> PromptIds(const std::vector<Turn>&, const GenerateOptions&) override {
+    return {};
+  }
+  std::string PromptText(const std::vector<Turn>&, const GenerateOptions&) override { return ""; }
+  bool WriteLogits(std::span<const int32_t>, const std::filesystem::path&,
+                   const ProgressCallback&) override {
+    return false;
+  }
+  bool Dump(const std::vector<Turn>&, const GenerateOptions&, const std::filesystem::path&,
+            const ProgressCallback&) override {
+    return false;
+  }
+  std::optional<PerplexityReport> Perplexity(const Passages&, const PerplexityOptions&,
+                                             const ProgressCallback&) override {
+    return std::nullopt;
+  }
+  std::unique_ptr<Lab> NewLab() override { return nullptr; }
+
+ private:
+  ModelFacts facts_;
+  ModelSize size_;
+  std::vector<std::string> answers_;
+  size_t next_ = 0;
+};
+
+class ToldSession : public Session {
+ public:
+  explicit ToldSession(ToldEngine& engine) : engine_(engine) {}
+  GenerateResult Generate(const std::vector<Turn>&, const GenerateOptions&, const TextCallback&,
+                          const ProgressCallback&) override {
+    GenerateResult result;
+    result.text = engine_.NextAnswer();
+    return result;
+  }
+  int64_t context() const override { return 512; }
+  int64_t position() const override { return 0; }
+
+ private:
+  ToldEngine& engine_;
+};
+
+std::unique_ptr<Session> ToldEngine::NewSession(int64_t) {
+  return std::make_unique<ToldSession>(*this);
+}
+
+TEST(TranscriberJoints, WordsOfTwoPiecesWithoutPauseStandOnce) {
+  const auto engine = std::make_shared<ToldEngine>(
+      std::vector<std::string>{"one two three fo", "two three four five", "six"});
+  const auto transcriber = Transcriber::New(engine, {});
+  std::vector<Segment> segments;
+  const auto take = [&](const Segment& segment) {
+    segments.push_back(segment);
+    return true;
+  };
+  // Longer than a piece and without a gap: one cut. Then a pause.
+  const std::vector<float> sound =
+      Joined({Silence(0.5), Babble(4, 0.2f, 0.5), Silence(2), Babble(1), Silence(1)});
+  EXPECT_TRUE(transcriber->Push(sound, take));
+  EXPECT_TRUE(transcriber->Finish(take));
+  ASSERT_EQ(segments.size(), 3u);
+  EXPECT_EQ(segments[0].text, "one two three");
+  EXPECT_EQ(segments[1].text, "four five");
+  EXPECT_EQ(segments[2].text, "six");
+  EXPECT_TRUE(segments[0].goes_on);
+  EXPECT_FALSE(segments[1].goes_on || segments[2].goes_on);
+  EXPECT_LE(segments[0].end_s, segments[1].start_s);
 }
 
 }  // namespace
