@@ -276,9 +276,14 @@ void AddAttention(int64_t queries, int64_t before, const Limits& limits, ThreadP
                    static_cast<double>(queries) *
                    (static_cast<double>(before) + static_cast<double>(queries + 1) / 2);
                Rate(state, "GMAC/s", 2 * seen * static_cast<double>(width), peak, [&] {
-                 ops::CausalAttention({{q.data(), queries, width}, before},
-                                      {keys.data(), values.data(), capacity, kv}, shape, scratch,
-                                      {out.data(), queries, width}, pool);
+                 const ops::KeyValueSlots slots{keys.data(), values.data(), capacity, kv};
+                 if (queries == 1) {
+                   const ops::QueryOfSequence one{q.data(), before, slots, scratch, out.data()};
+                   ops::OneQueryEach({&one, 1}, shape, pool);
+                 } else {
+                   ops::CausalAttention({{q.data(), queries, width}, before}, slots, shape,
+                                        {out.data(), queries, width}, pool);
+                 }
                });
              });
   }

@@ -43,6 +43,7 @@ Activations::Activations(const DecoderWeights& weights, int64_t rows)
   per_layer_gate.Resize(rows * config.hidden_size_per_layer_input);
   per_layer_inputs.Resize(per_layer_gate.size() * config.num_hidden_layers);
   modality.Resize(WidestModality(weights.embedding));
+  lone_queries.reserve(static_cast<size_t>(rows));
 }
 
 int64_t Activations::BytesFor(const TextConfig& config, int64_t rows) {

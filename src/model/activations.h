@@ -3,10 +3,13 @@
 // layer in turn.
 #pragma once
 
+#include <vector>
+
 #include "base/aligned_buffer.h"
 #include "model/altup.h"
 #include "model/config.h"
 #include "model/weights.h"
+#include "ops/dot_product_attention.h"
 #include "ops/rope.h"
 #include "ops/sparse_rows.h"
 
@@ -50,6 +53,8 @@ struct Activations {
   AlignedBuffer<float> per_layer_gate;    // [max_rows, per-layer width]
   AlignedBuffer<float> modality;          // [widest modality]
   ops::RopeTable rope_sliding, rope_full;
+  // Of the sequences that have one row only; takes up to max_rows.
+  std::vector<ops::QueryOfSequence> lone_queries;
 
  private:
   Streams StreamsOf(AlignedBuffer<float>& memory) {

@@ -17,7 +17,7 @@ ops::ConstRows AsConst(ops::MutableRows rows) {
 }  // namespace
 
 void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
-                     const AttentionScratch& scratch, KvCache& cache) {
+                     const AttentionScratch& scratch) {
   const int64_t heads = config.num_key_value_heads, width = heads * config.head_dim;
   const float eps = config.rms_norm_eps;
   const ops::MutableRows keys{scratch.key, chunk.rows, width};
@@ -29,11 +29,17 @@ void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, 
   ops::Rope(scratch.rope, {.num_heads = heads, .first_row = chunk.rope_row}, keys, chunk.pool);
   chunk.Observe("key", scratch.key, width);
   chunk.Observe("value", scratch.value, width);
-  cache.Store(chunk.layer, chunk.first_position, AsConst(keys), AsConst(values));
+  int64_t row = 0;
+  for (const SequenceRows& sequence : chunk.sequences) {
+    sequence.cache->Store(chunk.layer, sequence.first_position,
+                          {keys.data + row * width, sequence.rows, width},
+                          {values.data + row * width, sequence.rows, width});
+    row += sequence.rows;
+  }
 }
 
 void Attend(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
-            const AttentionScratch& scratch, const KvCache& cache, float* out) {
+            const AttentionScratch& scratch, float* out) {
   const int64_t heads = config.num_attention_heads, width = heads * config.head_dim;
   const ops::MutableRows queries{scratch.query, chunk.rows, width};
   const ops::MutableRows attended{scratch.attended, chunk.rows, width};
@@ -47,8 +53,22 @@ void Attend(const TextConfig& config, const AttentionWeights& weights, const Chu
       .head_dim = config.head_dim,
       .window = config.is_sliding(chunk.layer) ? config.sliding_window : 0,
   };
-  ops::CausalAttention({AsConst(queries), chunk.first_position}, cache.Slots(chunk.layer), shape,
-                       scratch.softmax, attended, chunk.pool);
+  scratch.lone_queries.clear();
+  int64_t row = 0;
+  for (const SequenceRows& sequence : chunk.sequences) {
+    const ops::KeyValueSlots& slots = sequence.cache->Slots(chunk.layer);
+    const float* query = scratch.query + row * width;
+    float* to = scratch.attended + row * width;
+    if (sequence.rows == 1) {
+      scratch.lone_queries.push_back(
+          {query, sequence.first_position, slots, sequence.softmax_scratch, to});
+    } else {
+      ops::CausalAttention({{query, sequence.rows, width}, sequence.first_position}, slots, shape,
+                           {to, sequence.rows, width}, chunk.pool);
+    }
+    row += sequence.rows;
+  }
+  ops::OneQueryEach(scratch.lone_queries, shape, chunk.pool);
   chunk.Observe("attended", scratch.attended, width);
   ops::Linear(AsConst(attended), weights.o_proj, {out, chunk.rows, config.hidden_size}, chunk.pool);
 }

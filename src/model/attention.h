@@ -25,20 +25,20 @@ struct AttentionWeights {
 
 // Queries, keys and values are what the projections gave; they are normalized and rotated in place.
 struct AttentionScratch {
-  float* query;                // [rows, num_attention_heads * head_dim]
-  float* attended;             // [rows, num_attention_heads * head_dim]
-  float* key;                  // [rows, num_key_value_heads * head_dim]
-  float* value;                // [rows, num_key_value_heads * head_dim]
-  std::span<float> softmax;    // ops::AttentionScratchFloats
-  const ops::RopeTable& rope;  // of this layer's kind, filled for the chunk
+  float* query;                                     // [rows, num_attention_heads * head_dim]
+  float* attended;                                  // [rows, num_attention_heads * head_dim]
+  float* key;                                       // [rows, num_key_value_heads * head_dim]
+  float* value;                                     // [rows, num_key_value_heads * head_dim]
+  std::vector<ops::QueryOfSequence>& lone_queries;  // has room for all rows
+  const ops::RopeTable& rope;                       // of this layer's kind, filled for the chunk
 };
 
-// This layer's projected keys and values -> the cache.
+// This layer's projected keys and values -> the caches of their sequences.
 void StoreKeysValues(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
-                     const AttentionScratch& scratch, KvCache& cache);
+                     const AttentionScratch& scratch);
 
-// Projected queries -> out [rows, hidden], from the keys and values that the cache holds.
+// Projected queries -> out [rows, hidden], from the keys and values that the caches hold.
 void Attend(const TextConfig& config, const AttentionWeights& weights, const Chunk& chunk,
-            const AttentionScratch& scratch, const KvCache& cache, float* out);
+            const AttentionScratch& scratch, float* out);
 
 }  // namespace gemma3n

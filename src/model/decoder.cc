@@ -92,6 +92,25 @@ void Decoder::Step(DecoderState& state, int32_t id, std::span<float> logits) {
   Prefill(state, {&input, 1}, LogitsWanted::kLast, logits);
 }
 
+void Decoder::StepMany(std::span<DecoderState* const> states, std::span<const int32_t> ids,
+                       std::span<float> logits) {
+  const int64_t rows = static_cast<int64_t>(states.size());
+  CHECK_EQ(states.size(), ids.size());
+  CHECK_EQ(static_cast<int64_t>(logits.size()), rows * vocab_size());
+  CHECK(1 <= rows && rows <= options_.max_chunk);
+  CHECK(options_.observer == nullptr);
+  step_inputs_.clear();
+  BeginRows();
+  for (size_t i = 0; i < states.size(); ++i) {
+    step_inputs_.push_back({.id = ids[i]});
+    CheckRoom(*states[i], {&step_inputs_.back(), 1});
+    AddRows(*states[i], states[i]->position_, 1);
+  }
+  Pass pass = NewPass(submodel_, step_inputs_);
+  Forward(pass, rows, logits.data());
+  for (DecoderState* state : states) ++state->position_;
+}
+
 void Decoder::DraftStep(DecoderState& state, const Submodel& draft, int32_t id, Draft& kept,
                         std::span<float> logits) {
   CHECK(ShareLowerLayers(weights_.config, submodel_.shape, draft.shape));
@@ -105,9 +124,10 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
   const int64_t rows = kept.rows();
   CHECK(0 < rows && rows <= options_.max_chunk && rows <= state.position_);
   CHECK_EQ(static_cast<int64_t>(logits.size()), rows * vocab_size());
-  Pass pass = NewPass(state, submodel_, kept.inputs(), state.position_ - rows);
-  activations_.rope_sliding.Fill(pass.chunk.first_position, rows, pool_);
-  activations_.rope_full.Fill(pass.chunk.first_position, rows, pool_);
+  BeginRows();
+  AddRows(state, state.position_ - rows, rows);
+  Pass pass = NewPass(submodel_, kept.inputs());
+  FillRotaryTables(pass);
   kept.Restore(activations_.h(), activations_.embedded.data());
   const size_t seam = submodel_.last_key_value_place + 1;
   const std::span<const int> layers = submodel_.shape.layers;
@@ -120,17 +140,17 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
   ForwardLogits(weights_, activations_, activations_.h(), pass.chunk, logits.data());
 }
 
-Pass Decoder::NewPass(DecoderState& state, const Submodel& submodel,
-                      std::span<const DecoderInput> inputs, int64_t first_position) {
-  const int64_t rows = static_cast<int64_t>(inputs.size());
+void Decoder::AddRows(DecoderState& state, int64_t first_position, int64_t rows) {
+  sequences_.push_back({rows, first_position, &state.cache_, state.softmax_scratch_.span()});
+}
+
+Pass Decoder::NewPass(const Submodel& submodel, std::span<const DecoderInput> inputs) {
   return {.weights = weights_,
           .submodel = submodel,
           .activations = activations_,
-          .cache = state.cache_,
-          .softmax_scratch = state.softmax_scratch_.span(),
           .inputs = inputs,
-          .chunk = {.rows = rows,
-                    .first_position = first_position,
+          .chunk = {.rows = static_cast<int64_t>(inputs.size()),
+                    .sequences = sequences_,
                     .rope_row = 0,
                     .pool = pool_,
                     .observer = options_.observer}};
@@ -139,14 +159,19 @@ Pass Decoder::NewPass(DecoderState& state, const Submodel& submodel,
 void Decoder::ForwardChunk(DecoderState& state, const Submodel& submodel,
                            std::span<const DecoderInput> inputs, int64_t wanted, Draft* draft,
                            float* logits) {
-  Activations& act = activations_;
   const int64_t rows = static_cast<int64_t>(inputs.size());
-  Pass pass = NewPass(state, submodel, inputs, state.position_);
+  BeginRows();
+  AddRows(state, state.position_, rows);
+  Pass pass = NewPass(submodel, inputs);
   pass.draft = draft;
+  Forward(pass, wanted, logits);
+  state.position_ += rows;
+}
+
+void Decoder::Forward(Pass& pass, int64_t wanted, float* logits) {
   ForwardInputs(pass);
   ForwardLayers(pass, wanted);
-  if (wanted > 0) ForwardLogits(weights_, act, act.h(), pass.chunk, logits);
-  state.position_ += rows;
+  if (wanted > 0) ForwardLogits(weights_, activations_, activations_.h(), pass.chunk, logits);
 }
 
 namespace {

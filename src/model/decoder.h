@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "model/activations.h"
+#include "model/chunk.h"
 #include "model/draft.h"
 #include "model/embedding.h"
 #include "model/kv_cache.h"
@@ -87,6 +89,13 @@ class Decoder {
   // One token: logits [vocab_size]. Throws as Prefill does. Allocates nothing.
   void Step(DecoderState& state, int32_t id, std::span<float> logits);
 
+  // One token for each of several sequences, which differ and are at most max_chunk: logits
+  // [states.size(), vocab_size], row i of state i the bits that Step alone would give. Weights are
+  // read once for all. Without observer. Throws as Prefill does, before anything is changed.
+  void StepMany(std::span<DecoderState* const> states, std::span<const int32_t> ids,
+                std::span<float> logits);
+  int64_t max_chunk() const { return options_.max_chunk; }
+
   // Drafting with a smaller size: DraftStep is Step at `draft` size, and `kept` takes what the
   // layers that both sizes share have computed. FinishDraft computes the rest of the kept
   // positions, the last ones of the state, at this decoder's size: logits [kept.rows(),
@@ -101,13 +110,15 @@ class Decoder {
 
  private:
   void CheckRoom(const DecoderState& state, std::span<const DecoderInput> inputs) const;
-  // A pass over positions from `first_position` on.
-  Pass NewPass(DecoderState& state, const Submodel& submodel, std::span<const DecoderInput> inputs,
-               int64_t first_position);
+  // The rows of the pass to come: those of one state, or one more state.
+  void BeginRows() { sequences_.clear(); }
+  void AddRows(DecoderState& state, int64_t first_position, int64_t rows);
+  Pass NewPass(const Submodel& submodel, std::span<const DecoderInput> inputs);
   // Computes at most max_chunk positions, and the logits of the last `wanted` of them.
   void ForwardChunk(DecoderState& state, const Submodel& submodel,
                     std::span<const DecoderInput> inputs, int64_t wanted, Draft* draft,
                     float* logits);
+  void Forward(Pass& pass, int64_t wanted, float* logits);
   void ForwardLayers(Pass& pass, int64_t wanted);
 
   const DecoderWeights& weights_;
@@ -115,6 +126,9 @@ class Decoder {
   Options options_;
   Submodel submodel_;
   Activations activations_;
+  // Of the pass under way.
+  std::vector<SequenceRows> sequences_;
+  std::vector<DecoderInput> step_inputs_;
 };
 
 }  // namespace gemma3n

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "gemma3n/error.h"
@@ -133,6 +134,87 @@ TEST_P(DecoderProperties, ThreadsChangeNoBit) {
   EXPECT_EQ(AllLogits(weights(), {.threads = 1}), AllLogits(weights(), {.threads = 3}));
 }
 
+// Sequences that are stepped together, each beside one of its own that steps alone.
+class Together {
+ public:
+  Together(const DecoderWeights& weights, const Way& way)
+      : weights_(weights), way_(way), pool_(way.threads), decoder_(weights, pool_, way.decoder) {}
+
+  // One more, which has read `positions`.
+  void Join(int64_t positions) {
+    auto sequence = std::make_unique<Sequence>(Sequence{NewState(), NewState(), next_id_});
+    const int64_t vocab = decoder_.vocab_size();
+    std::vector<DecoderInput> inputs = Inputs(positions, vocab);
+    inputs[0].id = next_id_++ % static_cast<int32_t>(vocab);
+    for (DecoderState* state : {&sequence->together, &sequence->alone}) {
+      decoder_.Prefill(*state, inputs, LogitsWanted::kNone, {});
+    }
+    sequences_.push_back(std::move(sequence));
+  }
+  void Leave(size_t which) { sequences_.erase(sequences_.begin() + static_cast<ptrdiff_t>(which)); }
+
+  void Step(int times) {
+    const size_t vocab = static_cast<size_t>(decoder_.vocab_size()), count = sequences_.size();
+    std::vector<float> logits(count * vocab), alone(vocab);
+    for (int i = 0; i < times; ++i) {
+      std::vector<DecoderState*> states;
+      std::vector<int32_t> ids;
+      for (const auto& sequence : sequences_) {
+        states.push_back(&sequence->together);
+        ids.push_back(sequence->id);
+      }
+      decoder_.StepMany(states, ids, logits);
+      for (size_t row = 0; row < count; ++row) {
+        Sequence& sequence = *sequences_[row];
+        decoder_.Step(sequence.alone, sequence.id, alone);
+        ASSERT_TRUE(std::equal(alone.begin(), alone.end(), logits.begin() + row * vocab))
+            << "row " << row << " of " << count << ", position " << sequence.alone.position();
+        ASSERT_EQ(sequence.together.position(), sequence.alone.position());
+        sequence.id = static_cast<int32_t>((sequence.id * 7 + 5) % static_cast<int32_t>(vocab));
+      }
+    }
+  }
+
+ private:
+  struct Sequence {
+    DecoderState together, alone;
+    int32_t id;
+  };
+  DecoderState NewState() const {
+    return DecoderState(weights_.config, {.context_length = 2 * kTokens,
+                                          .max_chunk = way_.decoder.max_chunk,
+                                          .sliding_cache = way_.sliding_cache,
+                                          .kv_type = way_.kv_type});
+  }
+
+  const DecoderWeights& weights_;
+  Way way_;
+  ThreadPool pool_;
+  Decoder decoder_;
+  int32_t next_id_ = 3;
+  std::vector<std::unique_ptr<Sequence>> sequences_;
+};
+
+TEST_P(DecoderProperties, SequencesThatStepTogetherStepAsAlone) {
+  for (const Way& way : {Way{}, Way{.decoder = {.max_chunk = 9}, .threads = 1},
+                         Way{.decoder = {.max_chunk = 9}, .kv_type = ops::KeyValueType::kF16},
+                         Way{.threads = 3, .kv_type = ops::KeyValueType::kInt8}}) {
+    Together together(weights(), way);
+    together.Join(150);  // past the window: rings of short chunks have wrapped
+    together.Step(2);
+    together.Join(1);
+    together.Join(64);
+    together.Step(3);
+    together.Leave(0);
+    together.Step(2);
+    for (int64_t positions : {190, 63, 17, 2, 128}) together.Join(positions);
+    together.Step(9);
+    together.Leave(3);
+    together.Step(1);
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(DecoderProperties, SkippingChangesNoBit) {
   const int64_t vocab = weights().config.vocab_size;
   const std::vector<float> all = AllLogits(weights(), {});
@@ -184,6 +266,28 @@ TEST_F(DecoderTest, AStepAllocatesNothing) {
   ASSERT_GT(before, 0) << "nobody counts";
   for (int i = 90; i < 110; ++i) decoder_.Step(state, inputs_[i].id, logits);
   EXPECT_EQ(AllocationCount() - before, 0);
+}
+
+TEST_F(DecoderTest, AStepOfManyAllocatesNothing) {
+  DecoderState a = State(kTokens), b = State(kTokens);
+  Last(a, std::span(inputs_).first(90));
+  Last(b, std::span(inputs_).first(40));
+  DecoderState* const states[] = {&a, &b};
+  std::vector<float> logits(2 * vocab_);
+  decoder_.StepMany(states, {{1, 2}}, logits);
+  const int64_t before = AllocationCount();
+  for (int i = 0; i < 20; ++i) decoder_.StepMany(states, {{3, 4}}, logits);
+  EXPECT_EQ(AllocationCount() - before, 0);
+}
+
+TEST_F(DecoderTest, AFullSequenceIsRefusedBeforeAnyOfThemSteps) {
+  DecoderState a = State(kTokens), full = State(20);
+  Last(a, std::span(inputs_).first(30));
+  Last(full, std::span(inputs_).first(20));
+  DecoderState* const states[] = {&a, &full};
+  std::vector<float> logits(2 * vocab_);
+  EXPECT_THROW(decoder_.StepMany(states, {{1, 2}}, logits), Error);
+  EXPECT_EQ(a.position(), 30);
 }
 
 TEST_F(DecoderTest, TooLongAPromptIsRefusedBeforeAnythingChanges) {

@@ -20,11 +20,20 @@ void SoftCapAll(float cap, std::span<float> logits, ThreadPool& pool) {
 
 }  // namespace
 
+void FillRotaryTables(Pass& pass) {
+  int64_t row = 0;
+  for (const SequenceRows& sequence : pass.chunk.sequences) {
+    for (ops::RopeTable* table : {&pass.activations.rope_sliding, &pass.activations.rope_full}) {
+      table->Fill({sequence.first_position, sequence.rows, row}, pass.chunk.pool);
+    }
+    row += sequence.rows;
+  }
+}
+
 void ForwardInputs(Pass& pass) {
   Activations& act = pass.activations;
   const Chunk& chunk = pass.chunk;
-  act.rope_sliding.Fill(chunk.first_position, chunk.rows, chunk.pool);
-  act.rope_full.Fill(chunk.first_position, chunk.rows, chunk.pool);
+  FillRotaryTables(pass);
   Embed(pass.weights.embedding, pass.inputs, chunk, act.modality.span(), act.embedded.data());
   chunk.Observe("embedding", act.embedded.data(), act.hidden);
   std::copy_n(act.embedded.data(), chunk.rows * act.hidden, act.h().row(0, 0));

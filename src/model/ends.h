@@ -7,6 +7,9 @@
 
 namespace gemma3n {
 
+// Fills the rotary tables for the chunk's rows, from table row 0 on.
+void FillRotaryTables(Pass& pass);
+
 // Inputs of the chunk's rows -> embedded, and streams h. Fills the rotary tables for them.
 void ForwardInputs(Pass& pass);
 

@@ -15,9 +15,9 @@ const LayerWeights& WeightsOf(const Pass& pass) {
 
 AttentionScratch ScratchOf(const Pass& pass) {
   Activations& act = pass.activations;
-  return {act.query.data(),     act.attended.data(),
-          act.key.data(),       act.value.data(),
-          pass.softmax_scratch, act.rope(pass.weights.config.is_sliding(pass.chunk.layer))};
+  return {act.query.data(), act.attended.data(),
+          act.key.data(),   act.value.data(),
+          act.lone_queries, act.rope(pass.weights.config.is_sliding(pass.chunk.layer))};
 }
 
 // Streams h -> predicted (`wanted` of them) -> x, the first one normalized.
@@ -134,7 +134,7 @@ void ForwardRest(Pass& pass) {
   const Chunk& chunk = pass.chunk;
   const float eps = config.rms_norm_eps;
   Laurel(layer.laurel, eps, act.x.data(), act.laurel_low.data(), chunk, act.laurel.data());
-  Attend(config, layer.attention, chunk, ScratchOf(pass), pass.cache, act.part.data());
+  Attend(config, layer.attention, chunk, ScratchOf(pass), act.part.data());
   JoinAttention(pass);
   FeedForward(pass.submodel.feed_forward[pass.place], act.x.data(), chunk,
               {act.gate.data(), act.up.data(), act.active.span(), act.survivors, act.survivors_up},
@@ -156,7 +156,7 @@ void ForwardLayer(Pass& pass) {
   const bool own_keys_values = !layer.attention.k_proj.empty();
   Project(pass, true, own_keys_values);
   if (own_keys_values) {
-    StoreKeysValues(pass.weights.config, layer.attention, pass.chunk, ScratchOf(pass), pass.cache);
+    StoreKeysValues(pass.weights.config, layer.attention, pass.chunk, ScratchOf(pass));
   }
   ForwardRest(pass);
 }
@@ -164,8 +164,7 @@ void ForwardLayer(Pass& pass) {
 void ForwardKeysValues(Pass& pass) {
   PredictAndNorm(pass, 1);
   Project(pass, false, true);
-  StoreKeysValues(pass.weights.config, WeightsOf(pass).attention, pass.chunk, ScratchOf(pass),
-                  pass.cache);
+  StoreKeysValues(pass.weights.config, WeightsOf(pass).attention, pass.chunk, ScratchOf(pass));
 }
 
 void ForwardQueries(Pass& pass) {

@@ -18,8 +18,6 @@ struct Pass {
   const DecoderWeights& weights;
   const Submodel& submodel;
   Activations& activations;
-  KvCache& cache;
-  std::span<float> softmax_scratch;
   std::span<const DecoderInput> inputs;  // one for each row of the chunk
   Chunk chunk;
   Draft* draft = nullptr;  // takes what the layers below the seam leave; may be null

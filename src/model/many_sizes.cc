@@ -56,14 +56,14 @@ bool ManySizes::Run(std::span<const DecoderInput> inputs, int64_t wanted,
 }
 
 Pass ManySizes::PassAt(const Place& place, size_t size) {
+  const int64_t rows = static_cast<int64_t>(place.inputs.size());
+  rows_ = {rows, place.first_position, &cache_, softmax_scratch_.span()};
   return {.weights = weights_,
           .submodel = submodels_[size],
           .activations = activations_,
-          .cache = cache_,
-          .softmax_scratch = softmax_scratch_.span(),
           .inputs = place.inputs,
-          .chunk = {.rows = static_cast<int64_t>(place.inputs.size()),
-                    .first_position = place.first_position,
+          .chunk = {.rows = rows,
+                    .sequences = {&rows_, 1},
                     .rope_row = place.first_position,
                     .pool = pool_,
                     .observer = nullptr},
@@ -155,7 +155,7 @@ bool ManySizes::WalkOn(const Group& group, const Place& place) {
     prepare();
     ForwardLayer(pass);
   }
-  return Walk(group, {place.layers_done + 1, pass.inputs, pass.chunk.first_position});
+  return Walk(group, {place.layers_done + 1, pass.inputs, rows_.first_position});
 }
 
 void ManySizes::GiveLogits(const Group& group, const Place& place) {

@@ -66,6 +66,7 @@ class ManySizes {
   Activations activations_;
   KvCache cache_;
   AlignedBuffer<float> softmax_scratch_;
+  SequenceRows rows_;  // of the pass under way
   std::vector<float> logits_;
   // Of the run under way.
   std::vector<float> embedded_;  // [inputs, hidden]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two ways round the same blocks. One query (a decode step): every block of keys is a piece of work
-// of its own, and the parts are joined afterwards. Many queries: a tile of queries walks its blocks
-// and joins as it goes. Both join the same parts in the same order.
+// Two ways round the same blocks. One query of a sequence (a decode step): every block of keys is a
+// piece of work of its own, and the parts are joined afterwards. Many queries: a tile of queries
+// walks its blocks and joins as it goes. Both join the same parts in the same order.
 #include "ops/dot_product_attention.h"
 
 #include <algorithm>
@@ -34,10 +34,8 @@ struct Range {
 
 class Attention {
  public:
-  Attention(const AttentionQueries& queries, const KeyValueSlots& slots,
-            const AttentionShape& shape)
-      : queries_(queries),
-        slots_(slots),
+  Attention(const KeyValueSlots& slots, const AttentionShape& shape)
+      : slots_(slots),
         shape_(shape),
         group_(shape.num_attention_heads / shape.num_key_value_heads),
         row_bytes_(KeyValueRowBytes(slots.type, shape.head_dim)) {}
@@ -117,10 +115,6 @@ class Attention {
     kernels::Scale(all.values(), 1.0f / all.sum(), shape_.head_dim, out);
   }
 
-  const float* Query(int64_t row, int64_t head) const {
-    return queries_.rows.data + row * queries_.rows.stride + head * shape_.head_dim;
-  }
-
  private:
   // Which keys of the block that begins at first_key a query sees, counted from first_key.
   Range SeenOf(int64_t position, int64_t first_key) const {
@@ -129,39 +123,44 @@ class Attention {
             std::min(kKeysPerBlock, visible.end - first_key)};
   }
 
-  const AttentionQueries& queries_;
   const KeyValueSlots& slots_;
   const AttentionShape& shape_;
   int64_t group_, row_bytes_;
 };
 
-void OneQuery(const Attention& attention, const AttentionQueries& queries,
-              const AttentionShape& shape, std::span<float> scratch, MutableRows out,
-              ThreadPool& pool) {
-  const int64_t position = queries.first_position;
-  const Range blocks = Attention::Blocks(attention.Visible(position));
-  const int64_t num_blocks = blocks.end - blocks.begin;
-  const int64_t heads = shape.num_attention_heads, group = attention.group();
-  const int64_t part_floats = attention.gathered_floats();
-  CHECK_LE(static_cast<size_t>(num_blocks * heads * (kKeysPerBlock + part_floats)), scratch.size());
-  float* const parts = scratch.data();  // [kv_heads, blocks, group, part]
-  float* const scores = parts + num_blocks * heads * part_floats;
-  pool.ParallelFor(shape.num_key_value_heads * num_blocks, [&](size_t piece) {
-    const int64_t kv_head = static_cast<int64_t>(piece) / num_blocks;
-    const int64_t block = blocks.begin + static_cast<int64_t>(piece) % num_blocks;
-    attention.Block(attention.Query(0, kv_head * group), group, position, kv_head, block,
-                    scores + piece * group * kKeysPerBlock, parts + piece * group * part_floats);
-  });
-  pool.ParallelFor(heads, [&](size_t head) {
-    const int64_t kv_head = static_cast<int64_t>(head) / group;
-    const auto part = [&](int64_t block) {
-      const int64_t row = (kv_head * num_blocks + block) * group + head % group;
-      return Gathered{parts + row * part_floats};
-    };
-    for (int64_t block = 1; block < num_blocks; ++block) attention.Join(part(block), part(0));
-    attention.Finish(part(0), out.data + head * shape.head_dim);
-  });
-}
+// Where one query's blocks leave what they give, in its scratch.
+class BlockParts {
+ public:
+  BlockParts(const QueryOfSequence& query, const AttentionShape& shape)
+      : attention_(query.slots, shape),
+        blocks_(Attention::Blocks(attention_.Visible(query.position))),
+        heads_(shape.num_attention_heads),
+        parts_(query.scratch.data()) {}
+
+  const Attention& attention() const { return attention_; }
+  int64_t first_block() const { return blocks_.begin; }
+  int64_t num_blocks() const { return blocks_.end - blocks_.begin; }
+  size_t floats() const { return static_cast<size_t>(parts_floats() + rows() * kKeysPerBlock); }
+  // Rows of one group of heads follow each other.
+  Gathered Of(int64_t head, int64_t block) const {
+    const int64_t group = attention_.group();
+    const int64_t row = (head / group * num_blocks() + block) * group + head % group;
+    return {parts_ + row * attention_.gathered_floats()};
+  }
+  float* Scores(int64_t kv_head, int64_t block) const {
+    const int64_t row = (kv_head * num_blocks() + block) * attention_.group();
+    return parts_ + parts_floats() + row * kKeysPerBlock;
+  }
+
+ private:
+  int64_t rows() const { return num_blocks() * heads_; }
+  int64_t parts_floats() const { return rows() * attention_.gathered_floats(); }
+
+  Attention attention_;
+  Range blocks_;
+  int64_t heads_;
+  float* parts_;  // [kv_heads, blocks, group, part], then scores [kv_heads, blocks, group, keys]
+};
 
 void TileOfQueries(const Attention& attention, const AttentionQueries& queries,
                    const AttentionShape& shape, Range rows, int64_t kv_head, MutableRows out) {
@@ -174,7 +173,7 @@ void TileOfQueries(const Attention& attention, const AttentionQueries& queries,
   float* const parts = scores + num_rows * kKeysPerBlock;
   float* const gathered = parts + num_rows * part_floats;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    std::copy_n(attention.Query(row, kv_head * group), group * dim,
+    std::copy_n(queries.rows.data + row * queries.rows.stride + kv_head * group * dim, group * dim,
                 packed + (row - rows.begin) * group * dim);
   }
   for (int64_t i = 0; i < num_rows; ++i) Gathered{gathered + i * part_floats}.max() = -kInfinity;
@@ -202,21 +201,53 @@ size_t AttentionScratchFloats(const AttentionShape& shape, int64_t max_keys) {
 }
 
 void CausalAttention(const AttentionQueries& queries, const KeyValueSlots& slots,
-                     const AttentionShape& shape, std::span<float> scratch, MutableRows out,
-                     ThreadPool& pool) {
+                     const AttentionShape& shape, MutableRows out, ThreadPool& pool) {
   CHECK_EQ(slots.capacity % kKeysPerBlock, 0);
   CHECK_EQ(shape.num_attention_heads % shape.num_key_value_heads, 0);
   CHECK_EQ(queries.rows.rows, out.rows);
-  const Attention attention(queries, slots, shape);
-  if (queries.rows.rows == 1) {
-    return OneQuery(attention, queries, shape, scratch, out, pool);
-  }
+  const Attention attention(slots, shape);
   const int64_t positions = std::max<int64_t>(1, kRowsPerTile / attention.group());
   const int64_t tiles = (queries.rows.rows + positions - 1) / positions;
   pool.ParallelFor(tiles * shape.num_key_value_heads, [&](size_t piece) {
     const int64_t begin = static_cast<int64_t>(piece) % tiles * positions;
     const Range rows = {begin, std::min(queries.rows.rows, begin + positions)};
     TileOfQueries(attention, queries, shape, rows, static_cast<int64_t>(piece) / tiles, out);
+  });
+}
+
+void OneQueryEach(std::span<const QueryOfSequence> queries, const AttentionShape& shape,
+                  ThreadPool& pool) {
+  if (queries.empty()) return;
+  CHECK_EQ(shape.num_attention_heads % shape.num_key_value_heads, 0);
+  const int64_t heads = shape.num_attention_heads, kv_heads = shape.num_key_value_heads;
+  const int64_t group = heads / kv_heads, dim = shape.head_dim;
+  int64_t most_blocks = 0;
+  for (const QueryOfSequence& query : queries) {
+    CHECK_EQ(query.slots.capacity % kKeysPerBlock, 0);
+    const BlockParts parts(query, shape);
+    CHECK_LE(parts.floats(), query.scratch.size());
+    most_blocks = std::max(most_blocks, parts.num_blocks());
+  }
+  const size_t pieces = static_cast<size_t>(kv_heads * most_blocks);
+  pool.ParallelFor(queries.size() * pieces, [&](size_t piece) {
+    const QueryOfSequence& query = queries[piece / pieces];
+    const BlockParts parts(query, shape);
+    const int64_t kv_head = static_cast<int64_t>(piece % pieces) / most_blocks;
+    const int64_t block = static_cast<int64_t>(piece % pieces) % most_blocks;
+    if (block >= parts.num_blocks()) return;
+    parts.attention().Block(query.query + kv_head * group * dim, group, query.position, kv_head,
+                            parts.first_block() + block, parts.Scores(kv_head, block),
+                            parts.Of(kv_head * group, block).memory);
+  });
+  pool.ParallelFor(queries.size() * static_cast<size_t>(heads), [&](size_t piece) {
+    const QueryOfSequence& query = queries[piece / static_cast<size_t>(heads)];
+    const BlockParts parts(query, shape);
+    const int64_t head = static_cast<int64_t>(piece) % heads;
+    const Gathered all = parts.Of(head, 0);
+    for (int64_t block = 1; block < parts.num_blocks(); ++block) {
+      parts.attention().Join(parts.Of(head, block), all);
+    }
+    parts.attention().Finish(all, query.out + head * dim);
   });
 }
 

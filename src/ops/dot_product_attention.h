@@ -40,13 +40,25 @@ size_t AttentionScratchFloats(const AttentionShape& shape, int64_t max_keys);
 
 // queries [rows, num_attention_heads * head_dim] at positions first_position, first_position + 1...
 // whose own keys and values are in the slots already -> out, the same shape. All keys that they may
-// see are still in their slots. `scratch` is used when rows == 1, for the largest position so far.
+// see are still in their slots.
 struct AttentionQueries {
   ConstRows rows;
   int64_t first_position;
 };
 void CausalAttention(const AttentionQueries& queries, const KeyValueSlots& slots,
-                     const AttentionShape& shape, std::span<float> scratch, MutableRows out,
-                     ThreadPool& pool);
+                     const AttentionShape& shape, MutableRows out, ThreadPool& pool);
+
+// The same bits for one query each of several sequences, whose work is shared out together. A
+// single sequence has as many pieces as it has blocks of keys, so this is also the way of a decode
+// step.
+struct QueryOfSequence {
+  const float* query;  // [num_attention_heads * head_dim]
+  int64_t position;
+  KeyValueSlots slots;
+  std::span<float> scratch;  // its own, for all keys that it sees
+  float* out;                // [num_attention_heads * head_dim]
+};
+void OneQueryEach(std::span<const QueryOfSequence> queries, const AttentionShape& shape,
+                  ThreadPool& pool);
 
 }  // namespace gemma3n::ops

@@ -69,9 +69,15 @@ struct Sequence {
     std::vector<float> out((end - begin) * query_width());
     std::vector<float> scratch(AttentionScratchFloats(shape, end));
     ThreadPool pool(threads);
-    CausalAttention({{queries.data() + begin * query_width(), end - begin, query_width()}, begin},
-                    {k.data(), v.data(), capacity, type}, shape, scratch,
-                    {out.data(), end - begin, query_width()}, pool);
+    const float* const query = queries.data() + begin * query_width();
+    const KeyValueSlots slots{k.data(), v.data(), capacity, type};
+    if (end - begin == 1) {
+      const QueryOfSequence one{query, begin, slots, scratch, out.data()};
+      OneQueryEach({&one, 1}, shape, pool);
+    } else {
+      CausalAttention({{query, end - begin, query_width()}, begin}, slots, shape,
+                      {out.data(), end - begin, query_width()}, pool);
+    }
     return out;
   }
 };

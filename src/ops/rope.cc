@@ -31,17 +31,19 @@ RopeTable::RopeTable(int64_t head_dim, double theta, int64_t max_rows)
   CHECK_EQ(head_dim % 2, 0);
 }
 
-void RopeTable::Fill(int64_t first_position, int64_t rows, ThreadPool& pool) {
-  CHECK_LE(static_cast<size_t>(rows * half()), cos_.size());
+void RopeTable::Fill(const Positions& positions, ThreadPool& pool) {
+  const int64_t rows = positions.rows;
+  CHECK_LE(static_cast<size_t>((positions.first_row + rows) * half()), cos_.size());
   pool.ParallelFor((rows + kRowsPerPiece - 1) / kRowsPerPiece, [&](size_t piece) {
     const int64_t begin = static_cast<int64_t>(piece) * kRowsPerPiece;
     const int64_t end = std::min(rows, begin + kRowsPerPiece);
     for (int64_t row = begin; row < end; ++row) {
-      const float position = static_cast<float>(first_position + row);
+      const float position = static_cast<float>(positions.first_position + row);
+      const int64_t to = (positions.first_row + row) * half();
       for (int64_t i = 0; i < half(); ++i) {
         const double angle = double{position * frequencies_[i]};
-        cos_[row * half() + i] = static_cast<float>(std::cos(angle));
-        sin_[row * half() + i] = static_cast<float>(std::sin(angle));
+        cos_[to + i] = static_cast<float>(std::cos(angle));
+        sin_[to + i] = static_cast<float>(std::sin(angle));
       }
     }
   });

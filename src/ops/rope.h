@@ -12,15 +12,21 @@
 
 namespace gemma3n::ops {
 
-// Cosines and sines of up to max_rows consecutive positions, for one theta. Frequencies and angles
+// Cosines and sines of up to max_rows positions, for one theta. Frequencies and angles
 // are rounded to float32 as the reference rounds them; their cosines and sines are exact to that.
 class RopeTable {
  public:
   // head_dim is even.
   RopeTable(int64_t head_dim, double theta, int64_t max_rows);
 
-  // Row i of the table becomes position first_position + i, i < rows <= max_rows.
-  void Fill(int64_t first_position, int64_t rows, ThreadPool& pool);
+  // Row first_row + i of the table becomes position first_position + i, for i < rows; at most
+  // max_rows rows in all.
+  struct Positions {
+    int64_t first_position;
+    int64_t rows;
+    int64_t first_row = 0;
+  };
+  void Fill(const Positions& positions, ThreadPool& pool);
 
   int64_t half() const { return static_cast<int64_t>(frequencies_.size()); }
   const float* cos(int64_t row) const { return cos_.data() + row * half(); }

@@ -12,7 +12,7 @@ TEST(Rope, TurnsPairsByPositionTimesFrequency) {
   ThreadPool pool(2);
   constexpr int64_t kHeadDim = 6, kHeads = 2, kRows = 11, kFirst = 700;
   RopeTable table(kHeadDim, 10000.0, kRows);
-  table.Fill(kFirst, kRows, pool);
+  table.Fill({kFirst, kRows}, pool);
   std::vector<float> x(kRows * kHeads * kHeadDim, 1.0f);
   Rope(table, {.num_heads = kHeads, .first_row = 0}, {x.data(), kRows, kHeads * kHeadDim}, pool);
   for (int64_t row = 0; row < kRows; ++row) {
@@ -29,8 +29,9 @@ TEST(Rope, TurnsPairsByPositionTimesFrequency) {
 TEST(Rope, APositionGivesTheSameBitsFromAnyTable) {
   ThreadPool pool(1);
   RopeTable whole(16, 1e6, 40), part(16, 1e6, 3);
-  whole.Fill(100, 40, pool);
-  part.Fill(137, 3, pool);
+  whole.Fill({100, 40}, pool);
+  part.Fill({138, 2, 1}, pool);
+  part.Fill({137, 1}, pool);
   for (int64_t i = 0; i < 3 * 8; ++i) {
     EXPECT_EQ(part.cos(0)[i], whole.cos(37)[i]);
     EXPECT_EQ(part.sin(0)[i], whole.sin(37)[i]);
