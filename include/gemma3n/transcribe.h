@@ -24,6 +24,7 @@ struct TranscribeOptions {
   // Names of languages as they stand in prompts, such as "Spanish"; empty `language`: as heard.
   std::string language, to_language = "English";
   std::string prompt;  // instead of SpeechPrompt
+  std::string system;  // before each question, as the system's turn; "": none
   // Longest piece of sound, seconds; 0: what the model hears at once, which is also the most.
   double piece_seconds = 0;
   // A pause of this length always ends a piece; 0: 0.8, or an eighth of a shorter longest piece.
@@ -32,6 +33,9 @@ struct TranscribeOptions {
   double least_likeness = 0.3;
   // A piece whose answer has a lower mean log-probability is passed over; -infinity: none is.
   double least_logprob = -2;
+  // Pieces that are answered at once, 1 to 64: segments are the same and take less time in all, but
+  // come later. 0: as many as pay and memory holds.
+  int64_t together = 1;
   GenerateOptions generate;  // sampling: unset temperature is 0 here
 };
 
@@ -66,15 +70,16 @@ class Transcriber {
                                           const TranscribeOptions& options);
   virtual ~Transcriber() = default;
 
-  // Samples at 16 kHz, one channel, that follow those before (what is no number counts as 0); false when a callback said so. Throws
-  // what Session::Generate does.
+  // Samples at 16 kHz, one channel, that follow those before (what is no number counts as 0); false
+  // when a callback said so. Less than `together` pieces still wait for their answers afterwards.
+  // Throws what Session::Generate does.
   virtual bool Push(std::span<const float> samples, const SegmentCallback& on_segment) = 0;
   // The sound has ended.
   virtual bool Finish(const SegmentCallback& on_segment) = 0;
 
   // Before anything is pushed: what comes first is this sample of the sound.
   virtual void BeginAt(int64_t sample) = 0;
-  // The answer to the piece under way as it comes; may be empty. False ends the work.
+  // The answer to the first piece under way as it comes; may be empty. False ends the work.
   virtual void OnText(TextCallback on_text) = 0;
   // The end of the last segment that will not change: a later Transcriber may begin there.
   virtual double settled_s() const = 0;

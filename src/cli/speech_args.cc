@@ -117,6 +117,9 @@ void CheckArgs(SpeechArgs& args) {
                                        ? "--mic: expected no files beside it"
                                        : "expected a recording, - or --mic, found nothing");
   }
+  if ((args.live || args.use_microphone) && args.together.value_or(1) > 1) {
+    throw Error(ErrorKind::kUsage, "--together: expected recordings that are not heard live");
+  }
   if (args.output.json && args.format.empty()) args.format = "json";
   args.inputs =
       args.use_microphone ? std::vector<std::string>{"microphone"} : Recordings(args.inputs);
@@ -175,6 +178,10 @@ void AddSpeechOptions(CLI::App& command, SpeechArgs& args) {
                    "Translate by writing down what is said first; both are kept");
   command.add_option("--prompt", speech.prompt, "What to ask about each piece instead");
   command.add_flag("--show-prompt", args.show_prompt, "Print what would be asked, and end");
+  command.add_option(
+      "--together", args.together,
+      "Pieces of a recording to answer at once, 1 to 64; unset: as many as pay, and one "
+      "by one what comes live or from -");
   command.add_option("--piece", speech.piece_seconds,
                      "Longest piece, seconds; 0: what the model hears at once");
   command.add_option(

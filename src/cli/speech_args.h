@@ -18,6 +18,7 @@ struct SpeechArgs {
   GenerateArgs generate;
   MediaOptions media;
   TranscribeOptions speech;
+  std::optional<int64_t> together;
   std::vector<std::string> inputs;
   std::string out, out_dir, format, task = "transcribe", microphone, raw;
   bool detect_language = false, by_transcript = false, show_prompt = false, with_times = false;

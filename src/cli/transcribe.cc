@@ -90,7 +90,10 @@ class Recording {
                .with_times = args.with_times || live_,
                .raw_output = args.output.raw_output,
                .job = comes_once_ ? "" : Job(),
-               .restart = args.restart}) {}
+               .restart = args.restart}) {
+    // What comes as it is said is to be read as it is said.
+    options_.together = args.together.value_or(comes_once_ ? 1 : 0);
+  }
 
   // 0, or 130 when it was ended before the end.
   int Run() {
@@ -129,6 +132,7 @@ class Recording {
                            {"kv", static_cast<int>(args_.model.kv)},
                            {"task", static_cast<int>(speech.task)},
                            {"prompt", SpeechPrompt(speech)},
+                           {"system", speech.system},
                            {"to", speech.to_language},
                            {"detect", args_.detect_language},
                            {"piece", speech.piece_seconds},
@@ -274,8 +278,10 @@ class Recording {
 int Transcribe(SpeechArgs& args) {
   args.generate.Finish();
   args.speech.task = TaskOf(args);
+  args.speech.system = args.generate.system;
   if (args.show_prompt) {
-    Put(SpeechPrompt(args.speech) + "\n");
+    const std::string system = args.speech.system;
+    Put((system.empty() ? "" : system + "\n\n") + SpeechPrompt(args.speech) + "\n");
     return 0;
   }
   CheckArgs(args);

@@ -262,8 +262,13 @@ ModelSize LoadedModel::ParseSize(const std::string& text) const {
 
 std::unique_ptr<Decoder> LoadedModel::NewDecoder(DecoderObserver* observer) {
   const SubmodelShape shape = ShapeOf(size);
-  return std::make_unique<Decoder>(weights, pool,
-                                   Decoder::Options{.shape = &shape, .observer = observer});
+  const Decoder::Options options{.shape = &shape, .observer = observer};
+  std::shared_ptr<Activations> activations = activations_.lock();
+  if (activations == nullptr) {
+    activations = std::make_shared<Activations>(weights, options.max_chunk);
+    activations_ = activations;
+  }
+  return std::make_unique<Decoder>(weights, pool, options, std::move(activations));
 }
 
 void LoadedModel::LoadTensors() {

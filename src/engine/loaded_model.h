@@ -52,7 +52,7 @@ struct LoadedModel {
   // Gives what this size does not read back to the system; it is read anew from the file when it
   // is.
   void GiveBackOutside(const SubmodelShape& shape) const;
-  // One for the model's size.
+  // One for the model's size. Those that live at once share their scratch.
   std::unique_ptr<Decoder> NewDecoder(DecoderObserver* observer = nullptr);
 
  private:
@@ -62,6 +62,7 @@ struct LoadedModel {
   void CheckWeights();
 
   std::set<std::string> checked_encoders_;
+  std::weak_ptr<Activations> activations_;
 };
 
 }  // namespace gemma3n

@@ -78,8 +78,14 @@ std::span<const NextTokens::Token> NextTokens::After(std::vector<int32_t>& seen,
 
 void NextTokens::Plain(std::vector<int32_t>& seen) {
   parts_.decoder.Step(parts_.state, seen.back(), Row(0));
-  seen.push_back(parts_.sampler.Sample(Row(0), seen));
-  tokens_.push_back({seen.back(), Row(0)});
+  Choose(Row(0), seen);
+}
+
+std::span<const NextTokens::Token> NextTokens::Choose(std::span<const float> logits,
+                                                      std::vector<int32_t>& seen) {
+  seen.push_back(parts_.sampler.Sample(logits, seen));
+  tokens_.assign(1, {seen.back(), logits});
+  return tokens_;
 }
 
 // Chooses by the logits of rows as long as guesses hold; takes back what was computed beyond.

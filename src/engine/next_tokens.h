@@ -39,6 +39,9 @@ class NextTokens {
   // have been computed, too.
   std::span<const Token> After(std::vector<int32_t>& seen, int64_t most);
 
+  // The same for logits of that id that were computed elsewhere, without speculation: one token.
+  std::span<const Token> Choose(std::span<const float> logits, std::vector<int32_t>& seen);
+
   int64_t guessed() const { return guessed_; }
   int64_t accepted() const { return accepted_; }
 

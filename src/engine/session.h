@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of generation: lay out, encode media, prefill what is new, then step, sample, stop,
-// text.
+// One conversation, and the way of a request: lay out, encode media, prefill what is new, then
+// step, sample, stop, text. It goes piece by piece, so that requests of several sessions can go on
+// by turns (engine/batch) or by themselves (Generate).
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
+#include "engine/answer.h"
 #include "engine/elastic.h"
 #include "engine/loaded_model.h"
 #include "engine/media_encoder.h"
 #include "engine/next_tokens.h"
 #include "engine/rereading.h"
-#include "engine/sampler.h"
 #include "model/decoder.h"
 
 namespace gemma3n {
@@ -28,6 +32,41 @@ class SessionOfModel : public Session {
   int64_t context() const override { return state_.context_length(); }
   int64_t position() const override { return state_.position(); }
 
+  enum class Phase { kReading, kAnswering, kEnded };
+  // One request under way. It stays where it is: its parts borrow from each other.
+  struct Request {
+    const GenerateOptions options;
+    const TextCallback on_text;
+    const ProgressCallback on_progress;
+    const Prompt prompt;
+    std::chrono::steady_clock::time_point begin;
+    SubmodelShape draft = {};             // the size that guesses
+    std::optional<Elastic> elastic = {};  // where the answer is to be
+    bool encoded = false;                 // its pictures and sound
+    Phase phase = Phase::kReading;
+    GenerateResult result = {};
+    std::optional<Answer> answer = {};  // once the prompt is read
+    std::optional<NextTokens> next = {};
+  };
+  // Throws what Generate throws before anything is computed.
+  std::unique_ptr<Request> Begin(const std::vector<Turn>& turns, const GenerateOptions& options,
+                                 TextCallback on_text, ProgressCallback on_progress);
+  // While it is kReading: encodes what it sees and hears, then, call by call, computes at most
+  // `most` positions of the prompt. Chooses the first token where that was the last one.
+  void Read(Request& request, int64_t most);
+  // While it is kAnswering: the next token, or several with speculation.
+  void Step(Request& request);
+  // Whether Step would compute no more than the logits after the last token of `seen`, at state().
+  bool SharesSteps(const Request& request) const;
+  // Instead of Step: these were computed, together with others' in so many seconds.
+  void TakeStep(Request& request, std::span<const float> logits, double seconds);
+  // When it has kEnded.
+  GenerateResult End(Request& request);
+
+  LoadedModel& model() { return model_; }
+  Decoder& decoder() { return *decoder_; }
+  DecoderState& state() { return state_; }
+
  private:
   // A position that has been computed: what stood there.
   struct Done {
@@ -36,21 +75,17 @@ class SessionOfModel : public Session {
     int64_t row;
   };
   void CheckRoom(const Prompt& prompt) const;
-  // One request under way.
-  struct Request {
-    const GenerateOptions& options;
-    std::chrono::steady_clock::time_point begin;
-    SubmodelShape draft;             // the size that guesses
-    std::optional<Elastic> elastic;  // where the answer is to be
-    GenerateResult& result;
-  };
   // Forgets what is not in the prompt.
   void ReuseWhatMatches(const Prompt& prompt);
-  // Reads what is not in the cache; false when the callback cancelled.
-  bool Read(const Prompt& prompt, Request& request, const ProgressCallback& on_progress);
-  // The next chunk of the prompt, from position `from` on; where it ends.
-  size_t ReadChunk(const Prompt& prompt, size_t from);
-  void Decode(Request& request, const TextCallback& on_text);
+  void Encode(Request& request);
+  // The next chunk of the prompt, from position `from` on, at most `most` of it; where it ends.
+  size_t ReadChunk(const Prompt& prompt, size_t from, int64_t most);
+  void BeginAnswer(Request& request);
+  int64_t TokensLeft(const Request& request) const;
+  // Tokens that followed the first `before` seen ones, in so many seconds; all but the last have
+  // been computed.
+  void Take(Request& request, std::span<const NextTokens::Token> tokens, size_t before,
+            double seconds);
 
   // session_size.cc:
   // Refuses options that do not go together. Throws Error (kUsage).
@@ -87,10 +122,5 @@ class SessionOfModel : public Session {
   std::vector<Done> done_;               // one for each position of state_
   std::vector<float> logits_;
 };
-
-// Options with the model's defaults filled in. Throws Error (kRequest) for values out of range.
-SamplerSettings DecideSampling(const SamplingOptions& options, const GenerationConfig& defaults);
-// Ids that an answer never holds: placeholders and marks of media.
-std::vector<int32_t> BannedIds(const ModelConfig& config);
 
 }  // namespace gemma3n

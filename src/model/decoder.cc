@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "gemma3n/error.h"
 #include "model/ends.h"
@@ -35,14 +36,19 @@ void DecoderState::Rewind(int64_t position) {
   position_ = position;
 }
 
-Decoder::Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options)
+Decoder::Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options,
+                 std::shared_ptr<Activations> activations)
     : weights_(weights),
       pool_(pool),
       options_(options),
       submodel_(weights,
                 options.shape != nullptr ? *options.shape : SubmodelShape::Full(weights.config)),
-      activations_(weights, options.max_chunk) {
+      activations_(std::move(activations)) {
   CHECK_LE(int64_t{1}, options.max_chunk);
+  if (activations_ == nullptr) {
+    activations_ = std::make_shared<Activations>(weights, options.max_chunk);
+  }
+  CHECK_LE(options.max_chunk, activations_->max_rows);
 }
 
 void Decoder::SetShape(const SubmodelShape& shape) {
@@ -128,7 +134,7 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
   AddRows(state, state.position_ - rows, rows);
   Pass pass = NewPass(submodel_, kept.inputs());
   FillRotaryTables(pass);
-  kept.Restore(activations_.h(), activations_.embedded.data());
+  kept.Restore(activations_->h(), activations_->embedded.data());
   const size_t seam = submodel_.last_key_value_place + 1;
   const std::span<const int> layers = submodel_.shape.layers;
   PreparePerLayerInputs(pass, layers.subspan(seam));
@@ -137,7 +143,7 @@ void Decoder::FinishDraft(DecoderState& state, const Draft& kept, std::span<floa
     ForwardLayer(pass);
   }
   pass.chunk.layer = -1;
-  ForwardLogits(weights_, activations_, activations_.h(), pass.chunk, logits.data());
+  ForwardLogits(weights_, *activations_, activations_->h(), pass.chunk, logits.data());
 }
 
 void Decoder::AddRows(DecoderState& state, int64_t first_position, int64_t rows) {
@@ -147,7 +153,7 @@ void Decoder::AddRows(DecoderState& state, int64_t first_position, int64_t rows)
 Pass Decoder::NewPass(const Submodel& submodel, std::span<const DecoderInput> inputs) {
   return {.weights = weights_,
           .submodel = submodel,
-          .activations = activations_,
+          .activations = *activations_,
           .inputs = inputs,
           .chunk = {.rows = static_cast<int64_t>(inputs.size()),
                     .sequences = sequences_,
@@ -171,7 +177,7 @@ void Decoder::ForwardChunk(DecoderState& state, const Submodel& submodel,
 void Decoder::Forward(Pass& pass, int64_t wanted, float* logits) {
   ForwardInputs(pass);
   ForwardLayers(pass, wanted);
-  if (wanted > 0) ForwardLogits(weights_, activations_, activations_.h(), pass.chunk, logits);
+  if (wanted > 0) ForwardLogits(weights_, *activations_, activations_->h(), pass.chunk, logits);
 }
 
 namespace {

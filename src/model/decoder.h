@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -68,7 +69,10 @@ class Decoder {
     const SubmodelShape* shape = nullptr;  // the size to begin with; null: the full one
     DecoderObserver* observer = nullptr;
   };
-  Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options);
+  // `activations`: the scratch of a pass, for at least max_chunk rows, which decoders over the same
+  // weights that work by turns may share; null: its own.
+  Decoder(const DecoderWeights& weights, ThreadPool& pool, const Options& options,
+          std::shared_ptr<Activations> activations = nullptr);
   Decoder(const DecoderWeights& weights, ThreadPool& pool) : Decoder(weights, pool, Options{}) {}
 
   // The size of the passes to come; at first the full one. Keys and values that a state holds stay
@@ -125,7 +129,7 @@ class Decoder {
   ThreadPool& pool_;
   Options options_;
   Submodel submodel_;
-  Activations activations_;
+  std::shared_ptr<Activations> activations_;
   // Of the pass under way.
   std::vector<SequenceRows> sequences_;
   std::vector<DecoderInput> step_inputs_;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pieces of speech, each asked about in a conversation of its own, in the order of the sound.
+// Pieces of speech, each asked about in a conversation of its own. Several are answered at once;
+// what becomes of the answers goes in the order of the sound.
 #include <algorithm>
 #include <cctype>
 #include <chrono>
 #include <cmath>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <utility>
 
+#include "gemma3n/batch.h"
 #include "gemma3n/error.h"
 #include "gemma3n/transcribe.h"
 #include "speech/answer_text.h"
@@ -18,6 +22,8 @@ namespace {
 
 constexpr double kRate = static_cast<double>(VoiceActivity::kRateHz);
 constexpr int64_t kPromptTokens = 256;  // about what a question takes beside the sound
+constexpr int64_t kTogether = 8;        // where it is ours to say: docs/benchmarks.md
+constexpr int64_t kMostTogether = 64;
 
 void CheckRange(const char* name, double value, double least, double most) {
   if (value >= least && value <= most) return;
@@ -46,9 +52,39 @@ PieceCutter::Options CutterOptions(const Engine& engine, const TranscribeOptions
   return cutter;
 }
 
-int64_t ContextFor(const Engine& engine, const GenerateOptions& generate) {
+int64_t ContextFor(const Engine& engine, const TranscribeOptions& options) {
   const ModelFacts& facts = engine.facts();
-  return std::min(facts.max_context, facts.audio_tokens + kPromptTokens + generate.max_tokens);
+  const auto asked = engine.Tokenize(options.system + options.prompt, false, false);
+  return std::min(facts.max_context, facts.audio_tokens + kPromptTokens +
+                                         static_cast<int64_t>(asked.size()) +
+                                         options.generate.max_tokens);
+}
+
+// Answers that have their steps to themselves (gemma3n/batch.h) gain nothing.
+bool SharesSteps(const GenerateOptions& generate) {
+  return generate.speculation == Speculation::kOff && !generate.elastic;
+}
+
+// One for each piece that is answered at once.
+std::vector<std::unique_ptr<Session>> NewSessions(Engine& engine,
+                                                  const TranscribeOptions& options) {
+  if (options.together < 0 || options.together > kMostTogether) {
+    throw Error(ErrorKind::kUsage, "pieces answered at once: expected 0 to " +
+                                       std::to_string(kMostTogether) + ", found " +
+                                       std::to_string(options.together));
+  }
+  const int64_t ours = SharesSteps(options.generate) ? kTogether : 1;
+  const size_t wanted = static_cast<size_t>(options.together == 0 ? ours : options.together);
+  std::vector<std::unique_ptr<Session>> sessions;
+  while (sessions.size() < wanted) {
+    try {
+      sessions.push_back(engine.NewSession(ContextFor(engine, options)));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kResources || options.together != 0 || sessions.empty()) throw;
+      break;
+    }
+  }
+  return sessions;
 }
 
 double MeanLogprob(const GenerateResult& result) {
@@ -81,7 +117,9 @@ class TranscriberOfEngine : public Transcriber {
       : engine_(std::move(engine)),
         options_(options),
         cutter_(CutterOptions(*engine_, options)),
-        session_(engine_->NewSession(ContextFor(*engine_, options.generate))) {
+        sessions_(NewSessions(*engine_, options)),
+        batch_(Batch::New({.reading_positions = 0})) {
+    for (const auto& session : sessions_) free_.push_back(session.get());
     GenerateOptions& generate = options_.generate;
     if (!generate.sampling.temperature) generate.sampling.temperature = 0;
     generate.top_logprobs = std::max(0, generate.top_logprobs);
@@ -93,7 +131,7 @@ class TranscriberOfEngine : public Transcriber {
   }
 
   bool Finish(const SegmentCallback& on_segment) override {
-    return TakeAll(cutter_.Finish(), on_segment) && Settle(on_segment);
+    return TakeAll(cutter_.Finish(), on_segment) && AnswerTill(0, on_segment) && Settle(on_segment);
   }
 
   void BeginAt(int64_t sample) override {
@@ -129,27 +167,101 @@ class TranscriberOfEngine : public Transcriber {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  // A piece that was cut; it waits for its answer, or for those before it.
+  struct Asked {
+    Piece piece;  // its samples are the question's
+    bool ended;
+    GenerateResult answer = {};
+    std::exception_ptr error = nullptr;
+    std::string untold = "";  // text that came before its turn
+  };
+
+  std::vector<Turn> Question(std::vector<float> samples, const std::string& prompt) const {
+    std::vector<Turn> turns;
+    if (!options_.system.empty()) turns.push_back({Role::kSystem, {Part(options_.system)}});
+    turns.push_back({Role::kUser, {Part(AudioClip{std::move(samples)}), Part(prompt)}});
+    return turns;
+  }
+
+  void CountTime(Clock::time_point begin) {
+    timings_.answer_ms += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  }
+
+  // Beside the pieces: fewer are under way than there are sessions.
   GenerateResult Ask(std::vector<float> samples, const std::string& prompt,
                      const GenerateOptions& generate, const TextCallback& on_text) {
-    const auto begin = std::chrono::steady_clock::now();
-    const std::vector<Turn> turns = {
-        {Role::kUser, {Part(AudioClip{std::move(samples)}), Part(prompt)}}};
-    const GenerateResult result = session_->Generate(
-        turns, generate, on_text, [&](const Progress&) { return !on_text || on_text(""); });
-    timings_.answer_ms +=
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    const auto begin = Clock::now();
+    const GenerateResult result =
+        free_.back()->Generate(Question(std::move(samples), prompt), generate, on_text,
+                               [&](const Progress&) { return !on_text || on_text(""); });
+    CountTime(begin);
     return result;
   }
 
   bool TakeAll(std::vector<Piece> pieces, const SegmentCallback& on_segment) {
     for (Piece& piece : pieces) {
-      if (!Take(piece, on_segment)) return false;
+      const bool speech = piece.likeness >= options_.least_likeness;
+      asked_.push_back(std::make_unique<Asked>(Asked{std::move(piece), !speech}));
+      if (speech) Begin(*asked_.back());
+      if (!AnswerTill(sessions_.size() - 1, on_segment)) return false;
     }
     return true;
   }
 
+  void Begin(Asked& asked) {
+    Session* const session = free_.back();
+    batch_->Add(*session,
+                {.turns = Question(std::move(asked.piece.samples), SpeechPrompt(options_)),
+                 .options = options_.generate,
+                 .on_text = [this, &asked](const std::string& text) { return Tell(asked, text); },
+                 .on_progress = [this, &asked](const Progress&) { return Tell(asked, ""); },
+                 .on_done =
+                     [this, &asked, session](GenerateResult result, std::exception_ptr error) {
+                       asked.answer = std::move(result);
+                       asked.error = error;
+                       asked.ended = true;
+                       free_.push_back(session);
+                     }});
+    free_.pop_back();
+  }
+
+  // Text of a piece, which is told once all before it are.
+  bool Tell(Asked& asked, const std::string& text) {
+    if (!on_text_) return true;
+    asked.untold += text;
+    const bool first = &asked == asked_.front().get();
+    if (!on_text_(first ? std::exchange(asked.untold, "") : "")) cancelled_ = true;
+    return !cancelled_;
+  }
+
+  // Goes on with the answers until at most `most` are under way.
+  bool AnswerTill(size_t most, const SegmentCallback& on_segment) {
+    while (TakeAnswers(on_segment)) {
+      if (batch_->size() <= most) return true;
+      const auto begin = Clock::now();
+      batch_->Advance();
+      CountTime(begin);
+    }
+    return false;
+  }
+
+  // Those that have ended, in the order of the sound.
+  bool TakeAnswers(const SegmentCallback& on_segment) {
+    while (!asked_.empty() && asked_.front()->ended) {
+      const std::unique_ptr<Asked> asked = std::move(asked_.front());
+      asked_.pop_front();
+      if (asked->error != nullptr) std::rethrow_exception(asked->error);
+      if (!asked->untold.empty() && !on_text_(asked->untold)) return false;
+      if (!Take(*asked, on_segment)) return false;
+    }
+    return !cancelled_;
+  }
+
   // A segment is held back while the next piece overlaps it.
-  bool Take(Piece& piece, const SegmentCallback& on_segment) {
+  bool Take(const Asked& asked, const SegmentCallback& on_segment) {
+    const Piece& piece = asked.piece;
     if (piece.likeness < options_.least_likeness) {
       ++timings_.passed_over;
       return Settle(on_segment);
@@ -159,11 +271,9 @@ class TranscriberOfEngine : public Transcriber {
     Segment segment{.start_s = static_cast<double>(piece.speech_begin) / kRate, .end_s = end_s};
     segment.no_speech = 1 - piece.likeness;
     timings_.speech_s += segment.end_s - segment.start_s;
-    const GenerateResult answer =
-        Ask(std::move(piece.samples), SpeechPrompt(options_), options_.generate, on_text_);
-    if (answer.finish_reason == FinishReason::kCancelled) return false;
-    segment.average_logprob = MeanLogprob(answer);
-    const SpeechTexts texts = ReadAnswer(answer.text, options_);
+    if (asked.answer.finish_reason == FinishReason::kCancelled) return false;
+    segment.average_logprob = MeanLogprob(asked.answer);
+    const SpeechTexts texts = ReadAnswer(asked.answer.text, options_);
     segment.text = texts.text;
     segment.translation = texts.translation;
     ++timings_.pieces;
@@ -194,7 +304,11 @@ class TranscriberOfEngine : public Transcriber {
   std::shared_ptr<Engine> engine_;
   TranscribeOptions options_;
   PieceCutter cutter_;
-  std::unique_ptr<Session> session_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<Session*> free_;  // those without a request under way
+  std::deque<std::unique_ptr<Asked>> asked_;
+  std::unique_ptr<Batch> batch_;
+  bool cancelled_ = false;
   TextCallback on_text_;
   std::optional<Segment> held_;
   double settled_s_ = 0;

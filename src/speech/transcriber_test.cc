@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "gemma3n/error.h"
@@ -141,6 +142,108 @@ TEST_F(TranscriberTest, TellsWhatIsUnderstoodWhileItGoesOn) {
   EXPECT_EQ(transcriber->Partial(), "");
 }
 
+// Five phrases, one of them twice as long as a piece may be, and noise between.
+class TranscriberTogether : public TranscriberTest {
+ protected:
+  static std::vector<float> Sound() {
+    const std::vector<float> a = Clip("speech new voices-0005"), b = Clip("speech new voices-0003"),
+                             c = Clip("speech new voices-0000");
+    return Joined({Silence(1), a, Silence(2), b, Silence(1), Noise(1, 0.05f), Silence(1), c,
+                   Silence(2), a, b, c, Silence(2), b, Silence(1), c, Silence(1)});
+  }
+  struct Run {
+    bool to_the_end = true;
+    std::vector<Segment> segments;
+    std::string told;
+    TranscribeTimings timings;
+    double settled_s = 0;
+    size_t before_finish = 0;
+  };
+  // The callback ends the work at segment `last`.
+  static Run Hear(int64_t together, size_t last = 100) {
+    Run run;
+    const auto transcriber = Transcriber::New(engine_, {.piece_seconds = 2, .together = together});
+    transcriber->OnText([&](const std::string& text) {
+      run.told += text;
+      return true;
+    });
+    const auto take = [&](const Segment& segment) {
+      run.segments.push_back(segment);
+      return run.segments.size() < last;
+    };
+    const std::vector<float> sound = Sound();
+    for (size_t begin = 0; run.to_the_end && begin < sound.size(); begin += 4000) {
+      const size_t count = std::min<size_t>(4000, sound.size() - begin);
+      run.to_the_end = transcriber->Push(std::span(sound).subspan(begin, count), take);
+    }
+    run.before_finish = run.segments.size();
+    run.to_the_end = run.to_the_end && transcriber->Finish(take);
+    run.timings = transcriber->timings();
+    run.settled_s = transcriber->settled_s();
+    return run;
+  }
+  static void ExpectSame(const Run& found, const Run& expected) {
+    EXPECT_EQ(found.to_the_end, expected.to_the_end);
+    EXPECT_EQ(found.settled_s, expected.settled_s);
+    ASSERT_EQ(found.segments.size(), expected.segments.size());
+    for (size_t i = 0; i < found.segments.size(); ++i) {
+      const Segment &a = found.segments[i], &b = expected.segments[i];
+      EXPECT_EQ(a.text, b.text);
+      EXPECT_EQ(a.start_s, b.start_s);
+      EXPECT_EQ(a.end_s, b.end_s);
+      EXPECT_EQ(a.average_logprob, b.average_logprob);
+      EXPECT_EQ(a.no_speech, b.no_speech);
+      EXPECT_EQ(a.goes_on, b.goes_on);
+    }
+  }
+};
+
+TEST_F(TranscriberTogether, SegmentsAreThoseOfOneByOne) {
+  const Run expected = Hear(1);
+  EXPECT_GE(expected.segments.size(), 7u);
+  EXPECT_TRUE(std::any_of(expected.segments.begin(), expected.segments.end(),
+                          [](const Segment& segment) { return segment.goes_on; }));
+  for (int64_t together : {2, 3, 8, 0}) {
+    SCOPED_TRACE(together);
+    const Run found = Hear(together);
+    ExpectSame(found, expected);
+    EXPECT_EQ(found.told, expected.told);
+    EXPECT_EQ(found.timings.pieces, expected.timings.pieces);
+    EXPECT_EQ(found.timings.passed_over, expected.timings.passed_over);
+    EXPECT_EQ(found.timings.speech_s, expected.timings.speech_s);
+  }
+}
+
+TEST_F(TranscriberTogether, NoMorePiecesWaitThanWereAskedFor) {
+  const Run one = Hear(1), three = Hear(3);
+  EXPECT_LT(three.before_finish, one.before_finish) << "nothing goes on together";
+  // Beside those under way one segment may wait for the piece that follows it without a pause.
+  EXPECT_GE(three.before_finish + 2 + 1, one.before_finish);
+}
+
+TEST_F(TranscriberTogether, EndsAtTheSegmentThatEndsOneByOne) {
+  for (size_t last : {1, 2, 5}) {
+    const Run expected = Hear(1, last);
+    EXPECT_FALSE(expected.to_the_end);
+    ExpectSame(Hear(4, last), expected);
+  }
+  const auto stopped = Transcriber::New(engine_, {.together = 4});
+  int asked = 0;
+  stopped->OnText([&](const std::string&) { return ++asked < 20; });
+  const auto none = [](const Segment&) { return true; };
+  EXPECT_FALSE(stopped->Push(Sound(), none) && stopped->Finish(none));
+  EXPECT_LT(asked, 30);
+}
+
+TEST_F(TranscriberTest, ASystemTextComesBeforeEachQuestion) {
+  const std::vector<float> sound = Joined({Silence(1), Clip("speech new voices-0003"), Silence(1)});
+  const auto without = Transcribe(sound);
+  const auto with = Transcribe(sound, {.system = "Copy: red blue", .least_logprob = -100});
+  ASSERT_EQ(without.size(), 1u);
+  ASSERT_EQ(with.size(), 1u);
+  EXPECT_NE(with[0].average_logprob, without[0].average_logprob);
+}
+
 TEST_F(TranscriberTest, OptionsOutOfRangeAreRefused) {
   const auto refusal = [&](const TranscribeOptions& options) -> std::string {
     try {
@@ -155,6 +258,8 @@ TEST_F(TranscriberTest, OptionsOutOfRangeAreRefused) {
   EXPECT_THAT(refusal({.piece_seconds = 0.1}), testing::HasSubstr("longest piece"));
   EXPECT_THAT(refusal({.pause_seconds = -1}), testing::HasSubstr("pause"));
   EXPECT_THAT(refusal({.least_likeness = 2}), testing::HasSubstr("likeness"));
+  EXPECT_THAT(refusal({.together = 65}), testing::HasSubstr("0 to 64, found 65"));
+  EXPECT_THAT(refusal({.together = -1}), testing::HasSubstr("0 to 64"));
 }
 
 // Hears what it is told to, piece after piece.

@@ -56,6 +56,26 @@ class Speech(Program):
         code, out, err = self.transcribe(self.recording())
         self.assertEqual((code, out), (0, 2 * (self.said + "\n")), err)
 
+    def test_pieces_answered_together_are_those_of_one_by_one(self):
+        path = self.recording(5)
+        one = self.transcribe(path, "--together", 1, "--json")
+        self.assertEqual(len(json.loads(one[1])["segments"]), 5)
+        for more in ([], ["--together", 3]):
+            self.assertEqual(self.transcribe(path, *more, "--json")[:2], one[:2])
+        code, out, err = self.transcribe(self.recording(), "--live", "--together", 2)
+        self.assertEqual((code, out), (2, ""), err)
+        self.assertIn("--together", err)
+        self.assertEqual(self.transcribe(path, "--together", 65)[0], 2)
+
+    def test_a_system_text(self):
+        plain = json.loads(self.transcribe(self.recording(1), "--json")[1])
+        code, out, err = self.transcribe(self.recording(1), "--json", "--least-logprob", -100,
+                                         "--system", "Copy: red blue")
+        self.assertEqual(code, 0, err)
+        self.assertNotEqual(json.loads(out)["segments"], plain["segments"])
+        shown = self.transcribe("--system", "Be brief.", "--show-prompt")[1]
+        self.assertEqual(shown, "Be brief.\n\nTranscribe the following speech segment.\n")
+
     def test_subtitles(self):
         for ending, head, clock in (("srt", "1\n00:00:0", ","), ("vtt", "WEBVTT\n\n00:00:0", ".")):
             target = self.place / f"talk.{ending}"

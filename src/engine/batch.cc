@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gemma3n/batch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <span>
+#include <utility>
+
+#include "engine/session.h"
+
+namespace gemma3n {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Phase = SessionOfModel::Phase;
+
+class BatchOfSessions : public Batch {
+ public:
+  explicit BatchOfSessions(const BatchOptions& options) : options_(options) {
+    if (options.reading_positions < 0) {
+      throw Error(ErrorKind::kUsage, "batch: expected 0 or more positions to read, found " +
+                                         std::to_string(options.reading_positions));
+    }
+  }
+
+  void Add(Session& session, BatchRequest request) override {
+    auto* const steps = dynamic_cast<SessionOfModel*>(&session);
+    for (const auto& entry : entries_) {
+      if (&entry->session == &session) {
+        throw Error(ErrorKind::kUsage, "batch: the session has a request under way");
+      }
+      if (steps != nullptr && entry->steps != nullptr &&
+          &entry->steps->model() != &steps->model()) {
+        throw Error(ErrorKind::kUsage, "batch: expected sessions of one engine");
+      }
+    }
+    auto entry = std::make_unique<Entry>(Entry{session, steps, std::move(request)});
+    if (steps != nullptr) {
+      BatchRequest& asked = entry->asked;
+      entry->request = steps->Begin(asked.turns, asked.options, std::move(asked.on_text),
+                                    std::move(asked.on_progress));
+    }
+    entries_.push_back(std::move(entry));
+  }
+
+  bool Advance() override {
+    const auto reading = std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+      return entry->IsIn(Phase::kReading);
+    });
+    const bool reads = reading != entries_.end();
+    if (reads) ReadOn(**reading);
+    if (!reads || options_.reading_positions > 0) StepAll();
+    TellEnded();
+    return !entries_.empty();
+  }
+
+  size_t size() const override { return entries_.size(); }
+
+ private:
+  struct Entry {
+    Session& session;
+    SessionOfModel* steps;  // the same; null: of another kind, which answers in one go
+    BatchRequest asked;
+    std::unique_ptr<SessionOfModel::Request> request = nullptr;  // of `steps`
+    bool answered = false;                                       // in one go
+    GenerateResult result = {};
+    std::exception_ptr error = nullptr;
+
+    Phase phase() const {
+      if (error != nullptr) return Phase::kEnded;
+      if (request != nullptr) return request->phase;
+      return answered ? Phase::kEnded : Phase::kReading;
+    }
+    bool IsIn(Phase wanted) const { return phase() == wanted; }
+    // What fails ends this request only.
+    template <class Fn>
+    void Do(const Fn& fn) {
+      try {
+        fn();
+      } catch (...) {
+        error = std::current_exception();
+      }
+    }
+  };
+
+  void ReadOn(Entry& entry) {
+    const bool others_wait = options_.reading_positions > 0 &&
+                             std::any_of(entries_.begin(), entries_.end(), [](const auto& other) {
+                               return other->IsIn(Phase::kAnswering);
+                             });
+    entry.Do([&] {
+      if (entry.steps == nullptr) {
+        const BatchRequest& asked = entry.asked;
+        entry.result =
+            entry.session.Generate(asked.turns, asked.options, asked.on_text, asked.on_progress);
+        entry.answered = true;
+        return;
+      }
+      const int64_t most = entry.steps->decoder().max_chunk();
+      entry.steps->Read(*entry.request,
+                        others_wait ? std::min(most, options_.reading_positions) : most);
+    });
+  }
+
+  void StepAll() {
+    // By their sizes. Callbacks may add entries, which have nothing to step yet.
+    std::vector<std::vector<Entry*>> groups;
+    std::vector<Entry*> alone;
+    for (const auto& entry : entries_) {
+      if (!entry->IsIn(Phase::kAnswering)) continue;
+      if (!entry->steps->SharesSteps(*entry->request)) {
+        alone.push_back(entry.get());
+        continue;
+      }
+      const auto same = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+        return group.size() < kMostTogether &&
+               group[0]->steps->decoder().shape() == entry->steps->decoder().shape();
+      });
+      (same == groups.end() ? groups.emplace_back() : *same).push_back(entry.get());
+    }
+    for (Entry* entry : alone) {
+      entry->Do([&] { entry->steps->Step(*entry->request); });
+    }
+    for (const auto& group : groups) StepTogether(group);
+  }
+
+  void StepTogether(std::span<Entry* const> group) {
+    if (group.size() == 1) {
+      return group[0]->Do([&] { group[0]->steps->Step(*group[0]->request); });
+    }
+    Decoder& decoder = group[0]->steps->decoder();
+    const size_t vocab = static_cast<size_t>(decoder.vocab_size());
+    logits_.resize(std::max(logits_.size(), group.size() * vocab));
+    std::vector<DecoderState*> states;
+    std::vector<int32_t> ids;
+    for (Entry* entry : group) {
+      states.push_back(&entry->steps->state());
+      ids.push_back(entry->request->answer->seen().back());
+    }
+    const Clock::time_point begin = Clock::now();
+    decoder.StepMany(states, ids, std::span(logits_).first(group.size() * vocab));
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    for (size_t i = 0; i < group.size(); ++i) {
+      const std::span<const float> row(logits_.data() + i * vocab, vocab);
+      group[i]->Do([&] { group[i]->steps->TakeStep(*group[i]->request, row, seconds); });
+    }
+  }
+
+  void TellEnded() {
+    while (true) {
+      const auto ended = std::find_if(entries_.begin(), entries_.end(),
+                                      [](const auto& entry) { return entry->IsIn(Phase::kEnded); });
+      if (ended == entries_.end()) return;
+      // Its session is free again when it is told.
+      const std::unique_ptr<Entry> entry = std::move(*ended);
+      entries_.erase(ended);
+      if (entry->request != nullptr) {
+        if (entry->error == nullptr) {
+          entry->Do([&] { entry->result = entry->steps->End(*entry->request); });
+        }
+        if (entry->error != nullptr) entry->result = std::move(entry->request->result);
+      }
+      if (entry->asked.on_done) entry->asked.on_done(std::move(entry->result), entry->error);
+    }
+  }
+
+  static constexpr size_t kMostTogether = 64;  // rows of logits that are held at once
+
+  BatchOptions options_;
+  std::vector<std::unique_ptr<Entry>> entries_;  // in the order they came
+  std::vector<float> logits_;                    // [group, vocabulary]
+};
+
+}  // namespace
+
+std::unique_ptr<Batch> Batch::New(const BatchOptions& options) {
+  return std::make_unique<BatchOfSessions>(options);
+}
+
+}  // namespace gemma3n
