@@ -127,6 +127,25 @@ TEST(PackedWeights, EveryInstructionSetGivesTheSameBits) {
   }
 }
 
+TEST(TiledLinear, AnyNumberOfRowsGivesTheBitsOfEachAlone) {
+  constexpr int64_t kMost = 20, kIn = 256, kOut = 56;
+  const std::vector<float> x = Random(kMost * kIn);
+  ThreadPool pool(2);
+  for (DType dtype : {DType::kQ4Tiles, DType::kQ8Tiles}) {
+    const Packed weight(dtype, kOut, kIn);
+    std::vector<float> alone(kMost * kOut);
+    for (int64_t row = 0; row < kMost; ++row) {
+      Linear({x.data() + row * kIn, 1, kIn}, weight.view, {alone.data() + row * kOut, 1, kOut},
+             pool);
+    }
+    for (int64_t rows = 2; rows <= kMost; ++rows) {
+      std::vector<float> y(rows * kOut);
+      Linear({x.data(), rows, kIn}, weight.view, {y.data(), rows, kOut}, pool);
+      EXPECT_TRUE(std::equal(y.begin(), y.end(), alone.begin())) << rows;
+    }
+  }
+}
+
 TEST(TiledLinear, RowsOfAViewAreThoseOfTheWhole) {
   ThreadPool pool(2);
   const Packed weight(DType::kQ8Tiles, 64, 128);
