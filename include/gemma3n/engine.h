@@ -58,7 +58,8 @@ struct ModelFacts {
   std::vector<std::string> notes;
 };
 
-class Lab;  // gemma3n/lab.h
+class Lab;        // gemma3n/lab.h
+class Listening;  // gemma3n/listening.h
 class Session;
 
 // Immutable after loading. Sessions of one engine share its threads: their calls must not overlap
@@ -130,6 +131,10 @@ class Session {
   virtual GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                                   const TextCallback& on_text = nullptr,
                                   const ProgressCallback& on_progress = nullptr) = 0;
+  // Reads a conversation while its one clip that has no samples yet is being said. Throws Error
+  // (kUsage) where there is not one such clip, and what Generate does before it computes.
+  virtual std::unique_ptr<Listening> Listen(const std::vector<Turn>& turns,
+                                            const GenerateOptions& options) = 0;
   virtual int64_t context() const = 0;   // positions there are
   virtual int64_t position() const = 0;  // positions in use
 };

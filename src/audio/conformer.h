@@ -13,6 +13,12 @@ namespace gemma3n {
 // were none.
 struct ConformerState {
   explicit ConformerState(const AudioConfig& config);
+  ConformerState(const ConformerState& other)
+      : past(other.past),
+        key(other.key.Copy()),
+        value(other.value.Copy()),
+        gated(other.gated.Copy()) {}
+  ConformerState(ConformerState&&) = default;
   int64_t past = 0;   // frames that `key` and `value` hold
   Tensor key, value;  // [attention_window - 1, hidden]
   Tensor gated;       // [conv_kernel_size - 1, hidden], what the light convolution reads

@@ -35,7 +35,7 @@ struct MelExtractor::Fft {
 };
 
 MelExtractor::MelExtractor(const MelConfig& config)
-    : config_(config), fft_(std::make_unique<Fft>(config.fft_length)), samples_(1) {
+    : config_(config), fft_(std::make_shared<Fft>(config.fft_length)), samples_(1) {
   for (int64_t i = 0; i < config_.frame_length; ++i) {
     const float phase = static_cast<float>(2.0 * M_PI) * static_cast<float>(i) /
                         static_cast<float>(config_.frame_length);
@@ -62,9 +62,6 @@ MelExtractor::MelExtractor(const MelConfig& config)
     filters_.push_back(std::move(filter));
   }
 }
-
-MelExtractor::~MelExtractor() = default;
-MelExtractor::MelExtractor(MelExtractor&&) noexcept = default;
 
 void MelExtractor::ExtractFrame(const float* samples, float* out) const {
   const float emphasis = static_cast<float>(config_.preemphasis);

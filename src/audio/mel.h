@@ -12,12 +12,11 @@
 
 namespace gemma3n {
 
-// Of one clip, whose samples come in pieces of any size. Not safe to use from two threads at once.
+// Of one clip, whose samples come in pieces of any size. Not safe to use from two threads at once,
+// nor are it and its copies.
 class MelExtractor {
  public:
   explicit MelExtractor(const MelConfig& config);
-  ~MelExtractor();
-  MelExtractor(MelExtractor&&) noexcept;
 
   // The clip's next samples, at sampling_rate_hz, in [-1, 1] -> its next frames [frames,
   // feature_size]: those whose samples are all there and that the clip has however it goes on. The
@@ -41,9 +40,9 @@ class MelExtractor {
   MelConfig config_;
   std::vector<float> window_;    // [frame_length]
   std::vector<Filter> filters_;  // [feature_size]
-  std::unique_ptr<Fft> fft_;
-  HeldRows samples_;    // from the next frame's first on
-  int64_t frames_ = 0;  // extracted
+  std::shared_ptr<Fft> fft_;     // scratch of the copies, too
+  HeldRows samples_;             // from the next frame's first on
+  int64_t frames_ = 0;           // extracted
 };
 
 }  // namespace gemma3n

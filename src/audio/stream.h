@@ -27,7 +27,8 @@ namespace gemma3n {
 using AudioObserver = std::function<void(const std::string& name, const Tensor& values)>;
 
 // One clip, from its first sample to its last. Not safe to use from two threads at once; streams of
-// the same weights do not know of each other.
+// the same weights do not know of each other. A copy goes on by itself from where the stream
+// stands: what the clip would be if it ended there, say.
 class AudioStream {
  public:
   // Tokens that the blocks compute at once at most, which bounds memory: what 30 s give, and a few.

@@ -172,6 +172,25 @@ TEST(AudioStream, TokensNeedTheirLastSample) {
 }
 
 // Tokens wait for others where that is asked for, but not beyond the end.
+// What the clip would be if it ended here does not touch the one that goes on.
+TEST(AudioStream, CopiesGoOnByThemselves) {
+  ThreadPool pool(3);
+  const RandomAudio model(TinyAudioConfig(), kSeed, DType::kQ8Tiles);
+  const std::vector<float> samples = Noise(30000);
+  AudioStream stream(kMel, model.config(), model.weights(), {.least_tokens = 3});
+  std::vector<float> all;
+  for (size_t begin = 0; begin < samples.size(); begin += 5000) {
+    const auto piece = std::span(samples).subspan(begin, 5000);
+    const std::vector<float> tokens = Values(stream.Push(piece, pool));
+    all.insert(all.end(), tokens.begin(), tokens.end());
+    std::vector<float> ended = all;
+    AudioStream ending = stream;
+    const std::vector<float> rest = Values(ending.Finish(pool));
+    ended.insert(ended.end(), rest.begin(), rest.end());
+    EXPECT_EQ(ended, InOnePiece(model, std::span(samples).first(begin + 5000), pool)) << begin;
+  }
+}
+
 TEST(AudioStream, GathersTokens) {
   ThreadPool pool(1);
   const RandomAudio model(TinyAudioConfig(), kSeed, DType::kQ8Tiles);

@@ -18,6 +18,18 @@ double MillisecondsSince(Clock::time_point begin) {
 
 }  // namespace
 
+void FillClip(LoadedModel& model, int64_t from_row, Tensor& soft_tokens) {
+  if (from_row >= soft_tokens.shape()[0]) return;
+  const MultimodalEmbedder& embedder = *model.weights.embedding.audio;
+  std::vector<float> scratch(static_cast<size_t>(embedder.width()));
+  std::vector<float> fill(static_cast<size_t>(soft_tokens.shape()[1]));
+  const int32_t filler = embedder.vocab_offset + static_cast<int32_t>(embedder.vocab_size()) - 1;
+  EmbedModalityId(embedder, filler, scratch, fill, model.pool);
+  for (int64_t row = from_row; row < soft_tokens.shape()[0]; ++row) {
+    std::copy(fill.begin(), fill.end(), soft_tokens.row(row));
+  }
+}
+
 const MediaEncoder::Encoded* MediaEncoder::Find(const Medium& medium) const {
   for (const Encoded& encoded : encoded_) {
     if (encoded.medium == medium) return &encoded;
@@ -40,8 +52,7 @@ Tensor MediaEncoder::EncodeImage(const Medium& medium) {
   return soft_tokens;
 }
 
-// A clip always takes all its positions: those beyond its end hold the embedding of the last id of
-// the audio table, as in the reference.
+// A clip always takes all its positions.
 Tensor MediaEncoder::EncodeClip(const Medium& medium) {
   model_.CheckEncoder(kAudioTensors);
   const Tensor features = model_.audio->Encode(medium.clip->samples, model_.pool, audio_observer);
@@ -50,16 +61,13 @@ Tensor MediaEncoder::EncodeClip(const Medium& medium) {
   Tensor soft_tokens({model_.facts.audio_tokens, hidden});
   EmbedFeatures(embedder, {features.data(), rows, embedder.width()},
                 {soft_tokens.data(), rows, hidden}, model_.pool);
-  if (rows < model_.facts.audio_tokens) {
-    std::vector<float> scratch(static_cast<size_t>(embedder.width()));
-    const int32_t filler = embedder.vocab_offset + static_cast<int32_t>(embedder.vocab_size()) - 1;
-    std::vector<float> fill(static_cast<size_t>(hidden));
-    EmbedModalityId(embedder, filler, scratch, fill, model_.pool);
-    for (int64_t row = rows; row < model_.facts.audio_tokens; ++row) {
-      std::copy(fill.begin(), fill.end(), soft_tokens.row(row));
-    }
-  }
+  FillClip(model_, rows, soft_tokens);
   return soft_tokens;
+}
+
+void MediaEncoder::Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens) {
+  std::erase_if(encoded_, [&](const Encoded& encoded) { return encoded.medium == medium; });
+  encoded_.push_back({medium, std::move(soft_tokens)});
 }
 
 void MediaEncoder::GiveBack(const char* encoder) {
@@ -88,14 +96,14 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
     if (used != encoder) GiveBack(used);
     used = encoder;
     if (medium.clip == nullptr) {
-      encoded_.push_back({medium, EncodeImage(medium)});
+      Know(medium, std::make_shared<const Tensor>(EncodeImage(medium)));
       timings.image_ms += MillisecondsSince(begin);
-      timings.image_tokens += encoded_.back().soft_tokens.shape()[0];
+      timings.image_tokens += encoded_.back().soft_tokens->shape()[0];
       ++timings.images;
     } else {
-      encoded_.push_back({medium, EncodeClip(medium)});
+      Know(medium, std::make_shared<const Tensor>(EncodeClip(medium)));
       timings.audio_ms += MillisecondsSince(begin);
-      timings.audio_tokens += encoded_.back().soft_tokens.shape()[0];
+      timings.audio_tokens += encoded_.back().soft_tokens->shape()[0];
       ++timings.clips;
     }
   }
@@ -106,7 +114,7 @@ bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progr
 const float* MediaEncoder::SoftToken(const Medium& medium, int64_t row) const {
   const Encoded* encoded = Find(medium);
   CHECK(encoded != nullptr);
-  return encoded->soft_tokens.row(row);
+  return encoded->soft_tokens->row(row);
 }
 
 }  // namespace gemma3n

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 
 #include "engine/prompt.h"
 #include "gemma3n/content.h"
@@ -22,6 +23,9 @@ class MediaEncoder {
     return SoftToken(prompt.media[static_cast<size_t>(item.medium)], item.row);
   }
   const float* SoftToken(const Medium& medium, int64_t row) const;
+  // What a medium of the next prompts is encoded to, [positions, hidden]: its rows may still change
+  // where they are not read.
+  void Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens);
 
   // Observers for one call of Encode; may be empty.
   VisionObserver vision_observer;
@@ -30,7 +34,7 @@ class MediaEncoder {
  private:
   struct Encoded {
     Medium medium;
-    Tensor soft_tokens;  // [positions, hidden]
+    std::shared_ptr<const Tensor> soft_tokens;  // [positions, hidden]
   };
   const Encoded* Find(const Medium& medium) const;
   Tensor EncodeImage(const Medium& medium);
@@ -42,5 +46,9 @@ class MediaEncoder {
   LoadedModel& model_;
   std::deque<Encoded> encoded_;
 };
+
+// The rows of a clip from this one on, behind its last token: they hold the embedding of the last
+// id of the audio table, as in the reference.
+void FillClip(LoadedModel& model, int64_t from_row, Tensor& soft_tokens);
 
 }  // namespace gemma3n

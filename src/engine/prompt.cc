@@ -72,24 +72,7 @@ class Collector {
     if (!model_.audio) {
       throw Error(ErrorKind::kRequest, "this model does not hear: it has no audio encoder");
     }
-    if (clip.sample_rate_hz != model_.audio->sampling_rate_hz()) {
-      throw Error(ErrorKind::kMedia,
-                  "sound: expected " + std::to_string(model_.audio->sampling_rate_hz()) +
-                      " samples a second, found " + std::to_string(clip.sample_rate_hz));
-    }
-    const int64_t samples = static_cast<int64_t>(clip.samples.size());
-    if (model_.audio->NumTokens(samples) > model_.facts.audio_tokens) {
-      // Samples as well: a clip may be too long by one of them.
-      const int64_t most = model_.audio->MostSamples(model_.facts.audio_tokens);
-      const double rate = clip.sample_rate_hz;
-      char text[200];
-      std::snprintf(text, sizeof(text),
-                    "sound: expected at most %.1f seconds (%lld samples), which is what this model "
-                    "hears in one clip, found %.1f (%lld samples); cut it into pieces",
-                    static_cast<double>(most) / rate, static_cast<long long>(most),
-                    static_cast<double>(samples) / rate, static_cast<long long>(samples));
-      throw Error(ErrorKind::kMedia, text);
-    }
+    CheckClip(model_, static_cast<int64_t>(clip.samples.size()), clip.sample_rate_hz);
     media.push_back({.owner = std::move(owner), .clip = &clip});
     chat_turn_.parts.push_back({ChatPart::Kind::kAudio, {}});
   }
@@ -131,6 +114,26 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
 }
 
 }  // namespace
+
+void CheckClip(const LoadedModel& model, int64_t samples, int sample_rate_hz) {
+  const AudioEncoder& encoder = *model.audio;
+  if (sample_rate_hz != encoder.sampling_rate_hz()) {
+    throw Error(ErrorKind::kMedia, "sound: expected " + std::to_string(encoder.sampling_rate_hz()) +
+                                       " samples a second, found " +
+                                       std::to_string(sample_rate_hz));
+  }
+  if (encoder.NumTokens(samples) <= model.facts.audio_tokens) return;
+  // Samples as well: a clip may be too long by one of them.
+  const int64_t most = encoder.MostSamples(model.facts.audio_tokens);
+  const double rate = sample_rate_hz;
+  char text[200];
+  std::snprintf(text, sizeof(text),
+                "sound: expected at most %.1f seconds (%lld samples), which is what this model "
+                "hears in one clip, found %.1f (%lld samples); cut it into pieces",
+                static_cast<double>(most) / rate, static_cast<long long>(most),
+                static_cast<double>(samples) / rate, static_cast<long long>(samples));
+  throw Error(ErrorKind::kMedia, text);
+}
 
 std::vector<int32_t> Prompt::ids() const {
   std::vector<int32_t> result;

@@ -42,6 +42,9 @@ struct Prompt {
   std::vector<int32_t> ids() const;
 };
 
+// Throws Error (kMedia) for a clip that this model, which hears, cannot take.
+void CheckClip(const LoadedModel& model, int64_t samples, int sample_rate_hz);
+
 // Throws Error (kRequest, kMedia) for what this model cannot take, and (kModel) when its files were
 // changed since they were loaded.
 Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/listening.h"
 #include "engine/stop.h"
 
 namespace gemma3n {
@@ -41,7 +42,7 @@ void SessionOfModel::CheckRoom(const Prompt& prompt) const {
                                        std::to_string(model_.facts.max_context) + ")");
 }
 
-void SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
+size_t SessionOfModel::CountCommon(const Prompt& prompt, size_t most) const {
   const auto same = [&](const Done& done, const Prompt::Item& item) {
     if (done.id != item.id) return false;
     const bool soft = done.medium.owner != nullptr;
@@ -49,27 +50,31 @@ void SessionOfModel::ReuseWhatMatches(const Prompt& prompt) {
     return !soft ||
            (done.row == item.row && done.medium == prompt.media[static_cast<size_t>(item.medium)]);
   };
-  // The last position is computed again in any case: its logits are needed.
-  const size_t most = std::min(done_.size(), prompt.items.size() - 1);
+  most = std::min({most, done_.size(), prompt.items.size()});
   size_t common = 0;
   while (common < most && same(done_[common], prompt.items[common])) ++common;
-  if (!state_.CanRewind(static_cast<int64_t>(common))) common = 0;
-  state_.Rewind(static_cast<int64_t>(common));
-  if (rereading_) rereading_->Forget(static_cast<int64_t>(common));
-  done_.resize(common);
+  return common;
 }
 
-size_t SessionOfModel::ReadChunk(const Prompt& prompt, size_t from, int64_t most) {
-  const size_t total = prompt.items.size();
-  const int64_t next = decoder_->NextChunk(static_cast<int64_t>(total - from));
-  const size_t end = from + static_cast<size_t>(std::min(next, most));
+void SessionOfModel::ReuseWhatMatches(const Prompt& prompt, size_t most) {
+  Forget(CountCommon(prompt, most));
+}
+
+void SessionOfModel::Forget(size_t from) {
+  if (!state_.CanRewind(static_cast<int64_t>(from))) from = 0;
+  state_.Rewind(static_cast<int64_t>(from));
+  if (rereading_) rereading_->Forget(static_cast<int64_t>(from));
+  done_.resize(from);
+}
+
+void SessionOfModel::ReadChunk(const Prompt& prompt, size_t from, size_t end) {
   std::vector<DecoderInput> inputs;
   for (size_t i = from; i < end; ++i) {
     const Prompt::Item& item = prompt.items[i];
     inputs.push_back(
         {.id = item.id, .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
   }
-  const bool last = end == total;
+  const bool last = end == prompt.items.size();
   decoder_->Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
                     last ? std::span<float>(logits_) : std::span<float>());
   for (size_t i = from; i < end; ++i) {
@@ -78,7 +83,6 @@ size_t SessionOfModel::ReadChunk(const Prompt& prompt, size_t from, int64_t most
                      item.medium < 0 ? Medium{} : prompt.media[static_cast<size_t>(item.medium)],
                      item.row});
   }
-  return end;
 }
 
 void SessionOfModel::Encode(Request& request) {
@@ -87,7 +91,8 @@ void SessionOfModel::Encode(Request& request) {
     request.phase = Phase::kEnded;
     return;
   }
-  ReuseWhatMatches(request.prompt);
+  // The last position is computed again in any case: its logits are needed.
+  ReuseWhatMatches(request.prompt, request.prompt.items.size() - 1);
   const ModelSize& size = request.options.size ? *request.options.size : model_.size;
   BeginSize(request, size, request.prompt.items.size());
   request.result.timings.cached_tokens = static_cast<int64_t>(done_.size());
@@ -107,7 +112,9 @@ void SessionOfModel::Read(Request& request, int64_t most) {
   if (!tell(from)) return;
   Timings& timings = request.result.timings;
   const Clock::time_point begin = Clock::now();
-  const size_t end = ReadChunk(request.prompt, from, most);
+  const int64_t next = decoder_->NextChunk(static_cast<int64_t>(total - from));
+  const size_t end = from + static_cast<size_t>(std::min(next, most));
+  ReadChunk(request.prompt, from, end);
   const double ms = MillisecondsSince(begin);
   timings.prefill_tokens += static_cast<int64_t>(end - from);
   timings.prefill_ms += ms;
@@ -231,6 +238,39 @@ GenerateResult SessionOfModel::Generate(const std::vector<Turn>& turns,
   while (request->phase == Phase::kReading) Read(*request, decoder_->max_chunk());
   while (request->phase == Phase::kAnswering) Step(*request);
   return End(*request);
+}
+
+std::unique_ptr<Listening> SessionOfModel::Listen(const std::vector<Turn>& turns,
+                                                  const GenerateOptions& options) {
+  return std::make_unique<ListeningOfSession>(*this, model_, turns, options);
+}
+
+void SessionOfModel::BeginListening(const Prompt& prompt, const GenerateOptions& options) {
+  CheckRoom(prompt);
+  const ModelSize& size = options.size ? *options.size : model_.size;
+  const bool keeps = options.size_change == SizeChange::kKeepCache;
+  SwitchTo(model_.ShapeOf(size), size.name, keeps ? SizeChange::kKeepCache : SizeChange::kReread);
+}
+
+void SessionOfModel::ReadAhead(const Prompt& prompt, size_t end, Timings& timings) {
+  media_.Encode(prompt, nullptr, timings);
+  ReuseWhatMatches(prompt, end);
+  const Clock::time_point begin = Clock::now();
+  for (size_t from = done_.size(); from < end;) {
+    const size_t next =
+        from + static_cast<size_t>(decoder_->NextChunk(static_cast<int64_t>(end - from)));
+    ReadChunk(prompt, from, next);
+    timings.prefill_tokens += static_cast<int64_t>(next - from);
+    from = next;
+  }
+  timings.prefill_ms += MillisecondsSince(begin);
+}
+
+void SessionOfModel::ForgetRows(const Medium& medium, int64_t row) {
+  const auto stale = std::find_if(done_.begin(), done_.end(), [&](const Done& done) {
+    return done.row >= row && done.medium.owner != nullptr && done.medium == medium;
+  });
+  if (stale != done_.end()) Forget(static_cast<size_t>(stale - done_.begin()));
 }
 
 }  // namespace gemma3n

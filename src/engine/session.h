@@ -29,6 +29,8 @@ class SessionOfModel : public Session {
   GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                           const TextCallback& on_text,
                           const ProgressCallback& on_progress) override;
+  std::unique_ptr<Listening> Listen(const std::vector<Turn>& turns,
+                                    const GenerateOptions& options) override;
   int64_t context() const override { return state_.context_length(); }
   int64_t position() const override { return state_.position(); }
 
@@ -67,6 +69,20 @@ class SessionOfModel : public Session {
   Decoder& decoder() { return *decoder_; }
   DecoderState& state() { return state_; }
 
+  // For a Listening. At its beginning, before anything is read:
+  void BeginListening(const Prompt& prompt, const GenerateOptions& options);
+  // How many positions of the prompt are read and still there.
+  size_t CountRead(const Prompt& prompt) const { return CountCommon(prompt, prompt.items.size()); }
+  // Reads the prompt up to position `end`; its media have been made known or are encoded.
+  void ReadAhead(const Prompt& prompt, size_t end, Timings& timings);
+  // The rows of this medium from `row` on become others.
+  void ForgetRows(const Medium& medium, int64_t row);
+  // Whether what follows `position` can be forgotten once the positions before `end` are read.
+  bool CouldComeBack(size_t position, size_t end) const {
+    return state_.CouldRewind(static_cast<int64_t>(position), static_cast<int64_t>(end));
+  }
+  MediaEncoder& media() { return media_; }
+
  private:
   // A position that has been computed: what stood there.
   struct Done {
@@ -75,11 +91,14 @@ class SessionOfModel : public Session {
     int64_t row;
   };
   void CheckRoom(const Prompt& prompt) const;
-  // Forgets what is not in the prompt.
-  void ReuseWhatMatches(const Prompt& prompt);
+  // At most `most` positions with which both the prompt and what has been computed begin.
+  size_t CountCommon(const Prompt& prompt, size_t most) const;
+  // Forgets what is not in the prompt, and what is from position `most` on.
+  void ReuseWhatMatches(const Prompt& prompt, size_t most);
+  void Forget(size_t from);
   void Encode(Request& request);
-  // The next chunk of the prompt, from position `from` on, at most `most` of it; where it ends.
-  size_t ReadChunk(const Prompt& prompt, size_t from, int64_t most);
+  // The positions [from, end) of the prompt, no more than a chunk.
+  void ReadChunk(const Prompt& prompt, size_t from, size_t end);
   void BeginAnswer(Request& request);
   int64_t TokensLeft(const Request& request) const;
   // Tokens that followed the first `before` seen ones, in so many seconds; all but the last have

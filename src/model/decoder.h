@@ -45,6 +45,10 @@ class DecoderState {
   // always at 0, and as long as no more than a chunk was computed beyond `position`.
   bool CanRewind(int64_t position) const;
   void Rewind(int64_t position);  // CanRewind(position)
+  // Whether that will be so when the positions before `end` have been computed.
+  bool CouldRewind(int64_t position, int64_t end) const {
+    return position == 0 || cache_.WouldHold(position, end);
+  }
 
  private:
   friend class Decoder;

@@ -128,8 +128,13 @@ void KvCache::Rewind(int64_t position) {
 }
 
 bool KvCache::Holds(int64_t position) const {
-  if (position > written_end_) return false;
-  return std::max<int64_t>(0, position - window_ + 1) >= lost_before_;
+  return position <= written_end_ && WouldHold(position, written_end_);
+}
+
+bool KvCache::WouldHold(int64_t position, int64_t end) const {
+  const int64_t lost_before =
+      ring_slots_ > 0 ? std::max(lost_before_, end - ring_slots_) : lost_before_;
+  return std::max<int64_t>(0, position - window_ + 1) >= lost_before;
 }
 
 }  // namespace gemma3n

@@ -47,6 +47,8 @@ class KvCache {
 
   // Whether the positions before `position` that the next query sees are still there.
   bool Holds(int64_t position) const;
+  // Whether they would be if `end` were one past the last position.
+  bool WouldHold(int64_t position, int64_t end) const;
   // Forgets the positions from `position` on, which must be 0 or held.
   void Rewind(int64_t position);
 

@@ -8,6 +8,7 @@
 
 #include "gemma3n/error.h"
 #include "gemma3n/lab.h"
+#include "gemma3n/listening.h"
 #include "gemma3n/media.h"
 #include "gemma3n/transcribe.h"
 #include "speech/test_sounds.h"
@@ -314,6 +315,9 @@ class ToldSession : public Session {
     GenerateResult result;
     result.text = engine_.NextAnswer();
     return result;
+  }
+  std::unique_ptr<Listening> Listen(const std::vector<Turn>&, const GenerateOptions&) override {
+    return nullptr;
   }
   int64_t context() const override { return 512; }
   int64_t position() const override { return 0; }

@@ -3,6 +3,7 @@
 // and row-major, but for the packed types.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -46,6 +47,13 @@ class Tensor {
     Tensor tensor;
     tensor.data_.ResizeUnset(static_cast<size_t>(shape.NumElements()));
     tensor.shape_ = std::move(shape);
+    return tensor;
+  }
+
+  // Another one with the same contents; it is never made unasked.
+  Tensor Copy() const {
+    Tensor tensor = Unset(shape_);
+    std::copy_n(data(), size(), tensor.data());
     return tensor;
   }
 
