@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 
 #include "cli/terminal.h"
+#include "cli/transcript.h"
 
 namespace gemma3n::cli {
 namespace {
@@ -41,7 +41,10 @@ ProgressBar::~ProgressBar() {
 void ProgressBar::Show(const Progress& progress) {
   if (!enabled_ || progress.total <= 0) return;
   const std::lock_guard lock(mutex_);
-  if (progress.what != progress_.what) begin_ = Clock::now();
+  if (progress.what != progress_.what) {
+    begin_ = Clock::now();
+    begun_at_ = progress.done;
+  }
   progress_ = progress;
 }
 
@@ -66,26 +69,36 @@ void ProgressBar::KeepDrawing(const std::stop_token& stop) {
   }
 }
 
+std::string ProgressBar::Rate(double elapsed) const {
+  const double done = static_cast<double>(progress_.done - begun_at_);
+  char rate[64] = "";
+  if (unit_ == Unit::kBytes) {
+    std::snprintf(rate, sizeof(rate), "  %.0f MB/s", done / elapsed / 1e6);
+  } else if (unit_ == Unit::kSeconds) {
+    std::snprintf(rate, sizeof(rate), "  %s/%s  %.1f x real time",
+                  ShortClock(static_cast<double>(progress_.done)).c_str(),
+                  ShortClock(static_cast<double>(progress_.total)).c_str(), done / elapsed);
+  }
+  return rate;
+}
+
 void ProgressBar::Draw() {
   const double elapsed = std::chrono::duration<double>(Clock::now() - begin_).count();
   if (elapsed < kQuietSeconds) return;
   const double share = std::clamp(
       static_cast<double>(progress_.done) / static_cast<double>(progress_.total), 0.0, 1.0);
-  char rate[32] = "";
-  if (unit_ == Unit::kBytes) {
-    std::snprintf(rate, sizeof(rate), "  %.0f MB/s",
-                  static_cast<double>(progress_.done) / elapsed / 1e6);
-  }
+  const std::string rate = Rate(elapsed);
   const size_t columns = TerminalColumns();
-  const size_t words = progress_.what.size() + std::strlen(rate) + 34;
+  const size_t words = progress_.what.size() + rate.size() + 34;
   const size_t cells = columns > words ? std::min<size_t>(columns - words, 30) : 0;
   const size_t full = static_cast<size_t>(share * static_cast<double>(cells));
   const std::string bar =
       cells == 0 ? "" : "[" + std::string(full, '#') + std::string(cells - full, '-') + "] ";
   char numbers[96];
-  if (share > 0) {
-    std::snprintf(numbers, sizeof(numbers), "%3.0f %%%s  %.0f s left", share * 100, rate,
-                  elapsed * (1 - share) / share);
+  const double done = static_cast<double>(progress_.done - begun_at_);
+  if (done > 0) {
+    std::snprintf(numbers, sizeof(numbers), "%3.0f %%%s  %.0f s left", share * 100, rate.c_str(),
+                  elapsed * static_cast<double>(progress_.total - progress_.done) / done);
   } else {
     std::snprintf(numbers, sizeof(numbers), "%.0f s", elapsed);
   }

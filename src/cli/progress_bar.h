@@ -14,8 +14,8 @@ namespace gemma3n::cli {
 
 class ProgressBar {
  public:
-  // What work counts: a rate is shown where that is bytes.
-  enum class Unit { kOther, kBytes };
+  // What work counts: a rate is shown where that is bytes or seconds of sound or film.
+  enum class Unit { kOther, kBytes, kSeconds };
   explicit ProgressBar(bool enabled, Unit unit = Unit::kOther);
   ~ProgressBar();
 
@@ -29,6 +29,7 @@ class ProgressBar {
 
  private:
   void KeepDrawing(const std::stop_token& stop);
+  std::string Rate(double elapsed) const;
   void Draw();   // with mutex_ held
   void Erase();  // with mutex_ held
 
@@ -38,6 +39,7 @@ class ProgressBar {
   std::condition_variable_any stopping_;
   Progress progress_{"", 0, 0};  // total 0: nothing is under way
   std::chrono::steady_clock::time_point begin_;
+  int64_t begun_at_ = 0;  // what was done already
   bool drawn_ = false;
   std::jthread drawer_;  // last: it uses what stands above
 };

@@ -83,7 +83,7 @@ class Recording {
         live_(args.live || args.use_microphone),
         comes_once_(live_ || source_ == "-"),
         line_(live_ && !args.output.quiet),
-        bar_(!live_ && !args.output.quiet),
+        bar_(!live_ && !args.output.quiet, ProgressBar::Unit::kSeconds),
         options_(args.speech),
         file_({.path = path,
                .format = FormatOf(args.format, path),
@@ -231,7 +231,7 @@ class Recording {
 
   void ShowProgress(double heard) {
     const double whole = std::max(heard, sound_->duration_s());
-    bar_.Show({OneLine(source_) + ", seconds of sound", static_cast<int64_t>(heard),
+    bar_.Show({OneLine(source_), static_cast<int64_t>(heard),
                static_cast<int64_t>(whole) + 1});
   }
 
