@@ -36,6 +36,9 @@ struct TranscribeOptions {
   // Pieces that are answered at once, 1 to 64: segments are the same and take less time in all, but
   // come later. 0: as many as pay and memory holds.
   int64_t together = 1;
+  // Sound comes no faster than it is spoken: a piece is read while it goes on, so that its answer
+  // comes sooner after its end. One piece at a time then.
+  bool live = false;
   GenerateOptions generate;  // sampling: unset temperature is 0 here
 };
 
@@ -58,7 +61,8 @@ struct TranscribeTimings {
   double heard_s = 0;   // of sound, pushed so far
   double speech_s = 0;  // of it in pieces that were answered
   int64_t pieces = 0, passed_over = 0;
-  double answer_ms = 0;  // spent in the model
+  int64_t read_meanwhile = 0;  // of the pieces, those that were read while they went on
+  double answer_ms = 0;        // spent in the model
 };
 
 // One recording under way. Not safe to use from two threads at once, nor beside other sessions of

@@ -93,6 +93,7 @@ class Recording {
                .restart = args.restart}) {
     // What comes as it is said is to be read as it is said.
     options_.together = args.together.value_or(comes_once_ ? 1 : 0);
+    options_.live = live_;
   }
 
   // 0, or 130 when it was ended before the end.

@@ -59,31 +59,39 @@ void PieceCutter::DropBefore(int64_t frame) {
   begin_frame_ += frame;
 }
 
-// The piece ends before frame `end`; what is held then begins at frame `next` and, where the speech
-// goes on, is a piece under way again.
-void PieceCutter::EndPiece(int64_t end, bool goes_on, int64_t next, std::vector<Piece>& pieces) {
+PieceCutter::Sounds PieceCutter::SoundsBefore(int64_t end) const {
   const std::span<const VoiceFrame> frames = std::span(frames_).first(static_cast<size_t>(end));
   float loudest = -100;
   for (const VoiceFrame& frame : frames) loudest = std::max(loudest, frame.decibel);
-  const auto heard = [loudest](const VoiceFrame& frame) {
-    return frame.active && frame.decibel > loudest - kFaint;
-  };
-  if (std::count_if(frames.begin(), frames.end(), heard) >= kFewestActive) {
-    const int64_t first = std::find_if(frames.begin(), frames.end(), heard) - frames.begin();
-    int64_t last = end - 1;
-    while (!heard(frames[static_cast<size_t>(last)])) --last;
+  Sounds sounds;
+  for (int64_t i = 0; i < end; ++i) {
+    const VoiceFrame& frame = frames[static_cast<size_t>(i)];
+    if (!frame.active || frame.decibel <= loudest - kFaint) continue;
+    if (sounds.count++ == 0) sounds.first = i;
+    sounds.last = i;
+  }
+  return sounds;
+}
+
+// The piece ends before frame `end`; what is held then begins at frame `next` and, where the speech
+// goes on, is a piece under way again.
+void PieceCutter::EndPiece(int64_t end, bool goes_on, int64_t next, std::vector<Piece>& pieces) {
+  const Sounds sounds = SoundsBefore(end);
+  if (sounds.count >= kFewestActive) {
+    const int64_t first = sounds.first, last = sounds.last;
     // What goes on at an end is kept whole there.
     const int64_t from = overlaps_ ? 0 : std::max<int64_t>(0, first - kLead);
     const int64_t to = goes_on ? end : std::min(end, last + 1 + kTail);
     const int64_t begin = begin_frame_ * VoiceActivity::kFrame;
-    pieces.push_back({.first_sample = begin + from * VoiceActivity::kFrame,
-                      .samples = {samples_.begin() + from * VoiceActivity::kFrame,
-                                  samples_.begin() + std::min(held(), to * VoiceActivity::kFrame)},
-                      .speech_begin = begin + first * VoiceActivity::kFrame,
-                      .speech_end = begin + (last + 1) * VoiceActivity::kFrame,
-                      .overlaps = overlaps_,
-                      .goes_on = goes_on && next < end,
-                      .likeness = SpeechLikeness(frames)});
+    pieces.push_back(
+        {.first_sample = begin + from * VoiceActivity::kFrame,
+         .samples = {samples_.begin() + from * VoiceActivity::kFrame,
+                     samples_.begin() + std::min(held(), to * VoiceActivity::kFrame)},
+         .speech_begin = begin + first * VoiceActivity::kFrame,
+         .speech_end = begin + (last + 1) * VoiceActivity::kFrame,
+         .overlaps = overlaps_,
+         .goes_on = goes_on && next < end,
+         .likeness = SpeechLikeness(std::span(frames_).first(static_cast<size_t>(end)))});
   }
   overlaps_ = goes_on && next < end;
   DropBefore(next);
@@ -133,6 +141,21 @@ void PieceCutter::Take(const VoiceFrame& frame, std::vector<Piece>& pieces) {
     return EndPiece(end, false, std::max(end, length - kLead), pieces);
   }
   if (length >= static_cast<int64_t>(options_.most_s / kFrameSeconds)) CutWithoutPause(pieces);
+}
+
+PieceCutter::Heard PieceCutter::heard() const {
+  if (!in_piece_) return {};
+  const Sounds sounds = SoundsBefore(static_cast<int64_t>(frames_.size()));
+  if (sounds.count < kFewestActive) return {};
+  const int64_t from =
+      overlaps_ ? 0 : std::max<int64_t>(0, sounds.first - kLead) * VoiceActivity::kFrame;
+  const int64_t to = std::min(held(), (sounds.last + 1 + kTail) * VoiceActivity::kFrame);
+  return {begin_frame_ * VoiceActivity::kFrame + from,
+          std::span(samples_).subspan(static_cast<size_t>(from), static_cast<size_t>(to - from))};
+}
+
+bool PieceCutter::pausing() const {
+  return in_piece_ && static_cast<int64_t>(frames_.size()) > last_active_ + 1 + kTail;
 }
 
 std::vector<Piece> PieceCutter::Push(std::span<const float> samples) {

@@ -47,10 +47,23 @@ class PieceCutter {
   std::span<const float> under_way() const {
     return in_piece_ ? samples_ : std::span<const float>();
   }
+  // What a piece under way would hold if nothing more came; no samples where it would be none.
+  struct Heard {
+    int64_t first_sample = 0;  // since the beginning of the sound
+    std::span<const float> samples;
+  };
+  Heard heard() const;
+  // Whether a piece under way seems to have ended.
+  bool pausing() const;
   int64_t position() const { return begin_frame_ * VoiceActivity::kFrame + held(); }
 
  private:
   int64_t held() const { return static_cast<int64_t>(samples_.size()); }
+  // Frames of a piece that ends before frame `end`, from its first to its last sound.
+  struct Sounds {
+    int64_t count = 0, first = 0, last = -1;
+  };
+  Sounds SoundsBefore(int64_t end) const;
   // The last `count` frames were no sound of interest.
   void TakeBack(int count);
   void Take(const VoiceFrame& frame, std::vector<Piece>& pieces);

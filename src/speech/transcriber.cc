@@ -12,6 +12,7 @@
 
 #include "gemma3n/batch.h"
 #include "gemma3n/error.h"
+#include "gemma3n/listening.h"
 #include "gemma3n/transcribe.h"
 #include "speech/answer_text.h"
 #include "speech/joint.h"
@@ -73,7 +74,10 @@ std::vector<std::unique_ptr<Session>> NewSessions(Engine& engine,
                                        std::to_string(kMostTogether) + ", found " +
                                        std::to_string(options.together));
   }
-  const int64_t ours = SharesSteps(options.generate) ? kTogether : 1;
+  if (options.live && options.together > 1) {
+    throw Error(ErrorKind::kUsage, "pieces answered at once: not together with live sound");
+  }
+  const int64_t ours = !options.live && SharesSteps(options.generate) ? kTogether : 1;
   const size_t wanted = static_cast<size_t>(options.together == 0 ? ours : options.together);
   std::vector<std::unique_ptr<Session>> sessions;
   while (sessions.size() < wanted) {
@@ -127,7 +131,9 @@ class TranscriberOfEngine : public Transcriber {
 
   bool Push(std::span<const float> samples, const SegmentCallback& on_segment) override {
     timings_.heard_s += static_cast<double>(samples.size()) / kRate;
-    return TakeAll(cutter_.Push(samples), on_segment);
+    if (!TakeAll(cutter_.Push(samples), on_segment)) return false;
+    if (options_.live) ReadMeanwhile();
+    return true;
   }
 
   bool Finish(const SegmentCallback& on_segment) override {
@@ -145,9 +151,11 @@ class TranscriberOfEngine : public Transcriber {
   std::string Partial() override {
     const std::span<const float> heard = cutter_.under_way();
     if (heard.empty()) return "";
+    const TextCallback go_on = [this](const std::string&) { return !on_text_ || on_text_(""); };
     const GenerateResult answer =
-        Ask({heard.begin(), heard.end()}, SpeechPrompt(options_), options_.generate,
-            [this](const std::string&) { return !on_text_ || on_text_(""); });
+        under_way_ ? Ask(under_way_->listening->Conversation(), options_.generate, go_on)
+                   : Ask(Question({heard.begin(), heard.end()}, SpeechPrompt(options_)),
+                         options_.generate, go_on);
     return ReadAnswer(answer.text, options_).text;
   }
 
@@ -158,9 +166,9 @@ class TranscriberOfEngine : public Transcriber {
     const size_t most = static_cast<size_t>(engine_->facts().max_clip_seconds * kRate);
     const std::span<const float> heard = samples.first(std::min(most, samples.size()));
     const std::string answer =
-        Ask({heard.begin(), heard.end()},
-            "Which language is spoken in the following speech segment? Answer with its English "
-            "name only.",
+        Ask(Question({heard.begin(), heard.end()},
+                     "Which language is spoken in the following speech segment? Answer with its "
+                     "English name only."),
             generate, nullptr)
             .text;
     return LanguageIn(answer);
@@ -185,17 +193,54 @@ class TranscriberOfEngine : public Transcriber {
     return turns;
   }
 
+  // A piece that goes on, whose sound is read as it comes.
+  struct UnderWay {
+    int64_t first_sample;
+    std::unique_ptr<Listening> listening;
+    size_t pushed = 0;
+  };
+
+  void ReadMeanwhile() {
+    const PieceCutter::Heard heard = cutter_.heard();
+    if (heard.samples.empty()) return;
+    const auto begin = Clock::now();
+    if (!under_way_ || under_way_->first_sample != heard.first_sample) {
+      under_way_.reset();
+      under_way_.emplace(
+          UnderWay{heard.first_sample,
+                   free_.back()->Listen(Question({}, SpeechPrompt(options_)), options_.generate)});
+    }
+    UnderWay& piece = *under_way_;
+    // Some of what was taken for speech may have been taken back.
+    if (heard.samples.size() > piece.pushed) {
+      piece.listening->Push(heard.samples.subspan(piece.pushed));
+      piece.pushed = heard.samples.size();
+    }
+    if (cutter_.pausing()) piece.listening->ReadOn();
+    CountTime(begin);
+  }
+
+  std::vector<Turn> QuestionAbout(Piece& piece) {
+    const std::optional<UnderWay> read = std::exchange(under_way_, std::nullopt);
+    // Where it begins later or ends sooner than it seemed, it is read again.
+    if (!read || read->first_sample != piece.first_sample || read->pushed > piece.samples.size()) {
+      return Question(std::move(piece.samples), SpeechPrompt(options_));
+    }
+    ++timings_.read_meanwhile;
+    read->listening->Push(std::span(piece.samples).subspan(read->pushed));
+    return read->listening->Conversation();
+  }
+
   void CountTime(Clock::time_point begin) {
     timings_.answer_ms += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
   }
 
   // Beside the pieces: fewer are under way than there are sessions.
-  GenerateResult Ask(std::vector<float> samples, const std::string& prompt,
-                     const GenerateOptions& generate, const TextCallback& on_text) {
+  GenerateResult Ask(const std::vector<Turn>& question, const GenerateOptions& generate,
+                     const TextCallback& on_text) {
     const auto begin = Clock::now();
-    const GenerateResult result =
-        free_.back()->Generate(Question(std::move(samples), prompt), generate, on_text,
-                               [&](const Progress&) { return !on_text || on_text(""); });
+    const GenerateResult result = free_.back()->Generate(
+        question, generate, on_text, [&](const Progress&) { return !on_text || on_text(""); });
     CountTime(begin);
     return result;
   }
@@ -213,7 +258,7 @@ class TranscriberOfEngine : public Transcriber {
   void Begin(Asked& asked) {
     Session* const session = free_.back();
     batch_->Add(*session,
-                {.turns = Question(std::move(asked.piece.samples), SpeechPrompt(options_)),
+                {.turns = QuestionAbout(asked.piece),
                  .options = options_.generate,
                  .on_text = [this, &asked](const std::string& text) { return Tell(asked, text); },
                  .on_progress = [this, &asked](const Progress&) { return Tell(asked, ""); },
@@ -308,6 +353,7 @@ class TranscriberOfEngine : public Transcriber {
   std::vector<Session*> free_;  // those without a request under way
   std::deque<std::unique_ptr<Asked>> asked_;
   std::unique_ptr<Batch> batch_;
+  std::optional<UnderWay> under_way_;  // of live sound, with a session that is free
   bool cancelled_ = false;
   TextCallback on_text_;
   std::optional<Segment> held_;

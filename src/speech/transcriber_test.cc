@@ -236,6 +236,41 @@ TEST_F(TranscriberTogether, EndsAtTheSegmentThatEndsOneByOne) {
   EXPECT_LT(asked, 30);
 }
 
+// Read while they go on, with what is understood asked for now and then: no word changes.
+TEST_F(TranscriberTest, LiveSegmentsAreThoseOfTheWholeSound) {
+  std::vector<float> sound = Silence(1);
+  for (const char* name : {"speech new voices-0005", "speech new voices-0003",
+                           "speech new voices-0001", "speech new voices-0004"}) {
+    sound = Joined({sound, Clip(name), Silence(name[21] == '3' ? 0.1 : 1.5)});
+  }
+  const auto hear = [&](bool live, std::vector<Segment>& segments) {
+    const auto transcriber = Transcriber::New(engine_, {.live = live});
+    const auto take = [&](const Segment& segment) {
+      segments.push_back(segment);
+      return true;
+    };
+    for (size_t begin = 0, piece = 0; begin < sound.size(); begin += 1600, ++piece) {
+      const size_t count = std::min<size_t>(1600, sound.size() - begin);
+      EXPECT_TRUE(transcriber->Push(std::span(sound).subspan(begin, count), take));
+      if (piece % 7 == 0) transcriber->Partial();
+    }
+    EXPECT_TRUE(transcriber->Finish(take));
+    return transcriber->timings();
+  };
+  std::vector<Segment> plain, live;
+  EXPECT_EQ(hear(false, plain).read_meanwhile, 0);
+  const TranscribeTimings timings = hear(true, live);
+  EXPECT_GE(timings.read_meanwhile, timings.pieces - 1);
+  ASSERT_GE(plain.size(), 3u);
+  ASSERT_EQ(live.size(), plain.size());
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_EQ(live[i].text, plain[i].text);
+    EXPECT_EQ(live[i].start_s, plain[i].start_s);
+    EXPECT_EQ(live[i].end_s, plain[i].end_s);
+    EXPECT_EQ(live[i].average_logprob, plain[i].average_logprob);
+  }
+}
+
 TEST_F(TranscriberTest, ASystemTextComesBeforeEachQuestion) {
   const std::vector<float> sound = Joined({Silence(1), Clip("speech new voices-0003"), Silence(1)});
   const auto without = Transcribe(sound);
@@ -261,6 +296,7 @@ TEST_F(TranscriberTest, OptionsOutOfRangeAreRefused) {
   EXPECT_THAT(refusal({.least_likeness = 2}), testing::HasSubstr("likeness"));
   EXPECT_THAT(refusal({.together = 65}), testing::HasSubstr("0 to 64, found 65"));
   EXPECT_THAT(refusal({.together = -1}), testing::HasSubstr("0 to 64"));
+  EXPECT_THAT(refusal({.together = 2, .live = true}), testing::HasSubstr("live"));
 }
 
 // Hears what it is told to, piece after piece.
