@@ -66,6 +66,7 @@ struct MediaLimits {
   int64_t video_frame_pixels = 2 << 20;  // a larger frame is scaled down to it
   uint64_t decoder_memory_bytes = 1ull << 30;
   int decoder_cpu_seconds = 60;  // and 30 more for each minute of film, or of sound handed over
+  double live_fps = 10;          // pictures a second of a PictureStream that are made into pixels
 };
 
 struct MediaOptions {
@@ -77,6 +78,9 @@ struct MediaOptions {
   bool allow_unsandboxed_decoder = false;
 };
 
+// By what the frames of a film are chosen: so many a second, or one for each scene, its first.
+enum class FramePick { kRate, kScenes };
+
 struct VideoOptions {
   double fps = 1;       // frames a second at most, (0, 1000]
   int max_frames = 32;  // a longer film is sampled more thinly, evenly over its length
@@ -84,6 +88,10 @@ struct VideoOptions {
   // The span to take frames and sound from, in seconds since the film's first frame. Its end must
   // come after its start and, unless infinite, not after the second in which the film ends.
   double from_s = 0, to_s = std::numeric_limits<double>::infinity();
+  // With kScenes the first frame is taken, and the first of each new scene; `fps` says nothing. Of
+  // more than max_frames the strongest changes are kept.
+  FramePick pick = FramePick::kRate;
+  double scene_change = 0.1;  // by which a scene differs from the last one (PictureChange); (0, 1]
 };
 
 enum class MediaKind { kUnknown, kImage, kAudio, kVideo };
