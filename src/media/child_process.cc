@@ -18,8 +18,7 @@
 namespace gemma3n {
 namespace {
 
-constexpr int kPollMs = 100;         // how often the limits are looked at
-constexpr double kClockFactor = 10;  // a busy machine may starve the program
+constexpr int kPollMs = 100;  // how often the limits are looked at
 
 // A copy above the three standard descriptors, so that placing one of these overwrites none.
 Descriptor CopyAboveStandard(int fd) {
@@ -112,13 +111,16 @@ void ChildProcess::Kill() {
   killed_ = true;
 }
 
-bool ChildProcess::OverLimit(double waited_now_s) const {
-  if (waited_now_s > read_limit_s_) return true;
-  if (waited_.count() > cpu_limit_s_ * kClockFactor) return true;
+double ChildProcess::CpuSeconds() const {
   clockid_t clock;
   timespec used;
-  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &used) != 0) return false;
-  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec) > cpu_limit_s_;
+  if (clock_getcpuclockid(pid_, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
+
+bool ChildProcess::OverLimit(double waited_now_s) const {
+  return waited_now_s > read_limit_s_ || waited_.count() > cpu_limit_s_ * clock_factor_ ||
+         CpuSeconds() > cpu_limit_s_;
 }
 
 bool ChildProcess::Read(void* to, size_t bytes) {

@@ -10,6 +10,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "media/input_file.h"
@@ -31,6 +32,15 @@ class ChildProcess {
   // waits for it. While it waits for us, no clock runs.
   void set_cpu_limit_s(double seconds) { cpu_limit_s_ = seconds; }
 
+  // How much more than that may pass on the clock: 10 times, unless set.
+  void set_clock_factor(double factor) { clock_factor_ = factor; }
+
+  // The processor time it has used; 0 after its end.
+  double CpuSeconds() const;
+
+  // The pipe it answers into, for another program to read; then Read may not be called any more.
+  Descriptor TakeAnswer() { return std::move(answer_); }
+
   // How long one Read may wait, whatever else is allowed; no such limit unless set.
   void set_read_limit_s(double seconds) { read_limit_s_ = seconds; }
 
@@ -51,6 +61,7 @@ class ChildProcess {
   pid_t pid_ = -1;
   Descriptor answer_;
   double cpu_limit_s_ = 0;
+  double clock_factor_ = 10;  // a busy machine may starve the program
   double read_limit_s_ = std::numeric_limits<double>::infinity();
   std::atomic<bool> stopped_ = false;
   bool over_limit_ = false, killed_ = false;

@@ -8,9 +8,10 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <cstdio>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -23,156 +24,14 @@ namespace gemma3n {
 namespace {
 
 constexpr const char* kProgramName = "gemma3n-media";
-constexpr double kCpuSecondsPerMinute = 30;
-// How much sound there may be beyond the limit, so that passing it is noticed; after the end of a
-// film, that its soundtrack goes on.
-constexpr double kSpareSeconds = 60;
-constexpr double kSilentDevice_s =
-    10;  // a microphone hands over sound all the time, if only silence
-
-// The demuxer that the program is to use: it never guesses by itself.
-const char* DemuxerName(const std::string& format) {
-  if (format == "MP4 or QuickTime" || format == "M4A") return "mov";
-  if (format == "Matroska or WebM") return "matroska";
-  if (format == "AVI") return "avi";
-  if (format == "MPEG-TS") return "mpegts";
-  if (format == "Ogg") return "ogg";
-  if (format == "MP3") return "mp3";
-  if (format == "AAC (ADTS)") return "aac";
-  if (format == "ALSA") return "alsa";
-  if (format == "PulseAudio") return "pulse";
-  return nullptr;
-}
-
-// In seconds; what comes later is left out of a film, and an error in a sound.
-double LookedAt(const DecoderJob& job, const MediaLimits& limits) {
-  return job.frames ? limits.video_seconds : job.sound_seconds;
-}
-
-std::vector<std::string> JobWords(const std::string& program, const DecoderJob& job,
-                                  const char* demuxer, const MediaOptions& options) {
-  const MediaLimits& limits = options.limits;
-  const double seconds = LookedAt(job, limits) + (job.frames ? 0 : kSpareSeconds);
-  std::vector<std::string> words = {
-      program,
-      "--format",
-      demuxer,
-      "--frames",
-      job.frames ? "1" : "0",
-      "--sound",
-      job.sound ? "1" : "0",
-      "--measured",
-      job.frames || job.measured ? "1" : "0",
-      "--fps",
-      std::to_string(job.video.fps),
-      "--max-frames",
-      std::to_string(std::min(job.video.max_frames, limits.video_frames)),
-      "--seconds",
-      std::to_string(seconds),
-      "--from",
-      std::to_string(std::min(job.video.from_s, seconds)),
-      "--to",
-      std::to_string(std::min(job.video.to_s, seconds)),
-      "--streams",
-      std::to_string(limits.video_streams),
-      "--frame-pixels",
-      std::to_string(limits.video_frame_pixels),
-      "--decode-pixels",
-      std::to_string(limits.image_pixels),
-      "--channels",
-      std::to_string(limits.sound_channels),
-      "--memory-bytes",
-      std::to_string(limits.decoder_memory_bytes),
-      "--cpu-seconds",
-      std::to_string(
-          static_cast<int64_t>(limits.decoder_cpu_seconds + seconds / 60 * kCpuSecondsPerMinute)),
-  };
-  if (!job.device.empty()) words.insert(words.end(), {"--device", job.device});
-  if (options.allow_unsandboxed_decoder) words.push_back("--allow-unsandboxed-decoder");
-  return words;
-}
-
-// What the libraries of sound devices look for their settings and servers by; decoding sees
-// nothing.
-std::vector<std::string> JobEnvironment(const DecoderJob& job) {
-  std::vector<std::string> environment;
-  if (job.device.empty()) return environment;
-  for (const char* name :
-       {"HOME", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "ALSA_CONFIG_PATH", "ALSA_CONFIG_DIR",
-        "ALSA_PLUGIN_DIR", "ALSA_CARD", "ALSA_PCM_CARD", "ALSA_PCM_DEVICE", "PULSE_SERVER",
-        "PULSE_SOURCE", "PULSE_COOKIE", "PULSE_RUNTIME_PATH", "PULSE_CONFIG_PATH",
-        "PIPEWIRE_RUNTIME_DIR", "PIPEWIRE_REMOTE"}) {
-    if (const char* value = std::getenv(name))
-      environment.push_back(std::string(name) + "=" + value);
-  }
-  return environment;
-}
-
-std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
-  std::string detail;  // only plain letters leave this function
-  for (char c : failure.detail) {
-    if (c == 0) break;
-    const bool plain =
-        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
-    detail += plain ? c : '?';
-  }
-  switch (failure.reason) {
-    case DecoderFailure::kNoSandbox:
-      return "this kernel offers no sandbox for the film decoder; for files you trust, "
-             "--allow-unsandboxed-decoder turns it on without";
-    case DecoderFailure::kContainer:
-      return "cannot read the file: its container is damaged or cut short";
-    case DecoderFailure::kTooManyStreams:
-      return "the file has too many streams, the limit is " + std::to_string(limits.video_streams);
-    case DecoderFailure::kNoVideo:
-      return "the file has no video track";
-    case DecoderFailure::kNoSound:
-      return "the file has no sound";
-    case DecoderFailure::kCodec:
-      return "unsupported codec: expected H.264, HEVC, VP8, VP9, AV1, MPEG-4, MPEG-2 or Motion "
-             "JPEG; AAC, MP3, Opus, Vorbis, FLAC or PCM; found " +
-             detail;
-    case DecoderFailure::kNothingDecoded:
-      return "cannot read the file: nothing in it could be decoded";
-    case DecoderFailure::kOutOfMemory:
-      return "decoding the file needs more memory than allowed";
-    case DecoderFailure::kTooLarge:
-      return "a frame of the film has more pixels than the limit of " +
-             std::to_string(limits.image_pixels);
-    case DecoderFailure::kNoMicrophones:
-      return "microphones need the library " + detail + ", which is not here";
-    case DecoderFailure::kMicrophone:
-      return "cannot be opened: there is no such device, or it is busy or not allowed; "
-             "`arecord -L` and `pactl list short sources` name those there are";
-    case DecoderFailure::kMicrophoneLost:
-      return "gives no sound any more: the device is gone";
-    case DecoderFailure::kBadJob:
-      break;
-  }
-  return "cannot read the file: the decoder refused its job";
-}
+// A microphone hands over sound all the time, if only silence, and a camera pictures.
+constexpr double kSilentDevice_s = 10;
 
 std::atomic<int64_t> forbidden_calls = 0;
 
 // Whose headers hold the length; other containers leave it to guesses, by which nothing is refused.
 bool SaysItsLength(const std::string& format) {
   return format == "MP4 or QuickTime" || format == "M4A" || format == "Matroska or WebM";
-}
-
-// What became of a program that ended without kDone.
-std::string DeathText(int status, const DecoderJob& job) {
-  const bool device = !job.device.empty();
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
-    ++forbidden_calls;
-    return device ? "its reader tried something forbidden and was stopped"
-                  : "cannot read the file: its decoder tried something forbidden and was stopped";
-  }
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU) {
-    return device ? "gives no sound"
-                  : "cannot read the file: decoding took too long and was stopped";
-  }
-  return device ? "gives no sound any more: its reader ended"
-                : "cannot read the file: its decoder ended without an answer";
 }
 
 }  // namespace
@@ -189,7 +48,9 @@ class FilmDecoder::Answer {
 
   // Reads one record; false after the last.
   bool Take(ChildProcess& child, std::vector<float>& sound);
-  double CpuSeconds() const;
+  // The processor time that the program may have used by now.
+  double CpuSeconds(const ChildProcess& child);
+  int64_t passed_over() const { return passed_over_; }
   const FilmBody& film() const { return film_; }
   std::vector<VideoFrame>& frames() { return frames_; }
 
@@ -198,7 +59,10 @@ class FilmDecoder::Answer {
     ThrowMedia(name_, "cannot read the file: its decoder gave a wrong answer");
   }
   void ReadBody(ChildProcess& child, void* to, size_t bytes) const {
-    if (!child.Read(to, bytes)) ThrowMedia(name_, DeathText(child.Wait(), job_));
+    if (child.Read(to, bytes)) return;
+    const int status = child.Wait();
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) ++forbidden_calls;
+    ThrowMedia(name_, DeathText(status, job_));
   }
   void TakeFilm(ChildProcess& child);
   void CheckSpan() const;
@@ -213,6 +77,10 @@ class FilmDecoder::Answer {
   bool have_film_ = false;
   FilmBody film_ = {};
   std::vector<VideoFrame> frames_;
+  double last_s_ = -1;  // of the last frame
+  bool new_picture_ = false;
+  double used_before_s_ = 0;  // processor time, to the last picture
+  int64_t passed_over_ = 0;
 };
 
 bool FilmDecoder::Answer::Take(ChildProcess& child, std::vector<float>& sound) {
@@ -221,7 +89,9 @@ bool FilmDecoder::Answer::Take(ChildProcess& child, std::vector<float>& sound) {
   if (head.kind == RecordKind::kFailure && head.bytes == sizeof(FailureBody)) {
     FailureBody failure;
     ReadBody(child, &failure, sizeof failure);
-    ThrowMedia(name_, FailureText(failure, limits_));
+    const bool ours = failure.reason == DecoderFailure::kNoDevices;
+    throw Error(ours ? ErrorKind::kResources : ErrorKind::kMedia,
+                name_ + ": " + FailureText(failure, limits_));
   }
   if (head.kind == RecordKind::kFilm && head.bytes == sizeof(FilmBody) && !have_film_) {
     TakeFilm(child);
@@ -233,7 +103,7 @@ bool FilmDecoder::Answer::Take(ChildProcess& child, std::vector<float>& sound) {
   } else if (head.kind == RecordKind::kSound && job_.sound) {
     TakeSound(child, head.bytes, sound);
   } else if (head.kind == RecordKind::kDone && head.bytes == 0) {
-    if (job_.frames && frames_.empty()) ThrowGarbage();
+    if (job_.frames && last_s_ < 0) ThrowGarbage();
     sound_.Finish(sound);
     return false;
   } else {
@@ -248,17 +118,22 @@ void FilmDecoder::Answer::TakeFilm(ChildProcess& child) {
   if (!(film_.duration_s >= 0 && film_.duration_s < kMost)) ThrowGarbage();
   if (!(std::abs(film_.sound_start_s) < kMost)) ThrowGarbage();
   have_film_ = true;
+  if (job_.live) return;
   if (job_.frames || job_.measured) CheckSpan();
   if (!job_.frames && (job_.measured || SaysItsLength(job_.format)))
     sound_.Check(kModelSampleRateHz, 1, film_.duration_s);
 }
 
-// What the program may have used by now. It may wait for us as long as it likes: where sound is
-// read as a stream, only what was handed over counts.
-double FilmDecoder::Answer::CpuSeconds() const {
-  const double seconds =
-      job_.frames ? std::min(film_.duration_s, limits_.video_seconds) : sound_.pushed_s();
-  return limits_.decoder_cpu_seconds + seconds / 60 * kCpuSecondsPerMinute;
+// It may wait for us as long as it likes: where sound is read as a stream, only what was handed
+// over counts, and of live pictures what it used since the last one.
+double FilmDecoder::Answer::CpuSeconds(const ChildProcess& child) {
+  if (job_.live) {
+    if (std::exchange(new_picture_, false)) used_before_s_ = child.CpuSeconds();
+    return used_before_s_ + limits_.decoder_cpu_seconds;
+  }
+  return CpuSecondsFor(
+      job_.frames ? std::min(film_.duration_s, limits_.video_seconds) : sound_.pushed_s(), job_,
+      limits_);
 }
 
 void FilmDecoder::Answer::CheckSpan() const {
@@ -278,9 +153,11 @@ void FilmDecoder::Answer::TakeFrame(ChildProcess& child, uint32_t bytes) {
   const bool size_holds = head.width > 0 && head.height > 0 &&
                           pixels <= static_cast<uint64_t>(limits_.video_frame_pixels) &&
                           pixels * 3 == bytes - sizeof head;
-  const double last_s = frames_.empty() ? -1 : frames_.back().time_s;
-  const bool time_holds = std::isfinite(head.time_s) && head.time_s > last_s;
+  const bool time_holds = std::isfinite(head.time_s) && head.time_s > last_s_;
   if (!size_holds || !time_holds) ThrowGarbage();
+  last_s_ = head.time_s;
+  passed_over_ += head.passed_over;
+  new_picture_ = true;
   if (frames_.size() >= static_cast<size_t>(job_.video.max_frames) ||
       frames_.size() >= static_cast<size_t>(limits_.video_frames)) {
     ThrowGarbage();
@@ -305,12 +182,6 @@ void FilmDecoder::Answer::TakeSound(ChildProcess& child, uint32_t bytes,
   sound_.Push(piece_, static_cast<int>(head.channels), static_cast<int>(head.rate_hz), sound);
 }
 
-std::string SpanText(double from_s, double to_s) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.9g to %.9g s", from_s, to_s);
-  return text;
-}
-
 int64_t ForbiddenDecoderCalls() {
   return forbidden_calls;
 }
@@ -332,32 +203,40 @@ std::filesystem::path FindDecoderProgram(const MediaOptions& options) {
   return {};
 }
 
+std::string DecoderProgram(const std::string& name, const std::string& what,
+                           const MediaOptions& options) {
+  std::filesystem::path program = FindDecoderProgram(options);
+  if (!program.empty()) return program.string();
+  throw Error(ErrorKind::kResources,
+              name + ": " + what +
+                  " needs the program gemma3n-media, which is not here; "
+                  "install it beside gemma3n or set GEMMA3N_MEDIA to its path");
+}
+
 FilmDecoder::FilmDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
                          const MediaOptions& options)
     : answer_(std::make_unique<Answer>(name, job, options.limits)) {
-  const char* demuxer = DemuxerName(job.format);
-  if (demuxer == nullptr) ThrowMedia(name, "unsupported format: " + job.format);
-  const std::filesystem::path program = FindDecoderProgram(options);
-  if (program.empty()) {
-    throw Error(ErrorKind::kResources,
-                name + ": " + job.format +
-                    " needs the program gemma3n-media, which is not here; "
-                    "install it beside gemma3n or set GEMMA3N_MEDIA to its path");
-  }
-  child_ = std::make_unique<ChildProcess>(JobWords(program.string(), job, demuxer, options), file,
-                                          JobEnvironment(job));
+  if (DemuxerName(job.format) == nullptr) ThrowMedia(name, "unsupported format: " + job.format);
+  child_ = std::make_unique<ChildProcess>(
+      JobWords(DecoderProgram(name, job.format, options), job, options), file, JobEnvironment(job));
   if (!job.device.empty()) child_->set_read_limit_s(kSilentDevice_s);
+  // How long pictures are waited for in a pipe is for those to say who write into it.
+  if (job.live) child_->set_clock_factor(std::numeric_limits<double>::infinity());
 }
 
 FilmDecoder::~FilmDecoder() = default;
 
 bool FilmDecoder::Take(std::vector<float>& sound) {
-  child_->set_cpu_limit_s(answer_->CpuSeconds());
+  child_->set_cpu_limit_s(answer_->CpuSeconds(*child_));
   return answer_->Take(*child_, sound);
 }
 
 double FilmDecoder::duration_s() const {
   return answer_->film().duration_s;
+}
+
+int64_t FilmDecoder::passed_over() const {
+  return answer_->passed_over();
 }
 
 double FilmDecoder::sound_start_s() const {

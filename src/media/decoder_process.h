@@ -11,26 +11,18 @@
 
 #include "gemma3n/media.h"
 #include "media/child_process.h"
+#include "media/decoder_job.h"
 #include "media/input_file.h"
 
 namespace gemma3n {
-
-struct DecoderJob {
-  std::string format;        // the name of a MediaType of kind kAudio or kVideo
-  bool frames = true;        // then the file must have a video track
-  bool sound = true;         // then, without `frames`, the file must have sound
-  bool measured = true;      // else, without `frames`, the length is what the container says
-  double sound_seconds = 0;  // without `frames`: more is an error
-  std::string device;        // a microphone, of format "ALSA" or "PulseAudio"; then no file is read
-  VideoOptions video = {};
-};
 
 // The program at work on one file. One thread at a time; one that is destroyed early ends the
 // program at once.
 class FilmDecoder {
  public:
-  // Starts the program and hands it `file`. Throws Error(kResources) when it is missing or cannot
-  // be started, kMedia for a format that it does not read.
+  // Starts the program and hands it `file`, for live pictures perhaps a pipe. Throws
+  // Error(kResources) when it is missing or cannot be started, kMedia for a format that it does not
+  // read.
   FilmDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
               const MediaOptions& options);
   ~FilmDecoder();
@@ -47,7 +39,10 @@ class FilmDecoder {
   // As far as it was looked at, or, if not measured, what the container says; 0: nothing.
   double duration_s() const;
   double sound_start_s() const;  // as SoundStream::start_s, without `frames`
+  // Those that came so far; of live pictures, the caller takes them out.
   std::vector<VideoFrame>& frames();
+  // Live: how many pictures came between and were not made into pixels.
+  int64_t passed_over() const;
 
  private:
   class Answer;
@@ -59,10 +54,12 @@ class FilmDecoder {
 VideoClip RunDecoder(const Descriptor& file, const std::string& name, const DecoderJob& job,
                      const MediaOptions& options);
 
-// A span of time as messages have it: "65 to 80.5 s".
-std::string SpanText(double from_s, double to_s);
-
 // Where the program is, by the rule of MediaOptions::decoder_program; empty when there is none.
 std::filesystem::path FindDecoderProgram(const MediaOptions& options);
+
+// The same, where it is needed: throws Error(kResources) when there is none, since `name`, which is
+// `what`, needs it.
+std::string DecoderProgram(const std::string& name, const std::string& what,
+                           const MediaOptions& options);
 
 }  // namespace gemma3n

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What gemma3n and gemma3n-media say to each other. The job goes in as command-line words, the
-// file as descriptor 0 (something that can be read at any offset; a microphone needs none), the
-// answer comes out of descriptor 1 as records: a RecordHead, then `bytes` bytes. Numbers are
-// little-endian.
+// file as descriptor 0 (something that can be read at any offset; of live pictures also a pipe; a
+// device needs none), the answer comes out of descriptor 1 as records: a RecordHead, then `bytes`
+// bytes. Numbers are little-endian. With an address as its job it answers with the plain bytes that
+// come from there, and with FetchEnd.
 //
 //   kFilm     FilmBody           once, first: what was found
 //   kFrame    FrameHead, RGB     one picture, width * height * 3 bytes
@@ -32,7 +33,7 @@ struct FrameHead {
   uint32_t width;
   uint32_t height;
   uint32_t orientation;  // as EXIF's: 1 to 8
-  uint32_t unused;
+  uint32_t passed_over;  // live: how many pictures since the one before were not made into pixels
 };
 
 struct SoundHead {
@@ -51,14 +52,28 @@ enum class DecoderFailure : uint32_t {
   kNothingDecoded = 8,
   kOutOfMemory = 9,
   kTooLarge = 10,        // more pixels in a frame than the limit
-  kNoMicrophones = 11,   // detail: the library that is missing
+  kNoDevices = 11,   // detail: the library that is missing
   kMicrophone = 12,      // it cannot be opened
   kMicrophoneLost = 13,  // it gave sound and does no longer
+  kNotLive = 14,         // what comes through the pipe cannot be read as it comes
+  kNothingCame = 15,     // the pipe ended without a byte
+  kCamera = 16,          // it cannot be opened; detail: "missing", "denied", "busy" or ""
+  kScreen = 17,          // the same of a screen
+  kPicturesLost = 18,    // the device gave pictures and does no longer
 };
 
 struct FailureBody {
   DecoderFailure reason;
   char detail[60];  // a name of [A-Za-z0-9_.-], 0-terminated
+};
+
+// How a process that fetches ends: the status it exits with.
+enum class FetchEnd : int {
+  kAll = 0,
+  kUnreachable = 20,  // no such host, or nobody answers there
+  kRefused = 21,      // the server says no: not found, not allowed
+  kServer = 22,       // the server has trouble of its own
+  kBrokeOff = 23,     // in the middle
 };
 
 inline constexpr uint32_t kMaxSoundRecordBytes = 1 << 20;

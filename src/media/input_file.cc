@@ -83,4 +83,18 @@ Descriptor MemoryFile(std::span<const uint8_t> bytes) {
   return file;
 }
 
+Descriptor CopyDescriptor(int fd, const std::string& name) {
+  Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (copy.get() < 0) ThrowMedia(name, std::strerror(errno));
+  return copy;
+}
+
+bool IsFileAtStart(int fd, const std::string& name, const std::string& expected) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) ThrowMedia(name, std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) ThrowMedia(name, "expected " + expected + ", found a directory");
+  if (isatty(fd) == 1) ThrowMedia(name, "expected " + expected + ", found a terminal");
+  return S_ISREG(status.st_mode) && lseek(fd, 0, SEEK_CUR) == 0;
+}
+
 }  // namespace gemma3n

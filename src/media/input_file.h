@@ -40,6 +40,14 @@ InputFile CheckInputFile(Descriptor descriptor, const std::string& name, uint64_
 // Up to `count` bytes from the start of the file: fewer if it is shorter. Throws Error(kMedia).
 std::vector<uint8_t> ReadStart(const InputFile& file, const std::string& name, uint64_t count);
 
+// Another one of what `fd` is, close-on-exec. Throws Error(kMedia).
+Descriptor CopyDescriptor(int fd, const std::string& name);
+
+// Whether it is a whole file that stands at its start, as the shell's `< file` gives it: no need to
+// take it for a pipe. Throws Error(kMedia) for a directory and a terminal: `expected` ("sound") is
+// not in them.
+bool IsFileAtStart(int fd, const std::string& name, const std::string& expected);
+
 // A descriptor over a copy of `bytes` in memory, close-on-exec. Throws Error(kResources).
 Descriptor MemoryFile(std::span<const uint8_t> bytes);
 

@@ -3,13 +3,7 @@
 // makes and those that are asked for.
 #include "gemma3n/sound_stream.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -74,22 +68,6 @@ SoundExtent StreamExtent(const MediaLimits& limits) {
   return {limits.sound_stream_bytes, limits.sound_stream_seconds, false};
 }
 
-Descriptor Copy(int fd, const std::string& name) {
-  Descriptor copy(fcntl(fd, F_DUPFD_CLOEXEC, 3));
-  if (copy.get() < 0) ThrowMedia(name, std::strerror(errno));
-  return copy;
-}
-
-// A whole file that stands at its start, as the shell's `< file` gives it: no need to take it for a
-// pipe.
-bool IsFileAtStart(int fd, const std::string& name) {
-  struct stat status;
-  if (fstat(fd, &status) != 0) ThrowMedia(name, std::strerror(errno));
-  if (S_ISDIR(status.st_mode)) ThrowMedia(name, "expected sound, found a directory");
-  if (isatty(fd) == 1) ThrowMedia(name, "expected sound, found a terminal");
-  return S_ISREG(status.st_mode) && lseek(fd, 0, SEEK_CUR) == 0;
-}
-
 }  // namespace
 
 std::unique_ptr<SoundStream> StreamOf(std::unique_ptr<SoundSource> source,
@@ -121,8 +99,8 @@ std::unique_ptr<SoundStream> SoundStream::OpenDescriptor(int fd, const std::stri
                                                          const std::optional<RawSound>& raw,
                                                          const MediaOptions& options) {
   const SoundExtent extent = StreamExtent(options.limits);
-  Descriptor copy = Copy(fd, name);
-  if (IsFileAtStart(fd, name) && !raw) {
+  Descriptor copy = CopyDescriptor(fd, name);
+  if (IsFileAtStart(fd, name, "sound") && !raw) {
     InputFile file = CheckInputFile(std::move(copy), name, extent.file_bytes);
     return StreamOf(FileSound(std::move(file), name, extent, options), name);
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "media_process/film.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,8 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace gemma3n {
 namespace {
@@ -17,7 +20,13 @@ namespace {
 constexpr int kBufferBytes = 64 << 10;
 constexpr double kMostSeconds = 1e8;  // more than this a container only says in error
 
-constexpr std::array kFormats = {"mov", "matroska", "avi", "mpegts", "ogg", "mp3", "aac"};
+constexpr std::array kFormats = {"mov", "matroska", "avi",   "mpegts", "ogg",
+                                 "mp3", "aac",      "mjpeg", "mpjpeg"};
+
+// Of a pipe, what its container is known by; and how much of it is looked at, and for how long,
+// before the first picture, where FFmpeg would take 5 s.
+constexpr size_t kSniffBytes = 377;  // two packets of a transport stream, and the next one's mark
+constexpr int64_t kProbeBytes = 1 << 20, kProbeMicroseconds = 1000000;
 
 struct KnownCodec {
   AVCodecID id;
@@ -102,6 +111,59 @@ int Film::OnRead(void* opaque, uint8_t* to, int count) {
   return static_cast<int>(got);
 }
 
+// As many bytes as there are, at least one, waiting for it; 0 at the end.
+ssize_t ReadPipe(int fd, uint8_t* to, size_t count) {
+  for (;;) {
+    const ssize_t got = read(fd, to, count);
+    if (got >= 0 || (errno != EINTR && errno != EAGAIN)) return got;
+    pollfd wait = {fd, POLLIN, 0};
+    poll(&wait, 1, -1);  // its other owner may have made it one that does not wait
+  }
+}
+
+// The demuxer for what is read as it comes; none for all else.
+const char* LiveDemuxer(std::string_view start) {
+  constexpr char kSync = 'G';
+  constexpr size_t kPacket = 188;
+  using namespace std::string_view_literals;
+  if (start.starts_with("\x1a\x45\xdf\xa3"sv)) return "matroska";
+  if (start.starts_with("\xff\xd8\xff"sv)) return "mjpeg";
+  if (start.starts_with("--"sv) || start.starts_with("\r\n--"sv)) return "mpjpeg";
+  const bool packets = start.size() > 2 * kPacket && start[0] == kSync && start[kPacket] == kSync &&
+                       start[2 * kPacket] == kSync;
+  return packets ? "mpegts" : nullptr;
+}
+
+int Film::OnReadPipe(void* opaque, uint8_t* to, int count) {
+  auto& film = *static_cast<Film*>(opaque);
+  const size_t most = static_cast<size_t>(std::max(count, 0));
+  if (!film.sniffed_.empty()) {
+    const size_t had = std::min(most, film.sniffed_.size());
+    std::copy_n(film.sniffed_.begin(), had, to);
+    film.sniffed_.erase(film.sniffed_.begin(), film.sniffed_.begin() + static_cast<ptrdiff_t>(had));
+    return static_cast<int>(had);
+  }
+  film.before_read_();
+  const ssize_t got = ReadPipe(film.fd_, to, most);
+  return got < 0 ? AVERROR(EIO) : got == 0 ? AVERROR_EOF : static_cast<int>(got);
+}
+
+void Film::Sniff() {
+  sniffed_.resize(kSniffBytes);
+  size_t have = 0;
+  while (have < kSniffBytes) {
+    const ssize_t got = ReadPipe(fd_, sniffed_.data() + have, kSniffBytes - have);
+    if (got <= 0) break;
+    have += static_cast<size_t>(got);
+  }
+  sniffed_.resize(have);
+  if (have == 0) throw DecoderError{DecoderFailure::kNothingCame, ""};
+  const char* demuxer =
+      LiveDemuxer({reinterpret_cast<const char*>(sniffed_.data()), sniffed_.size()});
+  if (demuxer == nullptr) throw DecoderError{DecoderFailure::kNotLive, ""};
+  demuxer_ = demuxer;
+}
+
 int64_t Film::OnSeek(void* opaque, int64_t offset, int whence) {
   auto& film = *static_cast<Film*>(opaque);
   whence &= ~AVSEEK_FORCE;
@@ -113,7 +175,17 @@ int64_t Film::OnSeek(void* opaque, int64_t offset, int whence) {
 }
 
 Film::Film(int fd, int64_t size, const Job& job)
-    : fd_(fd), begin_(BytesOfTags(fd, size)), size_(size - begin_) {
+    : fd_(fd), begin_(BytesOfTags(fd, size)), size_(size - begin_), demuxer_(job.format) {
+  Build(job);
+}
+
+Film::Film(int pipe, const Job& job, std::function<void()> before_read)
+    : fd_(pipe), begin_(0), size_(-1), before_read_(std::move(before_read)) {
+  Sniff();
+  Build(job);
+}
+
+void Film::Build(const Job& job) {
   try {
     Open(job);
     ChooseTracks(job);
@@ -136,15 +208,21 @@ void Film::Close() {
 void Film::Open(const Job& job) {
   const AVInputFormat* input = nullptr;
   for (const char* known : kFormats)
-    if (job.format == known) input = av_find_input_format(known);
+    if (demuxer_ == known) input = av_find_input_format(known);
   if (input == nullptr) throw DecoderError{DecoderFailure::kContainer, ""};
   auto* buffer = static_cast<unsigned char*>(OrNoMemory(av_malloc(kBufferBytes)));
-  io_ = avio_alloc_context(buffer, kBufferBytes, 0, this, &OnRead, nullptr, &OnSeek);
+  const bool pipe = size_ < 0;
+  io_ = avio_alloc_context(buffer, kBufferBytes, 0, this, pipe ? &OnReadPipe : &OnRead, nullptr,
+                           pipe ? nullptr : &OnSeek);
   if (io_ == nullptr) av_free(buffer);
   OrNoMemory(io_);
   format_ = OrNoMemory(avformat_alloc_context());
   format_->pb = io_;
   format_->io_open = &RefuseToOpen;
+  if (pipe) {
+    format_->probesize = kProbeBytes;
+    format_->max_analyze_duration = kProbeMicroseconds;
+  }
   AVDictionary* options = nullptr;
   av_dict_set(&options, "codec_whitelist", CodecList().c_str(), 0);
   av_dict_set(&options, "format_whitelist", input->name, 0);
@@ -204,6 +282,10 @@ bool Film::Read(AVPacket& packet) {
   return false;
 }
 
+bool Film::HasTimes() const {
+  return demuxer_ != "mjpeg" && demuxer_ != "mpjpeg";
+}
+
 double Film::DeclaredLength() const {
   const double seconds = SecondsOf(format_->duration, {1, AV_TIME_BASE});
   return seconds > 0 && seconds < kMostSeconds ? seconds : 0;
@@ -220,6 +302,8 @@ CodecContextPtr OpenDecoder(const AVStream& stream, const Job& job) {
   const AVCodec* codec = nullptr;
   for (const KnownCodec& known : kCodecs)
     if (known.id == stream.codecpar->codec_id) codec = avcodec_find_decoder_by_name(known.decoder);
+  if (stream.codecpar->codec_id == AV_CODEC_ID_RAWVIDEO && !job.device.empty())
+    codec = avcodec_find_decoder_by_name("rawvideo");  // cameras and screens
   const DecoderError refused{DecoderFailure::kCodec, avcodec_get_name(stream.codecpar->codec_id)};
   if (codec == nullptr) throw refused;
   if (int64_t{stream.codecpar->width} * stream.codecpar->height > job.decode_pixels)

@@ -36,6 +36,18 @@ Job ParseJob(int argc, char** argv) {
       job.format = value;
     else if (word == "--device")
       job.device = value;
+    else if (word == "--url")
+      job.url = value;
+    else if (word == "--live")
+      job.live = integer(0, 1) != 0;
+    else if (word == "--width")
+      job.width = static_cast<int>(integer(1, 1 << 15));
+    else if (word == "--height")
+      job.height = static_cast<int>(integer(1, 1 << 15));
+    else if (word == "--camera-fps")
+      job.camera_fps = Number(value, 1e-3, 1000);
+    else if (word == "--scene-change")
+      job.scene_change = Number(value, 0, 1);
     else if (word == "--frames")
       job.frames = integer(0, 1) != 0;
     else if (word == "--sound")
@@ -67,7 +79,7 @@ Job ParseJob(int argc, char** argv) {
     else
       throw DecoderError{DecoderFailure::kBadJob, ""};
   }
-  if (job.frames && !job.measured) throw DecoderError{DecoderFailure::kBadJob, ""};
+  if (job.frames && !job.measured && !job.live) throw DecoderError{DecoderFailure::kBadJob, ""};
   return job;
 }
 

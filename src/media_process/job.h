@@ -17,7 +17,14 @@ struct DecoderError {
 
 struct Job {
   std::string format;  // a demuxer's name, from the list in film.cc or microphone.cc
-  std::string device;  // a microphone of ALSA or PulseAudio in place of descriptor 0
+  std::string device;  // a microphone, camera or screen in place of descriptor 0
+  std::string url;     // what to fetch, and nothing else
+  // Pictures without end, at most `fps` of them for each second that passes: by the time stamps of
+  // a file, by the clock where descriptor 0 is a pipe ("pipe" is its format then) or of a device.
+  bool live = false;
+  int width = 0, height = 0;  // asked of a camera, as the next
+  double camera_fps = 30;
+  double scene_change = 0;  // above 0: frames are chosen by scene, not by `fps`
   bool frames = true;
   bool sound = true;
   // Walk over all packets first, for the length. Frames need it; without, the length is what the

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "media_process/microphone.h"
 
-#include <dlfcn.h>
-
 #include <cstring>
 #include <limits>
-#include <string>
-#include <string_view>
 
+#include "media_process/devices.h"
 #include "media_process/packets.h"
 #include "media_process/sounds.h"
-
-extern "C" {
-#include <libavdevice/version_major.h>
-}
 
 namespace gemma3n {
 namespace {
@@ -28,22 +21,10 @@ struct Shape {
 constexpr Shape kShapes[] = {{48000, 2}, {48000, 1}, {44100, 2},
                              {44100, 1}, {16000, 1}, {16000, 2}};
 
-void LoadDevices() {
-  const std::string library = "libavdevice.so." + std::to_string(LIBAVDEVICE_VERSION_MAJOR);
-  void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  void* symbol = handle == nullptr ? nullptr : dlsym(handle, "avdevice_register_all");
-  if (symbol == nullptr) throw DecoderError{DecoderFailure::kNoMicrophones, library};
-  reinterpret_cast<void (*)()>(symbol)();
-}
-
 }  // namespace
 
 Microphone::Microphone(const Job& job) : job_(job) {
-  LoadDevices();
-  const bool known = job.format == "alsa" || job.format == "pulse";
-  const AVInputFormat* input = known ? av_find_input_format(job.format.c_str()) : nullptr;
-  if (input == nullptr) throw DecoderError{DecoderFailure::kNoMicrophones, job.format};
-  Open(*input);
+  Open(DeviceInput(job.format, {"alsa", "pulse"}));
   codec_ = OpenDecoder(*format_->streams[0], job);
   ReadPacket();
 }

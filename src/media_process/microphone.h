@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sound from ALSA or PulseAudio, by libavdevice. That library brings a hundred others (X11, OpenGL,
-// SDL, ...), so it is loaded for this job alone, and a system without it lacks microphones only.
+// Sound from ALSA or PulseAudio, by libavdevice.
 #pragma once
 
 #include "media_process/film.h"

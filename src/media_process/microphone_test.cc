@@ -130,7 +130,7 @@ TEST(Microphone, EndsAtOnceWhenItIsDropped) {
 }
 
 int StatusOf(const std::string& call) {
-  const std::string probe = std::string(GEMMA3N_BINARY_DIR) + "/bin/sandbox_probe --devices ";
+  const std::string probe = std::string(GEMMA3N_BINARY_DIR) + "/bin/sandbox_probe --sound ";
   return std::system(("exec " + probe + call + " < /dev/zero > /dev/null 2> /dev/null").c_str());
 }
 

@@ -58,7 +58,7 @@ bool FullRange(const AVFrame& frame) {
 PictureWriter::PictureWriter(const AVStream& stream, const Job& job, RecordWriter& out)
     : job_(job), out_(out), orientation_(Orientation(DisplayMatrix(stream))) {}
 
-void PictureWriter::Write(const AVFrame& frame, double time_s) {
+void PictureWriter::Write(const AVFrame& frame, double time_s, uint32_t passed_over) {
   int width = frame.width, height = frame.height;
   const int64_t pixels = int64_t{width} * height;
   if (pixels > job_.frame_pixels) {
@@ -90,8 +90,8 @@ void PictureWriter::Write(const AVFrame& frame, double time_s) {
       height) {
     return;  // a frame that cannot be converted is a frame that was not decoded
   }
-  out_.Frame(
-      {time_s, static_cast<uint32_t>(width), static_cast<uint32_t>(height), orientation_, 0});
+  out_.Frame({time_s, static_cast<uint32_t>(width), static_cast<uint32_t>(height), orientation_,
+              passed_over});
   for (int y = 0; y < height; ++y)
     out_.Bytes(rgb->data[0] + int64_t{y} * rgb->linesize[0], static_cast<size_t>(width) * 3);
 }

@@ -18,7 +18,7 @@ class PictureWriter {
   PictureWriter& operator=(const PictureWriter&) = delete;
 
   // Writes a kFrame record; a frame of more than job.frame_pixels is scaled down to them.
-  void Write(const AVFrame& frame, double time_s);
+  void Write(const AVFrame& frame, double time_s, uint32_t passed_over = 0);
 
  private:
   const Job& job_;

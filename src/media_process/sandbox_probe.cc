@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests. `sandbox_probe [--devices] NAME` enters the decoder's sandbox, or that of a
-// microphone, and then tries what NAME says; exit status 0 means that it was allowed.
-// `sandbox_probe --without-seccomp PROGRAM WORDS...` runs a program as on a kernel that cannot
-// filter system calls.
+// For tests. `sandbox_probe [--pipe|--sound|--camera|--screen] NAME` enters the sandbox for
+// a file, or for what the option says, and then tries what NAME says; exit status 0 means that it
+// was allowed. `sandbox_probe --without-seccomp PROGRAM WORDS...` runs a program as on a kernel
+// that cannot filter system calls.
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <linux/videodev2.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -72,9 +73,14 @@ void Try(std::string_view name) {
   if (name == "io_uring") syscall(425, 1, nullptr);
   if (name == "raise_limit") prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   if (name == "memfd") syscall(SYS_memfd_create, "x", 0);
-  // Allowed with devices.
+  // Allowed with devices, some of them.
   if (name == "poll") poll(nullptr, 0, 1);
+  if (name == "sleep") usleep(1);
+  if (name == "receive") recv(0, &byte, 1, 0);
   if (name == "pcm_ioctl") ioctl(0, SNDRV_PCM_IOCTL_DELAY);
+  if (name == "take_buffer") ioctl(0, VIDIOC_DQBUF, nullptr);
+  if (name == "queue_buffer") ioctl(0, VIDIOC_QBUF, nullptr);
+  if (name == "set_format") ioctl(0, VIDIOC_S_FMT, nullptr);
   // Allowed, within limits.
   if (name == "compute") std::free(std::malloc(1 << 20));
   if (name == "read") (void)!read(0, &byte, 1);
@@ -83,6 +89,14 @@ void Try(std::string_view name) {
   volatile bool spinning = name == "spin";
   while (spinning) {
   }
+}
+
+gemma3n::SandboxInput InputOf(std::string_view option) {
+  if (option == "--pipe") return gemma3n::SandboxInput::kPipe;
+  if (option == "--sound") return gemma3n::SandboxInput::kSound;
+  if (option == "--camera") return gemma3n::SandboxInput::kCamera;
+  if (option == "--screen") return gemma3n::SandboxInput::kScreen;
+  return gemma3n::SandboxInput::kFile;
 }
 
 int RunWithoutSeccomp(char** words) {
@@ -100,8 +114,8 @@ int RunWithoutSeccomp(char** words) {
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   if (std::strcmp(argv[1], "--without-seccomp") == 0) return RunWithoutSeccomp(argv + 2);
-  const bool devices = argc > 2 && std::strcmp(argv[1], "--devices") == 0;
-  if (!gemma3n::EnterSandbox({512ull << 20, 1, devices})) _exit(kNoSandbox);
+  const auto input = argc > 2 ? InputOf(argv[1]) : gemma3n::SandboxInput::kFile;
+  if (!gemma3n::EnterSandbox({512ull << 20, 1, input})) _exit(kNoSandbox);
   Try(argv[argc - 1]);
   _exit(0);
 }
