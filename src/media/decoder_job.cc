@@ -169,6 +169,7 @@ std::string DeviceFailureText(const FailureBody& failure, const std::string& det
     case DecoderFailure::kCamera:
       return CameraText(detail);
     case DecoderFailure::kScreen:
+      if (detail == "outside") return "the corner must lie on the screen, as +100,200 does";
       return "cannot be opened: expected a screen of an X server that this user may look at, such "
              "as :0 or :0+100,200 (a corner)";
     case DecoderFailure::kPicturesLost:

@@ -58,7 +58,7 @@ enum class DecoderFailure : uint32_t {
   kNotLive = 14,         // what comes through the pipe cannot be read as it comes
   kNothingCame = 15,     // the pipe ended without a byte
   kCamera = 16,          // it cannot be opened; detail: "missing", "denied", "busy" or ""
-  kScreen = 17,          // the same of a screen
+  kScreen = 17,          // the same of a screen; detail "outside": the corner is not on it
   kPicturesLost = 18,    // the device gave pictures and does no longer
 };
 

@@ -190,6 +190,7 @@ std::unique_ptr<PictureStream> PictureStream::OpenCamera(const std::string& devi
                                                          const CameraOptions& camera,
                                                          const MediaOptions& options) {
   constexpr int kMostSide = 1 << 15;
+  if (device.empty()) ThrowMedia("camera", "expected a device, such as /dev/video0; found no name");
   LiveInput input = Device("camera", "Video4Linux", device);
   const bool holds = camera.width > 0 && camera.width <= kMostSide && camera.height > 0 &&
                      camera.height <= kMostSide && camera.fps >= 1e-3 && camera.fps <= 1000;

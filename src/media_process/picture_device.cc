@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "media_process/picture_device.h"
 
+#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -38,7 +39,7 @@ bool IsPictureDevice(const Job& job) {
   return job.format == "v4l2" || job.format == "x11grab";
 }
 
-PictureDevice::PictureDevice(const Job& job) : job_(job) {
+PictureDevice::PictureDevice(const Job& job) : job_(job), device_(job.device) {
   const AVInputFormat& input = DeviceInput(job.format, {"v4l2", "x11grab"});
   job.format == "v4l2" ? OpenCamera(input) : OpenScreen(input);
   for (int i = 0; i < kHeldAtOnce; ++i) {
@@ -52,7 +53,7 @@ PictureDevice::~PictureDevice() {
 }
 
 int PictureDevice::Open(const AVInputFormat& input, AVDictionary* options) {
-  int error = avformat_open_input(&format_, job_.device.c_str(), &input, &options);
+  int error = avformat_open_input(&format_, device_.c_str(), &input, &options);
   av_dict_free(&options);
   if (error == AVERROR(ENOMEM)) throw std::bad_alloc();
   if (error >= 0 && format_->nb_streams != 1) {
@@ -80,11 +81,35 @@ void PictureDevice::OpenCamera(const AVInputFormat& input) {
   throw DecoderError{DecoderFailure::kCamera, Reason(error)};
 }
 
+// All of the screen, or, where its name ends with a corner ("+100,200"), what is right of and below
+// that: how much that is, only the opened screen tells.
 void PictureDevice::OpenScreen(const AVInputFormat& input) {
-  AVDictionary* options = nullptr;
-  av_dict_set(&options, "framerate", std::to_string(job_.fps).c_str(), 0);
-  const int error = Open(input, options);
-  if (error < 0) throw DecoderError{DecoderFailure::kScreen, Reason(error)};
+  const size_t plus = device_.find('+');
+  int left = 0, top = 0;
+  if (plus != std::string::npos) {
+    if (std::sscanf(device_.c_str() + plus, "+%d,%d", &left, &top) != 2 || left < 0 || top < 0)
+      throw DecoderError{DecoderFailure::kScreen, "outside"};
+    device_.resize(plus);
+  }
+  const auto open = [&](int width, int height) {
+    AVDictionary* options = nullptr;
+    av_dict_set(&options, "framerate", std::to_string(job_.fps).c_str(), 0);
+    if (width > 0) {
+      av_dict_set(&options, "video_size",
+                  (std::to_string(width) + "x" + std::to_string(height)).c_str(), 0);
+      av_dict_set_int(&options, "grab_x", left, 0);
+      av_dict_set_int(&options, "grab_y", top, 0);
+    }
+    const int error = Open(input, options);
+    if (error < 0) throw DecoderError{DecoderFailure::kScreen, Reason(error)};
+  };
+  open(0, 0);
+  if (plus == std::string::npos) return;
+  const int width = format_->streams[0]->codecpar->width - left;
+  const int height = format_->streams[0]->codecpar->height - top;
+  if (width <= 0 || height <= 0) throw DecoderError{DecoderFailure::kScreen, "outside"};
+  avformat_close_input(&format_);
+  open(width, height);
 }
 
 void PictureDevice::Read(AVPacket& packet) {

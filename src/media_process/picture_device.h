@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <string>
 
 #include "media_process/job.h"
 #include "media_process/libav.h"
@@ -32,6 +33,7 @@ class PictureDevice {
   void Read(AVPacket& packet);
 
   const Job& job_;
+  std::string device_;
   AVFormatContext* format_ = nullptr;
   std::deque<PacketPtr> first_;
 };
