@@ -8,8 +8,10 @@
 
 #include "media_process/film.h"
 #include "media_process/frame_picker.h"
+#include "media_process/group_decoder.h"
 #include "media_process/packets.h"
 #include "media_process/pictures.h"
+#include "media_process/scenes.h"
 #include "media_process/sounds.h"
 #include "media_process/timeline.h"
 
@@ -18,42 +20,27 @@ namespace {
 
 class VideoTrack {
  public:
-  VideoTrack(const AVStream& stream, const Timeline& timeline, const Job& job, RecordWriter& out)
+  VideoTrack(const AVStream& stream, const Timeline& timeline, FramePicker picker, const Job& job,
+             RecordWriter& out)
       : stream_(stream),
         timeline_(timeline),
-        codec_(OpenDecoder(stream, job)),
-        picker_(job.from_s, std::min(job.to_s, timeline.duration_s), job.fps, job.max_frames),
-        wanted_(WantedGroups(timeline, picker_)),
+        picker_(std::move(picker)),
+        decoder_(stream, job, WantedGroups(timeline, picker_)),
         writer_(stream, job, out) {}
 
   bool done() const { return picker_.done(); }
   bool any() const { return any_; }
 
   void Take(const AVPacket& packet) {
-    if (done()) return;
-    if ((packet.flags & AV_PKT_FLAG_KEY) != 0) ++group_;
-    const bool wanted = group_ < 0 || static_cast<size_t>(group_) >= wanted_.size() ||
-                        wanted_[static_cast<size_t>(group_)];
-    if (!wanted) {
-      if (!skipping_) Drain();
-      skipping_ = true;
-      return;
-    }
-    if (skipping_) avcodec_flush_buffers(codec_.get());
-    skipping_ = false;
-    Decode(*codec_, &packet, *frame_, [this](AVFrame& frame) { Offer(frame); });
+    if (!done()) decoder_.Take(packet, [this](AVFrame& frame) { Offer(frame); });
   }
 
   void Finish() {
-    if (!skipping_) Drain();
+    decoder_.Finish([this](AVFrame& frame) { Offer(frame); });
     if (picker_.TakeLast() && previous_) Write(*previous_);
   }
 
  private:
-  void Drain() {
-    Decode(*codec_, nullptr, *frame_, [this](AVFrame& frame) { Offer(frame); });
-  }
-
   void Write(const AVFrame& frame) {
     writer_.Write(frame, previous_s_);
     any_ = true;
@@ -61,9 +48,7 @@ class VideoTrack {
 
   void Offer(AVFrame& frame) {
     if (done() || frame.width <= 0 || frame.height <= 0) return;
-    double time = SecondsOf(frame.best_effort_timestamp, stream_.time_base) - timeline_.origin_s;
-    if (!std::isfinite(time)) time = previous_ ? previous_s_ + FrameSeconds() : 0;
-    if (time < 0) time = 0;
+    const double time = PictureTime(frame, stream_, timeline_.origin_s, previous_s_);
     const FramePicker::Choice choice = picker_.Offer(time);
     if (!choice.accepted) return;
     if (choice.previous && previous_) Write(*previous_);
@@ -74,25 +59,23 @@ class VideoTrack {
     if (choice.current) Write(*previous_);
   }
 
-  // Where a film has no time stamps: its declared rate, else 25 frames a second.
-  double FrameSeconds() const {
-    const AVRational rate = stream_.avg_frame_rate;
-    return rate.num > 0 && rate.den > 0 ? static_cast<double>(rate.den) / rate.num : 0.04;
-  }
-
   const AVStream& stream_;
   const Timeline& timeline_;
-  CodecContextPtr codec_;
   FramePicker picker_;
-  std::vector<bool> wanted_;
+  GroupDecoder decoder_;
   PictureWriter writer_;
-  FramePtr frame_ = NewFrame();
   FramePtr previous_;
-  double previous_s_ = 0;
-  ptrdiff_t group_ = -1;
-  bool skipping_ = false;
+  double previous_s_ = -1;
   bool any_ = false;
 };
+
+// By rate or by scene. For scenes the film is decoded once more, before the pictures are.
+FramePicker ChooseFrames(int fd, int64_t size, const Timeline& timeline, const Job& job) {
+  const double to_s = std::min(job.to_s, timeline.duration_s);
+  if (job.scene_change <= 0) return FramePicker(job.from_s, to_s, job.fps, job.max_frames);
+  Film film(fd, size, job);
+  return FramePicker(FindScenes(film, timeline, job), job.from_s, to_s);
+}
 
 // A track that says it starts later than this after the last picture is not filled up with silence:
 // a lying start would make hours of it.
@@ -149,15 +132,17 @@ void DecodeFilm(int fd, int64_t size, const Job& job, RecordWriter& out) {
   }
   Film film(fd, size, job);
   if (!job.measured) timeline.duration_s = film.DeclaredLength();
+  // First of all, since by the length the parent knows how long the rest may take.
+  out.Film({timeline.duration_s, job.frames ? 0 : film.DeclaredSoundStart()});
   std::optional<VideoTrack> video;
   std::optional<AudioTrack> audio;
-  if (film.video() != nullptr) video.emplace(*film.video(), timeline, job, out);
+  if (film.video() != nullptr)
+    video.emplace(*film.video(), timeline, ChooseFrames(fd, size, timeline, job), job, out);
   if (film.audio() != nullptr) {
     const auto origin =
         video ? std::optional<double>(timeline.origin_s + job.from_s) : std::nullopt;
     audio.emplace(*film.audio(), origin, timeline.duration_s - job.from_s, job, out);
   }
-  out.Film({timeline.duration_s, job.frames ? 0 : film.DeclaredSoundStart()});
   const PacketPtr packet = NewPacket();
   while (film.Read(*packet)) {
     if (video && packet->stream_index == film.video()->index) video->Take(*packet);

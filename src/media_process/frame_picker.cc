@@ -16,19 +16,16 @@ FramePicker::FramePicker(double from_s, double to_s, double fps, int max_frames)
   const double duration_s = to_s - from_s;
   // A hair less, so that a film of exactly n intervals has n targets whatever the rounding.
   const double wanted = std::max(1.0, std::ceil(duration_s * fps - kRounding));
-  if (wanted <= max_frames) {
-    count_ = static_cast<int>(wanted);
-    interval_s_ = 1 / fps;
-  } else {
-    count_ = max_frames;
-    interval_s_ = duration_s / max_frames;
-  }
+  const bool all = wanted <= max_frames;
+  const double interval_s = all ? 1 / fps : duration_s / max_frames;
+  for (int i = 0; i < (all ? static_cast<int>(wanted) : max_frames); ++i)
+    targets_s_.push_back(from_s + i * interval_s);
 }
 
 FramePicker::Choice FramePicker::Offer(double time_s) {
   if (!std::isfinite(time_s) || (have_last_ && time_s <= last_s_)) return {};
   Choice choice{.accepted = true};
-  for (; next_ < count_ && target_s(next_) <= time_s; ++next_) {
+  for (; next_ < count() && target_s(next_) <= time_s; ++next_) {
     const double target = target_s(next_);
     const bool nearer = last_s_ >= from_s_ - kRounding && target - last_s_ <= time_s - target;
     const bool previous = have_last_ && (nearer || time_s >= to_s_);
@@ -44,7 +41,7 @@ FramePicker::Choice FramePicker::Offer(double time_s) {
 bool FramePicker::TakeLast() {
   const bool take = !done() && have_last_ && !last_taken_;
   last_taken_ = last_taken_ || take;
-  next_ = count_;
+  next_ = count();
   return take;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 extern "C" {
 #include <libavutil/display.h>
@@ -53,7 +54,43 @@ bool FullRange(const AVFrame& frame) {
   }
 }
 
+// Null when it cannot be converted. `scaler` is used again.
+FramePtr ToRgb(const AVFrame& frame, int width, int height, int flags, SwsContext*& scaler) {
+  scaler = sws_getCachedContext(scaler, frame.width, frame.height,
+                                static_cast<AVPixelFormat>(frame.format), width, height,
+                                AV_PIX_FMT_RGB24, flags, nullptr, nullptr, nullptr);
+  OrNoMemory(scaler);
+  const int* matrix = sws_getCoefficients(frame.colorspace == AVCOL_SPC_UNSPECIFIED
+                                              ? SWS_CS_DEFAULT
+                                              : static_cast<int>(frame.colorspace));
+  constexpr int kUnity = 1 << 16;
+  sws_setColorspaceDetails(scaler, matrix, FullRange(frame) ? 1 : 0,
+                           sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, kUnity, kUnity);
+  // A buffer with FFmpeg's own alignment: its fast paths write whole vectors.
+  FramePtr rgb = NewFrame();
+  rgb->format = AV_PIX_FMT_RGB24;
+  rgb->width = width;
+  rgb->height = height;
+  if (av_frame_get_buffer(rgb.get(), 0) < 0) throw std::bad_alloc();
+  const int rows =
+      sws_scale(scaler, frame.data, frame.linesize, 0, frame.height, rgb->data, rgb->linesize);
+  return rows == height ? std::move(rgb) : nullptr;
+}
+
 }  // namespace
+
+PictureGrid GridMaker::GridOf(const AVFrame& frame) {
+  PictureGrid grid = {};
+  const FramePtr rgb = ToRgb(frame, PictureGrid::kWidth, PictureGrid::kHeight, SWS_AREA, scaler_);
+  if (!rgb) return grid;
+  float* cell = grid.cells.data();
+  for (int y = 0; y < PictureGrid::kHeight; ++y) {
+    const uint8_t* row = rgb->data[0] + int64_t{y} * rgb->linesize[0];
+    for (int x = 0; x < PictureGrid::kWidth * PictureGrid::kChannels; ++x)
+      *cell++ = static_cast<float>(row[x]) / 255;
+  }
+  return grid;
+}
 
 PictureWriter::PictureWriter(const AVStream& stream, const Job& job, RecordWriter& out)
     : job_(job), out_(out), orientation_(Orientation(DisplayMatrix(stream))) {}
@@ -70,26 +107,8 @@ void PictureWriter::Write(const AVFrame& frame, double time_s, uint32_t passed_o
     height = static_cast<int>(
         std::clamp<int64_t>(static_cast<int64_t>(height * shrink), 1, job_.frame_pixels / width));
   }
-  scaler_ = sws_getCachedContext(scaler_, frame.width, frame.height,
-                                 static_cast<AVPixelFormat>(frame.format), width, height,
-                                 AV_PIX_FMT_RGB24, kFlags, nullptr, nullptr, nullptr);
-  OrNoMemory(scaler_);
-  const int* matrix = sws_getCoefficients(frame.colorspace == AVCOL_SPC_UNSPECIFIED
-                                              ? SWS_CS_DEFAULT
-                                              : static_cast<int>(frame.colorspace));
-  constexpr int kUnity = 1 << 16;
-  sws_setColorspaceDetails(scaler_, matrix, FullRange(frame) ? 1 : 0,
-                           sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, kUnity, kUnity);
-  // A buffer with FFmpeg's own alignment: its fast paths write whole vectors.
-  const FramePtr rgb = NewFrame();
-  rgb->format = AV_PIX_FMT_RGB24;
-  rgb->width = width;
-  rgb->height = height;
-  if (av_frame_get_buffer(rgb.get(), 0) < 0) throw std::bad_alloc();
-  if (sws_scale(scaler_, frame.data, frame.linesize, 0, frame.height, rgb->data, rgb->linesize) !=
-      height) {
-    return;  // a frame that cannot be converted is a frame that was not decoded
-  }
+  const FramePtr rgb = ToRgb(frame, width, height, kFlags, scaler_);
+  if (!rgb) return;  // a frame that cannot be converted is a frame that was not decoded
   out_.Frame({time_s, static_cast<uint32_t>(width), static_cast<uint32_t>(height), orientation_,
               passed_over});
   for (int y = 0; y < height; ++y)

@@ -4,6 +4,7 @@
 // square. swscale runs with its exact, bit-reproducible settings.
 #pragma once
 
+#include "media/picture_grid.h"
 #include "media_process/job.h"
 #include "media_process/libav.h"
 #include "media_process/records.h"
@@ -24,6 +25,21 @@ class PictureWriter {
   const Job& job_;
   RecordWriter& out_;
   uint32_t orientation_;
+  SwsContext* scaler_ = nullptr;
+};
+
+// Decoded video frames -> the cells by which pictures are compared.
+class GridMaker {
+ public:
+  GridMaker() = default;
+  ~GridMaker() { sws_freeContext(scaler_); }
+  GridMaker(const GridMaker&) = delete;
+  GridMaker& operator=(const GridMaker&) = delete;
+
+  // Black for a frame that cannot be converted.
+  PictureGrid GridOf(const AVFrame& frame);
+
+ private:
   SwsContext* scaler_ = nullptr;
 };
 

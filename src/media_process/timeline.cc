@@ -42,16 +42,25 @@ Timeline ScanTimeline(Film& film, const Job& job) {
   return timeline;
 }
 
-std::vector<bool> WantedGroups(const Timeline& timeline, const FramePicker& picker) {
+std::vector<bool> GroupsWithin(const Timeline& timeline, double from_s, double to_s) {
   const auto& keys = timeline.key_frames_s;
-  std::vector<bool> wanted(keys.size(), false);
-  // Without order among key frames nothing can be said about where a target lies.
+  // Without order among key frames nothing can be said about where a time lies.
   if (!std::is_sorted(keys.begin(), keys.end())) return std::vector<bool>(keys.size(), true);
+  const auto group_of = [&](double time_s) {
+    return std::max<ptrdiff_t>(
+        0, std::upper_bound(keys.begin(), keys.end(), time_s) - keys.begin() - 1);
+  };
+  std::vector<bool> wanted(keys.size(), false);
+  for (ptrdiff_t k = group_of(from_s) - 1; k <= group_of(to_s) + 1; ++k)
+    if (k >= 0 && k < static_cast<ptrdiff_t>(keys.size())) wanted[static_cast<size_t>(k)] = true;
+  return wanted;
+}
+
+std::vector<bool> WantedGroups(const Timeline& timeline, const FramePicker& picker) {
+  std::vector<bool> wanted(timeline.key_frames_s.size(), false);
   for (int i = 0; i < picker.count(); ++i) {
-    const auto after = std::upper_bound(keys.begin(), keys.end(), picker.target_s(i));
-    const auto group = std::max<ptrdiff_t>(0, after - keys.begin() - 1);
-    for (ptrdiff_t k = group - 1; k <= group + 1; ++k)
-      if (k >= 0 && k < static_cast<ptrdiff_t>(keys.size())) wanted[static_cast<size_t>(k)] = true;
+    const std::vector<bool> near = GroupsWithin(timeline, picker.target_s(i), picker.target_s(i));
+    for (size_t k = 0; k < wanted.size(); ++k) wanted[k] = wanted[k] || near[k];
   }
   return wanted;
 }

@@ -27,4 +27,7 @@ Timeline ScanTimeline(Film& film, const Job& job);
 // -1.
 std::vector<bool> WantedGroups(const Timeline& timeline, const FramePicker& picker);
 
+// The same for all frames of a span.
+std::vector<bool> GroupsWithin(const Timeline& timeline, double from_s, double to_s);
+
 }  // namespace gemma3n
