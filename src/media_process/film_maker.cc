@@ -197,11 +197,12 @@ void SendPicture(Muxer& muxer, Track& track, const FilmSpec& spec, int i) {
     for (int y = 0; y < rows; ++y) {
       uint8_t* row = frame->data[plane] + y * frame->linesize[plane];
       for (int x = 0; x < columns; ++x) {
-        const auto wide = static_cast<uint16_t>(value * 4);
+        const int drawn = plane == 0 && spec.draw ? spec.draw(i, x, y) : value;
+        const auto wide = static_cast<uint16_t>(drawn * 4);
         if (deep)
           std::memcpy(row + 2 * x, &wide, 2);
         else
-          row[x] = static_cast<uint8_t>(value);
+          row[x] = static_cast<uint8_t>(drawn);
       }
     }
   }

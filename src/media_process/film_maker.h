@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct FilmSpec {
   int pixel_aspect = 1;                      // width of a pixel by its height
   bool interlaced = false;                   // coded by fields (mpeg2video)
   std::string muxer_options = {};            // "movflags=faststart:..."
+  // Luma (16 to 235) of frame i at (x, y), in place of the even LumaOf(i).
+  std::function<int(int i, int x, int y)> draw = {};
 };
 
 // Throws std::runtime_error when FFmpeg lacks something.

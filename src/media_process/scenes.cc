@@ -56,9 +56,15 @@ void SceneFinder::LookForRest(const Seen& now) {
   const double change = GridChange(then.grid, now.grid);
   fastest_ = std::max(fastest_, change);
   const double calm = fastest_ >= change_ ? fastest_ * kSlowedDown : change_ * kStill;
-  if (change > calm) return;
-  const double since = GridChange(reference_, then.grid);
-  if (since >= change_) Begin(Seen(then), since);
+  // By frames a second apart, and by those next to each other: what swings may look as before.
+  if (change > calm || motion_ > calm) return;
+  const double since =
+      std::min(GridChange(reference_, then.grid), GridChange(reference_, now.grid));
+  if (since < change_) return;
+  if (then.time_s - scenes_.back().time_s < kRest_s)
+    reference_ = then.grid;  // the same transition, not yet quite over
+  else
+    Begin(Seen(then), since);
 }
 
 void SceneFinder::Offer(double time_s, const PictureGrid& grid) {
