@@ -55,7 +55,9 @@ FetchEnd Fetch(const std::string& url, int to) {
   uint8_t piece[kPieceBytes];
   for (;;) {
     const int got = avio_read_partial(source, piece, sizeof piece);
-    if (got == AVERROR_EOF || got == 0) return FetchEnd::kAll;
+    // Of an answer whose length was not said, FFmpeg takes every end for one that came too soon.
+    const bool open_end = got == AVERROR(EIO) && avio_size(source) < 0;
+    if (got == AVERROR_EOF || got == 0 || open_end) return FetchEnd::kAll;
     if (got < 0) return FetchEnd::kBrokeOff;
     if (!WriteAll(to, piece, got)) return FetchEnd::kAll;  // nobody wants more
   }
