@@ -217,6 +217,9 @@ std::string FailureText(const FailureBody& failure, const MediaLimits& limits) {
     case DecoderFailure::kTooLarge:
       return "a frame of the film has more pixels than the limit of " +
              std::to_string(limits.image_pixels);
+    case DecoderFailure::kTooManyChannels:
+      return "expected 1 to " + std::to_string(limits.sound_channels) + " sound channels, found " +
+             detail;
     default:
       return DeviceFailureText(failure, detail);
   }

@@ -51,15 +51,16 @@ enum class DecoderFailure : uint32_t {
   kCodec = 7,  // detail: its name
   kNothingDecoded = 8,
   kOutOfMemory = 9,
-  kTooLarge = 10,        // more pixels in a frame than the limit
-  kNoDevices = 11,   // detail: the library that is missing
-  kMicrophone = 12,      // it cannot be opened
-  kMicrophoneLost = 13,  // it gave sound and does no longer
-  kNotLive = 14,         // what comes through the pipe cannot be read as it comes
-  kNothingCame = 15,     // the pipe ended without a byte
-  kCamera = 16,          // it cannot be opened; detail: "missing", "denied", "busy" or ""
-  kScreen = 17,          // the same of a screen; detail "outside": the corner is not on it
-  kPicturesLost = 18,    // the device gave pictures and does no longer
+  kTooLarge = 10,         // more pixels in a frame than the limit
+  kNoDevices = 11,        // detail: the library that is missing
+  kMicrophone = 12,       // it cannot be opened
+  kMicrophoneLost = 13,   // it gave sound and does no longer
+  kNotLive = 14,          // what comes through the pipe cannot be read as it comes
+  kNothingCame = 15,      // the pipe ended without a byte
+  kCamera = 16,           // it cannot be opened; detail: "missing", "denied", "busy" or ""
+  kScreen = 17,           // the same of a screen; detail "outside": the corner is not on it
+  kPicturesLost = 18,     // the device gave pictures and does no longer
+  kTooManyChannels = 19,  // of sound; detail: how many
 };
 
 struct FailureBody {

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -398,6 +399,38 @@ TEST(PictureProcess, hostile_V07_ItMayNotTakeAllTheProcessorForOnePicture) {
   const Stream stream = PictureStream::Play(path, 1000, spinning);
   EXPECT_TRUE(stream->Newest(kLong).has_value());
   EXPECT_THAT(MessageOf([&] { stream->Newest(kLong); }), HasSubstr("took too long"));
+}
+
+// A failure record of this reason with no detail.
+std::string Failure(int reason) {
+  char text[8];
+  std::snprintf(text, sizeof text, "%03o", reason);
+  return "printf '\\005\\0\\0\\0\\100\\0\\0\\0\\" + std::string(text) +
+         "\\0\\0\\0'; head -c 60 /dev/zero";
+}
+
+TEST(PictureProcess, hostile_F08_DeviceThatGoesAway) {
+  for (const auto& [script, text] : std::vector<std::pair<std::string, std::string>>{
+           {Failure(18), "gives no pictures any more: the device is gone"},
+           {"kill -SEGV $$", "gives no pictures any more: its reader ended"},
+           {"kill -SYS $$", "its reader tried something forbidden and was stopped"}}) {
+    const Stream stream = PictureStream::OpenCamera("/dev/video7", {}, WithProgram(script));
+    EXPECT_TRUE(stream->Newest(kLong).has_value());
+    for (int i = 0; i < 2; ++i)
+      EXPECT_EQ(MessageOf([&] { stream->Newest(kLong); }), "camera /dev/video7: " + text);
+  }
+}
+
+TEST(PictureProcess, ItsLibraryOfDevicesIsSaidToBeMissing) {
+  const Stream stream = PictureStream::OpenScreen(":0", WithProgram(Failure(11)));
+  EXPECT_TRUE(stream->Newest(kLong).has_value());
+  try {
+    stream->Newest(kLong);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kResources);
+    EXPECT_THAT(error.what(), HasSubstr("cameras and screens need the library"));
+  }
 }
 
 TEST(PictureProcess, IsSaidToBeMissing) {

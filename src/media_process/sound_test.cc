@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -98,6 +99,39 @@ TEST(Sound, hostile_U05_TooLongIsKnownBeforeDecoding) {
   const Bytes sound = MakeFilm({.format = "ipod", .video_codec = "", .audio_codec = "aac"});
   EXPECT_THAT(MessageOf([&] { ParseAudio(sound, "sound", options); }),
               HasSubstr("the limit is 3 s"));
+}
+
+// The tone is heard at every rate and in any number of channels, and is as long as it was.
+TEST(Sound, hostile_U06_RatesAndChannelsOfSoundtracks) {
+  for (const int rate : {8000, 11025, 44100, 96000, 192000}) {
+    for (const int channels : {1, 6, 8}) {
+      const AudioClip clip = ParseAudio(MakeFilm({.format = "matroska",
+                                                  .audio_codec = "flac",
+                                                  .frames = 10,
+                                                  .sample_rate_hz = rate,
+                                                  .channels = channels,
+                                                  .sound_s = 1}),
+                                        "film");
+      EXPECT_NEAR(static_cast<double>(clip.samples.size()), 16000, 2) << rate << " " << channels;
+      int crossings = 0;  // of zero, upwards: a tone of 440 Hz
+      for (size_t i = 1; i < clip.samples.size(); ++i)
+        crossings += clip.samples[i - 1] < 0 && clip.samples[i] >= 0;
+      EXPECT_NEAR(crossings, 440, 2) << rate << " " << channels;
+      EXPECT_NEAR(*std::max_element(clip.samples.begin(), clip.samples.end()), 0.5, 0.02)
+          << rate << " " << channels;
+    }
+  }
+  MediaOptions few;
+  few.limits.sound_channels = 6;
+  EXPECT_THAT(MessageOf([&] {
+                ParseAudio(MakeFilm({.format = "matroska",
+                                     .video_codec = "",
+                                     .audio_codec = "flac",
+                                     .channels = 8,
+                                     .sound_s = 1}),
+                           "film", few);
+              }),
+              HasSubstr("expected 1 to 6 sound channels, found 8"));
 }
 
 }  // namespace

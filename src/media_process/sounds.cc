@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <string>
 
 extern "C" {
 #include <libavutil/samplefmt.h>
@@ -86,7 +87,8 @@ void SoundWriter::Write(const AVFrame& frame, double start_s) {
   const int rate_hz = frame.sample_rate;
   constexpr int kMaxRateHz = 1 << 20;  // the parent has a closer limit
   if (frame.nb_samples <= 0 || channels < 1 || rate_hz < 1 || rate_hz > kMaxRateHz) return;
-  if (channels > job_.channels) throw DecoderError{DecoderFailure::kNothingDecoded, ""};
+  if (channels > job_.channels)
+    throw DecoderError{DecoderFailure::kTooManyChannels, std::to_string(channels)};
   if (!started_ && start_s > latest_start_s_) return;
   if (!started_) Align(start_s, rate_hz, channels);
   piece_.resize(static_cast<size_t>(frame.nb_samples) * static_cast<size_t>(channels));
