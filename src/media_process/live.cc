@@ -17,8 +17,8 @@ namespace {
 constexpr double kLeap = 3600;  // more than this at once is a sender that starts anew
 constexpr double kStep = 0.04;  // from picture to picture where nothing says
 constexpr double kRounding = 1e-6;
-// Of the time from picture to picture, by which one may come early: devices do not keep time to the
-// hair, and those that give just as many as are wanted should lose none.
+// Where the clock counts: devices do not keep time to the hair, and one that gives just as many
+// pictures as are wanted should lose none.
 constexpr double kEarly = 0.25;
 
 double Now() {
@@ -42,7 +42,7 @@ double LiveClock::Next(double stamp_s) {
 void LiveWriter::Write(const AVFrame& frame, double time_s, double clock_s) {
   writer_.Write(frame, time_s, std::exchange(passed_over_, 0));
   // By a timetable, so that small delays do not add up, but one that was missed is not made up for.
-  due_s_ = any_ ? std::max(due_s_ + interval_s_, clock_s + (1 - kEarly) * interval_s_)
+  due_s_ = any_ ? std::max(due_s_ + interval_s_, clock_s + interval_s_ - early_s_)
                 : clock_s + interval_s_;
   any_ = true;
 }
@@ -55,8 +55,7 @@ void LiveWriter::Offer(AVFrame& frame, double time_s, double clock_s) {
     ++passed_over_;
     av_frame_unref(waiting_.get());
   }
-  if (!any_ || clock_s >= due_s_ - kEarly * interval_s_ - kRounding)
-    return Write(frame, time_s, clock_s);
+  if (!any_ || clock_s >= due_s_ - early_s_ - kRounding) return Write(frame, time_s, clock_s);
   if (!waiting_) waiting_ = NewFrame();
   av_frame_move_ref(waiting_.get(), &frame);
   waiting_time_s_ = time_s;
@@ -100,7 +99,7 @@ void LiveShow::ShowPipe(int fd) {
 void LiveShow::Show(const LivePackets& packets) {
   const CodecContextPtr codec = OpenDecoder(packets.stream, job_);
   PictureWriter pixels(packets.stream, job_, out_);
-  LiveWriter writer(job_.fps, pixels);
+  LiveWriter writer(job_.fps, by_stamps_ ? 0 : kEarly, pixels);
   writer_ = &writer;
   out_.Film({0, 0});
   LiveClock clock;

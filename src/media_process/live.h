@@ -28,7 +28,9 @@ class LiveClock {
 // early waits, and is passed over when another one comes.
 class LiveWriter {
  public:
-  LiveWriter(double fps, PictureWriter& writer) : interval_s_(1 / fps), writer_(writer) {}
+  // `early`: of the time from picture to picture, by how much one may come too early.
+  LiveWriter(double fps, double early, PictureWriter& writer)
+      : interval_s_(1 / fps), early_s_(early / fps), writer_(writer) {}
 
   // A picture, taken from `frame`: its time, and what the clock says. The time goes with the
   // picture, the clock never goes back.
@@ -42,7 +44,7 @@ class LiveWriter {
  private:
   void Write(const AVFrame& frame, double time_s, double clock_s);
 
-  double interval_s_;
+  double interval_s_, early_s_;
   PictureWriter& writer_;
   FramePtr waiting_;  // no data: none waits
   double waiting_time_s_ = 0;
