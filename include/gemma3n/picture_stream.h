@@ -42,8 +42,8 @@ class PictureStream {
 
   // A film that others write into a pipe or socket, each picture as it arrives: MPEG-TS, Matroska,
   // WebM or Motion JPEG. `fd` stays the caller's; `name` stands for it in messages. A whole file
-  // that stands at its start, as the shell's `< film.mp4` gives it, is played. Waits for the first
-  // picture.
+  // that stands at its start, as the shell's `< film.mp4` gives it, is played. Waits for nothing:
+  // what is wrong with what comes, Newest throws.
   static std::unique_ptr<PictureStream> OpenDescriptor(int fd, const std::string& name,
                                                        const MediaOptions& options = {});
 
@@ -52,12 +52,15 @@ class PictureStream {
                                                    const CameraOptions& camera = {},
                                                    const MediaOptions& options = {});
 
-  // A screen of an X server: ":0", or a part of it from a corner on: ":0+100,200".
+  // A screen of an X server: ":0", what is right of and below a corner of it: ":0+100,200", or, by
+  // an empty name, that of the environment's DISPLAY.
   static std::unique_ptr<PictureStream> OpenScreen(const std::string& display,
                                                    const MediaOptions& options = {});
 
-  // What an address of http, https, tcp or udp gives, as OpenDescriptor reads it. This is the only
-  // thing here that goes to the network, in a process of its own that decodes nothing.
+  // What an address of http, https, tcp or udp gives, as OpenDescriptor reads it: a film by https
+  // in these formats, a camera's Motion JPEG. This is the only thing here that goes to the network,
+  // in a process of its own that decodes nothing. What is wrong but the address's form, Newest
+  // throws.
   static std::unique_ptr<PictureStream> OpenUrl(const std::string& url,
                                                 const MediaOptions& options = {});
 
@@ -79,8 +82,8 @@ class PictureStream {
 
 // By how much two pictures differ, from 0 (not at all) to 1: both are averaged over the same 32 by
 // 18 cells, and the root mean square of the differences of colour is taken, full scale at 1, an
-// even change of brightness counting for half. Noise of a camera gives about 0.005, something that
-// moves 0.02 and more, another scene 0.15 and more. Of any sizes; throws nothing.
+// even change of brightness counting for half. Noise of a camera gives 0.005 and less, something of
+// a tenth of the height that moves 0.03, another scene 0.1 to 0.4. Of any sizes; throws nothing.
 double PictureChange(const Image& a, const Image& b);
 
 }  // namespace gemma3n
