@@ -4,10 +4,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 
+#include "gemma3n/convert.h"
 #include "gemma3n/engine.h"
 #include "gemma3n/media.h"
 
@@ -278,6 +281,43 @@ TEST_F(BatchTest, OtherSizesAndSpeculationHaveTheirOwnSteps) {
   while (batch->Advance()) {
   }
   for (size_t i = 0; i < requests.size(); ++i) ExpectAsAlone(i, requests[i]);
+}
+
+// 4 and 8 bits, rows of sparse layers by themselves, smaller keys and values, one thread and two.
+TEST(BatchOfQuantized, AnswersAreThoseOfOneByOne) {
+  const auto place =
+      std::filesystem::temp_directory_path() / ("gemma3n_batch_" + std::to_string(getpid()));
+  std::filesystem::create_directories(place);
+  ASSERT_TRUE(Quantize({.model = GEMMA3N_SOURCE_DIR "/models/nano", .out = place / "nano.g3n"}));
+  struct Way {
+    KvType kv;
+    int threads;
+  };
+  for (const Way& way : {Way{KvType::kF32, 2}, Way{KvType::kF16, 1}, Way{KvType::kInt8, 2}}) {
+    const auto engine =
+        Engine::Load({.model = place / "nano.g3n", .threads = way.threads, .kv = way.kv});
+    const auto batch = Batch::New();
+    std::vector<std::unique_ptr<Session>> sessions;
+    std::vector<GenerateResult> found(9), expected;
+    for (size_t i = 0; i < found.size(); ++i) {
+      BatchRequest request{.turns = {{Role::kUser, {Part(Long(3 + 20 * static_cast<int>(i)))}}}};
+      request.options.sampling = {.temperature = 1.5, .top_k = 0, .top_p = 1, .seed = i};
+      request.options.max_tokens = 8 + static_cast<int64_t>(i);
+      sessions.push_back(engine->NewSession(512));
+      expected.push_back(engine->NewSession(512)->Generate(request.turns, request.options));
+      request.on_done = [&, i](GenerateResult result, std::exception_ptr) {
+        found[i] = std::move(result);
+      };
+      batch->Add(*sessions.back(), std::move(request));
+    }
+    while (batch->Advance()) {
+    }
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_EQ(found[i].token_ids, expected[i].token_ids) << i;
+      EXPECT_FALSE(found[i].token_ids.empty());
+    }
+  }
+  std::filesystem::remove_all(place);
 }
 
 TEST_F(BatchTest, TheEndOfAContextEndsOneAnswer) {
