@@ -196,7 +196,9 @@ class Recording {
       held_back_.insert(held_back_.end(), samples.begin(),
                         samples.begin() + static_cast<ptrdiff_t>(count));
     }
-    options_.language = Transcriber::New(engine_, options_)->DetectLanguage(held_back_);
+    TranscribeOptions one = options_;
+    one.together = 1;
+    options_.language = Transcriber::New(engine_, one)->DetectLanguage(held_back_);
     if (!args_.output.quiet) Tell("language: " + OneLine(options_.language));
   }
 
