@@ -44,8 +44,8 @@ class Batch {
   // Requests under way end untold; their sessions keep what was computed.
   virtual ~Batch() = default;
 
-  // Begins a request; callbacks may, too. The session is of the same engine as the others and has no
-  // request under way; it lives, and is left alone, until this one has ended. Answers at another
+  // Begins a request; callbacks may, too. The session is of the same engine as the others and has
+  // no request under way; it lives, and is left alone, until this one has ended. Answers at another
   // size than the others', elastic ones, those that are read again and those with speculation have
   // their steps to themselves; sessions that no engine of ours has made answer in one go. Throws
   // what Generate throws before anything is computed, and Error (kUsage) for a session that cannot
