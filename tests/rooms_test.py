@@ -15,7 +15,7 @@ STANDS_ON = {
     "vision": ["ops", "checkpoint"], "audio": ["ops", "checkpoint"], "model": ["ops", "checkpoint"],
     "convert": ["text", "vision", "audio", "model"],
     "engine": ["media", "convert"],
-    "speech": ["engine"],
+    "speech": ["engine"], "watching": ["engine"],
     "cli": [], "server": [],  # front ends: the public headers alone
 }
 MOST_LINES = 500

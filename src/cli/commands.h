@@ -11,6 +11,7 @@ void AddRun(CLI::App& app, int& exit_code);
 void AddChat(CLI::App& app, int& exit_code);
 void AddTranscribe(CLI::App& app, int& exit_code);
 void AddTranslate(CLI::App& app, int& exit_code);
+void AddDescribe(CLI::App& app, int& exit_code);
 void AddEval(CLI::App& app, int& exit_code);
 void AddPerplexity(CLI::App& app, int& exit_code);
 void AddInspect(CLI::App& app, int& exit_code);

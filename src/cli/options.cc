@@ -304,11 +304,23 @@ void MediaArgs::Add(CLI::App& command) {
   one_each("--image", images, "Picture: PNG, JPEG, WebP, GIF");
   one_each("--audio", audio, "Sound: WAV, FLAC, or anything FFmpeg reads");
   one_each("--video", videos, "Film, or \"FILE FROM-TO\" for a span of it: 65-80, 1:05-1:20");
+  AddFrames(command);
+}
+
+void MediaArgs::AddFrames(CLI::App& command) {
   command.add_option("--fps", video.fps, "Film: frames a second at most")
       ->check(CLI::Range(0.001, 1000.0))
       ->capture_default_str();
   command.add_option("--frames", video.max_frames, "Film: frames at most")
       ->check(CLI::Range(1, 120))
+      ->capture_default_str();
+  const auto by_scenes = [this](int64_t) { video.pick = FramePick::kScenes; };
+  command.add_flag_function("--scenes", by_scenes,
+                            "Film: the first frame of each scene, in place of so many a second");
+  command
+      .add_option("--scene-change", video.scene_change,
+                  "Film: by how much of full scale a picture differs that begins a scene")
+      ->check(NumberIn(0, 1, /*above_least=*/true))
       ->capture_default_str();
   command.add_flag("--allow-unsandboxed-decoder", media.allow_unsandboxed_decoder,
                    "Decode films even where the kernel gives no sandbox");

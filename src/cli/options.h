@@ -80,6 +80,8 @@ struct MediaArgs {
   MediaOptions media;
 
   void Add(CLI::App& command);
+  // Of those only what chooses the frames of films, and --allow-unsandboxed-decoder.
+  void AddFrames(CLI::App& command);
   // Loads what the options name, in the order pictures, sounds, films.
   std::vector<Part> Load() const;
   // Loads a film, or the span of it that stands behind its name.

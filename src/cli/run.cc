@@ -2,16 +2,15 @@
 // `gemma3n run`: one prompt, one answer. Without a prompt, on a terminal, it becomes a chat.
 #include <unistd.h>
 
-#include <cctype>
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "cli/answer.h"
 #include "cli/chat_loop.h"
 #include "cli/commands.h"
+#include "cli/media_files.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 
@@ -34,17 +33,6 @@ struct RunArgs {
   MediaArgs media;
   std::vector<std::string> words;
 };
-
-// A word that can only be the name of a media file: no spaces, and an ending of one.
-bool LooksLikeMedia(const std::string& word) {
-  static const std::set<std::string> kEndings = {
-      ".png", ".jpg",  ".jpeg", ".webp", ".gif", ".heic", ".bmp", ".tiff", ".wav",  ".flac",
-      ".mp3", ".opus", ".ogg",  ".m4a",  ".aac", ".mp4",  ".mkv", ".mov",  ".webm", ".avi"};
-  if (word.find_first_of(" \t\n") != std::string::npos) return false;
-  std::string ending = std::filesystem::path(word).extension();
-  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return kEndings.count(ending) > 0;
-}
 
 // Positional arguments: files that hold media are media, "-" is standard input, all else is text.
 Turn UserTurn(const RunArgs& args) {

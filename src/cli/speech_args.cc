@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
+#include "cli/media_files.h"
 #include "cli/terminal.h"
 #include "cli/transcript.h"
 #include "gemma3n/error.h"
@@ -15,35 +15,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool IsRecording(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::vector<uint8_t> head(4096);
-  file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<size_t>(std::max<std::streamsize>(0, file.gcount())));
-  const MediaKind kind = DetectMediaKind(head).kind;
-  return kind == MediaKind::kAudio || kind == MediaKind::kVideo;
-}
-
-// Folders become the recordings in them, at any depth, by name.
+// Folders become the recordings in them.
 std::vector<std::string> Recordings(const std::vector<std::string>& inputs) {
   std::vector<std::string> files;
   for (const std::string& input : inputs) {
-    std::error_code error;
-    if (!fs::is_directory(input, error)) {
+    std::error_code ignored;
+    if (!fs::is_directory(input, ignored)) {
       files.push_back(input);
       continue;
     }
-    std::vector<std::string> found;
-    constexpr auto kSkip = fs::directory_options::skip_permission_denied;
-    for (fs::recursive_directory_iterator at(input, kSkip, error), end; !error && at != end;
-         at.increment(error)) {
-      std::error_code ignored;
-      if (at->is_regular_file(ignored) && IsRecording(at->path())) found.push_back(at->path());
-    }
-    if (found.empty()) {
-      throw Error(ErrorKind::kMedia, input + ": expected sounds or films in it, found none");
-    }
-    std::sort(found.begin(), found.end());
+    const std::vector<std::string> found =
+        FilesIn(input, {MediaKind::kAudio, MediaKind::kVideo}, "sounds or films");
     files.insert(files.end(), found.begin(), found.end());
   }
   return files;
