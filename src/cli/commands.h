@@ -12,6 +12,7 @@ void AddChat(CLI::App& app, int& exit_code);
 void AddTranscribe(CLI::App& app, int& exit_code);
 void AddTranslate(CLI::App& app, int& exit_code);
 void AddDescribe(CLI::App& app, int& exit_code);
+void AddWatch(CLI::App& app, int& exit_code);
 void AddEval(CLI::App& app, int& exit_code);
 void AddPerplexity(CLI::App& app, int& exit_code);
 void AddInspect(CLI::App& app, int& exit_code);

@@ -75,6 +75,14 @@ int InterruptDescriptor() {
   return interrupt_pipe[0];
 }
 
+bool WaitForStandardInput() {
+  pollfd waits[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
+  while (!Interrupted()) {
+    if (poll(waits, 2, -1) > 0 && waits[0].revents != 0) return true;
+  }
+  return false;
+}
+
 std::string ShowControls(const std::string& text) {
   return Escape(text, /*lines_too=*/false);
 }

@@ -16,6 +16,8 @@ bool Interrupted();
 void ClearInterrupt();
 // Readable from an interrupt until it is cleared, for waiting with poll.
 int InterruptDescriptor();
+// Standard input may be silent for long: false when Ctrl-C came before anything did.
+bool WaitForStandardInput();
 
 // Control characters other than newline and tab as "\x1b", those beyond ASCII (U+0080 to U+009F)
 // as "\u009b"; for terminals only.

@@ -2,7 +2,6 @@
 // `gemma3n transcribe` and `gemma3n translate`: speech of any length to text, subtitles or JSON.
 #include "gemma3n/transcribe.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,14 +47,9 @@ Examples:
   gemma3n translate -m DIR --to English --by-transcript film.mkv -o film.srt
 )";
 
-// Standard input may be silent for long: false when Ctrl-C came first.
+// Of standard input; false when Ctrl-C came first.
 bool WaitForInput(const std::string& source) {
-  if (source != "-") return true;
-  pollfd waits[] = {{STDIN_FILENO, POLLIN, 0}, {InterruptDescriptor(), POLLIN, 0}};
-  while (!Interrupted()) {
-    if (poll(waits, 2, -1) > 0 && waits[0].revents != 0) return true;
-  }
-  return false;
+  return source != "-" || WaitForStandardInput();
 }
 
 std::unique_ptr<SoundStream> OpenSound(const SpeechArgs& args, const std::string& source) {
