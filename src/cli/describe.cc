@@ -3,6 +3,7 @@
 #include "gemma3n/describe.h"
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -98,7 +99,8 @@ class Describing {
         engine_(std::move(engine)),
         several_(targets > 1),
         out_(args.out, DescriptionFormatOf(args.output.json, args.out), args.output.raw_output),
-        bar_(!args.output.quiet) {}
+        bar_(!args.output.quiet),
+        film_bar_(!args.output.quiet, ProgressBar::Unit::kSeconds) {}
 
   // 0, or 130 when it was ended.
   int Take(const Target& target) {
@@ -107,6 +109,7 @@ class Describing {
       return whole ? 0 : 130;
     } catch (const Error& error) {
       bar_.Clear();
+      film_bar_.Clear();
       if (line_begun_) EndLine();
       if (error.kind() == ErrorKind::kMedia) {
         out_.Object({{"file", target.path}, {"error", error.what()}});
@@ -120,6 +123,8 @@ class Describing {
  private:
   bool Say(const std::string& text) {
     bar_.Clear();
+    // What goes into a file leaves the terminal to the bar.
+    if (args_.out.empty() && out_.is_text()) film_bar_.Hide();
     line_begun_ = line_begun_ || !text.empty();
     return out_.Text(text) && !Interrupted();
   }
@@ -180,10 +185,8 @@ class Describing {
     bool named = !several_;
     events.on_begin = [&](const FilmWindow& window, double film_to_s) {
       if (!std::exchange(named, true) && !out_.Text(target.path + "\n")) return false;
-      bar_.Show(
-          {OneLine(target.path) + ", " + FilmTime(window.from_s) + " of " + FilmTime(film_to_s),
-           static_cast<int64_t>(1000 * (window.from_s - options.video.from_s)),
-           static_cast<int64_t>(1000 * (film_to_s - options.video.from_s)) + 1});
+      film_bar_.Show({OneLine(target.path), static_cast<int64_t>(window.from_s),
+                      static_cast<int64_t>(std::ceil(film_to_s))});
       begin_ = FilmTime(window.from_s) + "  ";
       return !Interrupted();
     };
@@ -193,11 +196,12 @@ class Describing {
     };
     events.on_window = [&](const FilmWindow& window) {
       EndLine();
+      if (args_.out.empty() && !out_.is_text()) film_bar_.Hide();
       return out_.Object(WindowAsJson(target.path, window)) && !Interrupted();
     };
     events.on_progress = [](const Progress&) { return !Interrupted(); };
     const FilmReport report = FilmDescriber::New(engine_, options)->Describe(target.path, events);
-    bar_.Clear();
+    film_bar_.Clear();
     if (line_begun_) EndLine();
     out_.Text(ReportAsText(report));
     out_.Object(ReportAsJson(target.path, report));
@@ -233,7 +237,7 @@ class Describing {
   std::shared_ptr<Engine> engine_;
   bool several_;
   DescriptionFile out_;
-  ProgressBar bar_;
+  ProgressBar bar_, film_bar_;
   std::unique_ptr<Session> session_;
   std::string begin_;
   bool line_begun_ = false;

@@ -154,7 +154,8 @@ void OutputArgs::AddEverywhere(CLI::App& command) {
   command.add_flag("--quiet", quiet, "No notes and no progress");
   command.add_option("--color", color_, "auto, always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
-  command.add_flag("--offline", offline, "Accepted for scripts: this program never uses a network");
+  command.add_flag("--offline", offline,
+                   "Refuse what needs a network, which only `watch --url` does");
 }
 
 Color OutputArgs::Colors() const {

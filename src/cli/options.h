@@ -43,7 +43,7 @@ std::string SizeLine(const Engine& engine, const ModelSize& size);
 
 struct OutputArgs {
   bool json = false, quiet = false, stats = false, raw_output = false;
-  bool offline = true;  // always: there is no network code
+  bool offline = false;  // only `watch --url` could need a network
   Color Colors() const;
 
   // `with_stats`: whether the command knows times to show.

@@ -94,7 +94,7 @@ void ProgressBar::Draw() {
   const size_t full = static_cast<size_t>(share * static_cast<double>(cells));
   const std::string bar =
       cells == 0 ? "" : "[" + std::string(full, '#') + std::string(cells - full, '-') + "] ";
-  char numbers[96];
+  char numbers[128];
   const double done = static_cast<double>(progress_.done - begun_at_);
   if (done > 0) {
     std::snprintf(numbers, sizeof(numbers), "%3.0f %%%s  %.0f s left", share * 100, rate.c_str(),

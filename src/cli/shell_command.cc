@@ -110,7 +110,13 @@ bool ShellCommand::Start(std::map<std::string, std::string> environment, const I
     Tell("--exec: passed over, since " + std::to_string(kMostRunning) + " are still running");
     return false;
   }
-  const std::string path = WritePicture(picture);
+  std::string path;
+  try {
+    path = WritePicture(picture);
+  } catch (const Error& error) {
+    Tell(std::string("--exec: passed over: ") + error.what());
+    return false;
+  }
   environment["GEMMA3N_PICTURE"] = path;
   std::vector<std::string> variables;
   for (const auto& [name, value] : environment) variables.push_back(Variable(name, value));

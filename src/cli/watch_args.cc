@@ -52,6 +52,9 @@ void TakeWords(WatchArgs& args) {
 void CheckSource(const WatchArgs& args) {
   const int sources = static_cast<int>(args.use_camera) + static_cast<int>(args.use_screen) +
                       static_cast<int>(!args.url.empty()) + static_cast<int>(!args.file.empty());
+  if (!args.url.empty() && args.output.offline) {
+    throw Error(ErrorKind::kUsage, "--url: needs a network, which --offline refuses");
+  }
   if (sources == 1) return;
   throw Error(ErrorKind::kUsage,
               "expected one of --cam, --screen, --url, a film or -, found " +

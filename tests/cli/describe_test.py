@@ -101,6 +101,13 @@ class Describe(Program):
                         "--window", 3)[2]
         self.assertIn("1 windows, 5 frames, 1 clips", err)
 
+    def test_frames_by_scenes(self):
+        err = self.film("What is in the last picture?", "--scenes", "--stats", "--window", 3)[2]
+        self.assertIn("1 windows, 2 frames, 1 clips", err)
+        err = self.film("What is in the last picture?", "--scenes", "--scene-change", 0.9, "--stats",
+                        "--window", 3)[2]
+        self.assertIn("1 windows, 1 frames", err)
+
     def test_chapters_for_other_programs(self):
         for ending, head, mark in (("vtt", "WEBVTT\n\n00:00:00.000 --> ", " --> 00:00:03.000\n"),
                                    ("txt", ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\n",

@@ -182,6 +182,7 @@ class Watch(Program):
         cases = [
             (2, "expected one of --cam", ()),
             (2, "expected one source", (FILM, FILM)),
+            (2, "--offline refuses", ("--url", "http://127.0.0.1:9/", "--offline")),
             (2, "expected one source", ("--screen", ":7", FILM)),
             (4, "No such file", (self.place / "none.mp4",)),
             (4, "none.png", (self.place / "none.png",)),
