@@ -17,6 +17,14 @@ FILM = NANO / "examples/film.mp4"  # of 3 s, in which a red circle becomes blue
 PICTURES = ("pictures-0071.png", "pictures-0076.png")
 
 
+def without(track, path):
+    """The film without its track of this kind ("soun", "vide"), which becomes room that is free."""
+    data = FILM.read_bytes()
+    begin = data.rindex(b"trak", 0, data.index(track, data.index(b"moov")))
+    path.write_bytes(data[:begin] + b"free" + data[begin + 4:])
+    return path
+
+
 def lines(out):
     return [json.loads(line) for line in out.splitlines()]
 
@@ -100,6 +108,16 @@ class Describe(Program):
         err = self.film("What happens in the film?", "--fps", 4, "--frames", 5, "--stats",
                         "--window", 3)[2]
         self.assertIn("1 windows, 5 frames, 1 clips", err)
+
+    def test_a_film_without_sound_and_one_without_pictures(self):
+        mute = without(b"soun", self.place / "mute.mp4")
+        arguments = ("What is in the last picture?", "--no-summary", "--no-chapters", "--stats")
+        code, out, err = self.describe(mute, *arguments)
+        self.assertEqual((code, out), self.describe(FILM, "--no-sound", *arguments)[:2], err)
+        self.assertIn("3 frames, 0 clips", err)
+        code, out, err = self.describe(without(b"vide", self.place / "blind.mp4"))
+        self.assertEqual((code, out), (4, ""))
+        self.assertIn("no video track", err)
 
     def test_frames_by_scenes(self):
         err = self.film("What is in the last picture?", "--scenes", "--stats", "--window", 3)[2]
