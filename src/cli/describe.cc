@@ -26,9 +26,10 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
 constexpr char kHelp[] =
-    R"(A picture is answered with a text of its own. A film is seen window by window: what happens in
-each, then the summary of all so far, which the model takes along to the next one, then whether the
-chapter goes on. Words that name no file are the question.
+    R"(A picture is answered with a text of its own. A film is seen window by window:
+what happens in each, then the summary of all so far, which the model takes along
+to the next one, then whether the chapter goes on. Words that name no file are the
+question.
 
 Examples:
   gemma3n describe -m DIR photo.jpg other.png
@@ -195,7 +196,9 @@ class Describing {
       return Say(std::exchange(begin_, "") + text);
     };
     events.on_window = [&](const FilmWindow& window) {
-      EndLine();
+      // Where the model said nothing, the time still stands there.
+      out_.Text(std::exchange(begin_, "") + "\n");
+      line_begun_ = false;
       if (args_.out.empty() && !out_.is_text()) film_bar_.Hide();
       return out_.Object(WindowAsJson(target.path, window)) && !Interrupted();
     };

@@ -27,8 +27,8 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
 constexpr char kHelp[] =
-    R"(The newest picture counts: what comes while an answer is written is passed over. A picture that
-differs little from the last one asked about is not encoded again.
+    R"(The newest picture counts: what comes while an answer is written is passed over. A
+picture that differs little from the last one asked about is not encoded again.
 Exit codes: 0 the condition of --until holds, or there is none; 1 the pictures ended without it.
 
 Examples:

@@ -85,7 +85,7 @@ class FilmDescriberOfEngine : public FilmDescriber {
       if (events_.on_begin && !events_.on_begin(window, to_s)) return report_;
       std::vector<Turn> turns;
       if (!options_.system.empty()) turns.push_back({Role::kSystem, {Part(options_.system)}});
-      turns.push_back({Role::kUser, Load(film, window, i + 2 == borders.size())});
+      turns.push_back({Role::kUser, Load(film, window)});
       if (!Answer(std::move(turns), window)) return report_;
     }
     report_.complete = true;
@@ -104,13 +104,13 @@ class FilmDescriberOfEngine : public FilmDescriber {
     return std::min(video.to_s, report_.duration_s);
   }
 
-  std::vector<Part> Load(const std::filesystem::path& film, const FilmWindow& window, bool last) {
+  std::vector<Part> Load(const std::filesystem::path& film, const FilmWindow& window) {
     VideoOptions video = options_.video;
     video.max_frames = plan_.frames;
     video.soundtrack = plan_.sound;
     video.from_s = window.from_s;
-    // What the film has behind its end is the last window's.
-    if (!last) video.to_s = window.to_s;
+    // A film of one picture may say that it lasts no time at all.
+    if (window.to_s > window.from_s) video.to_s = window.to_s;
     const auto begin = Clock::now();
     VideoClip clip = LoadVideo(film, video, options_.media);
     report_.load_ms += MillisecondsSince(begin);

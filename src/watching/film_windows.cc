@@ -114,7 +114,7 @@ WindowPlan PlanWindows(Engine& engine, const DescribeOptions& options, double en
     plan.longest_s = static_cast<double>(frames) / options.video.fps;
     if (plan.sound) plan.longest_s = std::min(plan.longest_s, facts.max_clip_seconds);
   }
-  plan.longest_s = std::min(plan.longest_s, end_s - options.video.from_s);
+  plan.longest_s = std::min(plan.longest_s, std::max(end_s - options.video.from_s, 0.001));
   const int64_t clips =
       plan.sound
           ? static_cast<int64_t>(std::ceil(plan.longest_s / facts.max_clip_seconds - kRounding))

@@ -12,7 +12,7 @@
 namespace gemma3n {
 
 // As few windows as none is longer than `longest_s`, all equally long up to milliseconds: the times
-// where they begin, and the end of the last one. from_s < to_s.
+// where they begin, and the end of the last one. from_s <= to_s.
 std::vector<double> WindowBorders(double from_s, double to_s, double longest_s);
 
 // What is asked about a window: `text` with its places filled in.

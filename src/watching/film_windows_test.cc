@@ -38,6 +38,14 @@ TEST(FilmWindows, CoverTheSpanWithoutGapOrOverlap) {
   }
 }
 
+TEST(FilmWindows, OfAFilmThatLastsNoTimeThereIsOne) {
+  EXPECT_THAT(WindowBorders(0, 0, 30), testing::ElementsAre(0, 0));
+  ToldEngine engine(Nothing);
+  const WindowPlan plan = PlanWindows(engine, {}, 0);
+  EXPECT_GT(plan.longest_s, 0);
+  EXPECT_GT(plan.frames, 0);
+}
+
 TEST(FilmWindows, AreAsLongAsFramesAndAClipHold) {
   ToldEngine engine(Nothing);
   DescribeOptions options;
