@@ -14,6 +14,7 @@
 
 #include "gemma3n/engine.h"
 #include "gemma3n/lab.h"
+#include "gemma3n/listening.h"
 
 namespace gemma3n {
 
@@ -140,6 +141,9 @@ class ToldSession : public Session {
     result.timings.images = 1;
     if (on_text && !on_text(result.text)) result.finish_reason = FinishReason::kCancelled;
     return result;
+  }
+  std::unique_ptr<Listening> Listen(const std::vector<Turn>&, const GenerateOptions&) override {
+    return nullptr;
   }
   int64_t context() const override { return context_; }
   int64_t position() const override { return 0; }
