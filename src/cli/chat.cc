@@ -36,13 +36,6 @@ Alt-Enter  Ctrl-G              another line of the message; the message in $EDIT
 Ctrl-C                         stops the answer; clears the line; twice at an empty prompt, leaves
 )";
 
-const char* WhatItIs(const Part& part) {
-  if (part.is_picture()) return "picture";
-  if (std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content)) return "sound";
-  if (std::holds_alternative<std::shared_ptr<const VideoClip>>(part.content)) return "film";
-  return "text";
-}
-
 std::string FileIn(const std::string& typed) {
   const std::string path = PlainPath(typed);
   if (path.empty()) throw Error(ErrorKind::kUsage, "expected the name of a file, found none");
@@ -113,11 +106,15 @@ std::map<std::string, Chat::Command> Chat::Commands() {
       {"/undo", [this](const std::string&) { Undo(); }},
       {"/save", [this](const std::string& rest) { Save(FileIn(rest)); }},
       {"/load",
-       [this](const std::string& rest) { conversation_ = LoadConversation(FileIn(rest)); }},
+       [this](const std::string& rest) {
+         conversation_ = LoadConversation(FileIn(rest));
+         left_out_ = {};
+       }},
       {"/export", [this](const std::string& rest) { Export(rest); }},
       {"/clear",
        [this](const std::string&) {
          conversation_.turns.clear();
+         left_out_ = {};
          attached_.clear();
        }},
   };
@@ -151,20 +148,26 @@ void Chat::Say(const std::string& text) {
 
 bool Chat::AnswerAfter(const std::function<void()>& change) {
   const Conversation kept = conversation_;
+  const LeftOut kept_left_out = left_out_;
+  const auto restore = [&] {
+    conversation_ = kept;
+    left_out_ = kept_left_out;
+  };
   try {
     change();
     if (AnswerLast()) return true;
   } catch (...) {
-    conversation_ = kept;
+    restore();
     throw;
   }
-  conversation_ = kept;
+  restore();
   return false;
 }
 
 bool Chat::AnswerLast() {
+  MakeRoom();
   const GenerateResult result =
-      Answer(*engine_, *session_, conversation_.WithSystem(), settings_.options, settings_.output);
+      Answer(*engine_, *session_, Asked(), settings_.options, settings_.output);
   ClearInterrupt();
   if (result.finish_reason == FinishReason::kCancelled && result.text.empty()) {
     Tell("stopped before the answer began; the message is taken back");
@@ -174,10 +177,25 @@ bool Chat::AnswerLast() {
   return true;
 }
 
-int64_t Chat::CountTokens(const std::vector<Part>& next) const {
-  Conversation asked = conversation_;
-  asked.turns.push_back({Role::kUser, next});
-  return static_cast<int64_t>(engine_->PromptIds(asked.WithSystem(), settings_.options).size());
+std::vector<Turn> Chat::Asked() const {
+  return WithoutOldest(conversation_.WithSystem(), left_out_);
+}
+
+int64_t Chat::CountTokens(const std::vector<Turn>& turns) const {
+  return static_cast<int64_t>(engine_->PromptIds(turns, settings_.options).size());
+}
+
+void Chat::MakeRoom() {
+  const std::vector<Turn> whole = conversation_.WithSystem();
+  const LeftOut fitting = FitContext(
+      whole, RoomForPrompt(context(), settings_.options.max_tokens),
+      std::max<int64_t>(1, context() / 4), left_out_,
+      [&](const LeftOut& left_out) { return CountTokens(WithoutOldest(whole, left_out)); });
+  const std::vector<Turn> left = WithoutOldest(whole, fitting);
+  // Where even this is too long the answer fails, with the reason.
+  if (fitting == left_out_ || CountTokens(left) >= context()) return;
+  left_out_ = fitting;
+  Tell(WhatIsLeftOut(whole, fitting));
 }
 
 void Chat::Attach(Part part, const std::string& path) {
@@ -185,16 +203,24 @@ void Chat::Attach(Part part, const std::string& path) {
   more.push_back(std::move(part));
   CheckPictures(static_cast<size_t>(
       std::count_if(more.begin(), more.end(), [](const Part& one) { return one.is_picture(); })));
-  const int64_t with = CountTokens(more), tokens = with - CountTokens(attached_);
-  const int64_t room = context() - with;
-  if (room <= 0) {
-    throw Error(ErrorKind::kRequest, path + ": needs " + std::to_string(tokens) + " tokens, " +
-                                         std::to_string(std::max<int64_t>(0, room + tokens)) +
-                                         " are left; /clear begins anew");
+  const auto count = [this](std::vector<Turn> turns, const std::vector<Part>& next) {
+    turns.push_back({Role::kUser, next});
+    return CountTokens(turns);
+  };
+  // What was said before can be left out, the message itself cannot.
+  const std::vector<Turn> alone = Conversation{conversation_.system, {}}.WithSystem();
+  const int64_t with = count(alone, more), tokens = with - count(alone, attached_);
+  if (with >= context()) {
+    throw Error(ErrorKind::kRequest,
+                path + ": needs " + std::to_string(tokens) + " tokens, " +
+                    std::to_string(std::max<int64_t>(0, context() - with + tokens)) +
+                    " are left; /clear begins anew");
   }
+  const int64_t room = context() - count(Asked(), more);
   attached_ = std::move(more);
   Tell(std::string(WhatItIs(attached_.back())) + " attached to the next message: " + path + ", " +
-       std::to_string(tokens) + " tokens, " + std::to_string(room) + " left");
+       std::to_string(tokens) + " tokens, " +
+       (room > 0 ? std::to_string(room) + " left" : "in the place of what was said first"));
 }
 
 bool Chat::AttachIfMedia(const std::string& line) {
@@ -238,6 +264,7 @@ void Chat::ChangeModel(const std::string& name) {
   };
   for (Turn& turn : conversation_.turns) keep(turn.parts);
   keep(attached_);
+  left_out_ = {};
   if (left_out > 0) {
     Tell("left out " + std::to_string(left_out) + (left_out == 1 ? " attachment" : " attachments") +
          ", which this model does not " + (facts.sees ? "hear" : "see"));
@@ -247,6 +274,7 @@ void Chat::ChangeModel(const std::string& name) {
 void Chat::Undo() {
   if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/undo: nothing was said yet");
   conversation_.turns.resize(conversation_.turns.size() - 2);
+  left_out_ = {};
 }
 
 void Chat::Retry(const std::string& temperature) {
@@ -294,7 +322,7 @@ void Chat::Set(const std::string& text) {
 
 void Chat::Show(const std::string& what) const {
   const ModelFacts& facts = engine_->facts();
-  std::vector<Turn> asked = conversation_.WithSystem();
+  std::vector<Turn> asked = Asked();
   if (what == "prompt") {
     if (conversation_.turns.empty()) {
       throw Error(ErrorKind::kUsage, "/show prompt: nothing was said yet");

@@ -12,6 +12,7 @@
 #include "cli/chat_settings.h"
 #include "cli/conversation.h"
 #include "cli/options.h"
+#include "gemma3n/fit_context.h"
 
 namespace gemma3n::cli {
 
@@ -40,8 +41,11 @@ class Chat {
   bool AnswerAfter(const std::function<void()>& change);
   void Attach(Part part, const std::string& path);
   bool AttachIfMedia(const std::string& line);
-  // Of the prompt, were the next message made of these.
-  int64_t CountTokens(const std::vector<Part>& next) const;
+  // What the model is given: without what does not fit any more.
+  std::vector<Turn> Asked() const;
+  // Leaves out what must be, and says so.
+  void MakeRoom();
+  int64_t CountTokens(const std::vector<Turn>& turns) const;
 
   // Goes on with another model, which gets what it can see and hear.
   void ChangeModel(const std::string& name);
@@ -61,6 +65,7 @@ class Chat {
   std::unique_ptr<Session> session_;
   ChatSettings settings_;
   Conversation conversation_;
+  LeftOut left_out_;  // of it, since the context is full
   MediaArgs media_;
   std::vector<Part> attached_;
   std::map<std::string, Command> commands_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/options.h"
@@ -32,6 +33,35 @@ std::string TextOf(const Turn& turn) {
     if (const auto* words = std::get_if<std::string>(&part.content)) text += *words;
   }
   return text;
+}
+
+const char* WhatItIs(const Part& part) {
+  if (part.is_picture()) return "picture";
+  if (std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content)) return "sound";
+  if (std::holds_alternative<std::shared_ptr<const VideoClip>>(part.content)) return "film";
+  return "text";
+}
+
+std::string WhatIsLeftOut(const std::vector<Turn>& turns, const LeftOut& left_out) {
+  std::map<std::string, int64_t> counts;
+  int64_t media = 0;
+  for (const Turn& turn : turns) {
+    for (const Part& part : turn.parts) {
+      if (std::holds_alternative<std::string>(part.content)) continue;
+      if (media++ < left_out.media) ++counts[WhatItIs(part)];
+    }
+  }
+  std::string text;
+  for (const char* kind : {"picture", "sound", "film"}) {
+    if (counts[kind] == 0) continue;
+    text += (text.empty() ? "" : " and ") + std::to_string(counts[kind]) + " " + kind +
+            (counts[kind] == 1 ? "" : "s");
+  }
+  if (!text.empty()) text += " of earlier messages";
+  if (left_out.turns > 0) {
+    text += (text.empty() ? "" : " and the ") + std::to_string(left_out.turns) + " oldest turns";
+  }
+  return text + " left out, the context is full";
 }
 
 std::string AsJson(const Conversation& conversation) {

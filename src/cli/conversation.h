@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gemma3n/content.h"
+#include "gemma3n/fit_context.h"
 
 namespace gemma3n::cli {
 
@@ -19,6 +20,11 @@ struct Conversation {
 
 // The texts of a turn, without its media.
 std::string TextOf(const Turn& turn);
+
+// "picture", "sound", "film", "text".
+const char* WhatItIs(const Part& part);
+// "2 pictures and 1 sound of earlier messages and the 4 oldest turns left out, the context is full"
+std::string WhatIsLeftOut(const std::vector<Turn>& turns, const LeftOut& left_out);
 
 std::string AsJson(const Conversation& conversation);
 std::string AsMarkdown(const Conversation& conversation);

@@ -13,6 +13,9 @@ import unittest
 from program import GEMMA3N, Program, Terminal, WITHOUT_END, call, sample_media, start
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+NANO, EVAL = ROOT / "models/nano", ROOT / "models/nano/eval"
+TRANSCRIBE = "Transcribe the following speech segment."
+HAS_MEDIA = (pathlib.Path(GEMMA3N).parent / "gemma3n-media").exists()
 
 
 class Conversation(Program):
@@ -226,6 +229,75 @@ class Attachments(Program):
         self.assertIn("are not saved", self.chat(f"/image {self.place}/p.png", "look",
                                                  f"/save {file}")[2])
         self.assertNotIn("are not saved", self.chat("look", f"/save {file}")[2])
+
+
+class FullContext(Program):
+    """What is left out of a conversation that has grown too long, and that it is said."""
+
+    def nano(self, *lines, arguments=()):
+        return call("chat", "-m", NANO, "--temp", 0, *arguments,
+                    input="".join(line + "\n" for line in lines).encode())
+
+    def test_oldest_turns_go(self):
+        file = self.place / "whole.json"
+        lines = [f"{number} " + "x" * 180 for number in range(8)]
+        code, out, err = self.chat(*lines, "/show context", "/show prompt", f"/save {file}")
+        self.assertEqual(code, 0, err)
+        self.assertRegex(err, r"\d+ oldest turns left out, the context is full\n")
+        prompt = out[out.index("<start_of_turn>"):]
+        self.assertNotIn(lines[0], prompt)
+        self.assertIn(lines[-1], prompt)
+        self.assertTrue(prompt.startswith("<start_of_turn>user"), prompt)
+        self.assertLess(int(re.search(r"(\d+) of 1024", out).group(1)), 1024)
+        self.assertEqual(len(json.loads(file.read_text())["turns"]), 16)  # all of it is saved
+        # Room is made in steps: not before each message.
+        self.assertLess(err.count("left out"), 4)
+
+    def test_the_system_text_stays(self):
+        _, out, err = self.chat(*("x" * 180 for _ in range(8)), "/show prompt",
+                                arguments=("--system", "Be brief."))
+        self.assertIn("turns left out", err)
+        self.assertIn("Be brief.", out)
+
+    def test_a_message_that_does_not_fit_is_an_error(self):
+        code, out, err = self.chat("Hello", "x" * 2000, "/show context")
+        self.assertEqual(code, 0, err)
+        self.assertIn("but the context holds 1024", err)
+        self.assertNotIn("left out", err)
+
+    def test_oldest_media_go_before_turns(self):
+        picture, sound = EVAL / "pictures-0070.png", EVAL / "speech new voices-0016.flac"
+        lines = []
+        for _ in range(3):
+            lines += [f"/image {picture}", "Describe the picture.", f"/audio {sound}", TRANSCRIBE]
+        code, out, err = self.nano(*lines, "/show prompt", arguments=("--ctx", 220))
+        self.assertEqual(code, 0, err)
+        # Nano's pictures are hardly longer than the text that stands for one: turns must go, too.
+        self.assertIn("2 pictures and 2 sounds of earlier messages and the 2 oldest turns left out, "
+                      "the context is full\n", err)
+        self.assertEqual(out.count("a red square at the bottom right\n"), 3, out)
+        prompt = out[out.index("<start_of_turn>"):]
+        self.assertTrue(prompt.startswith(f"<start_of_turn>user\n[an earlier sound]{TRANSCRIBE}"), prompt)
+
+    def test_a_film_goes_alone(self):
+        if not HAS_MEDIA:
+            self.skipTest("films need gemma3n-media")
+        film = min(EVAL.glob("film-*.mp4"))
+        code, out, err = self.nano(f"/video {film}", "What happens in the film?", "Say: blue",
+                                   "Say: red", "/show prompt", arguments=("--ctx", 180))
+        self.assertEqual(code, 0, err)
+        self.assertIn("\n1 film of earlier messages left out, the context is full\n", err)
+        self.assertIn("user\n[an earlier film]What happens", out)
+
+    def test_attaching_counts_what_can_be_left_out(self):
+        picture = EVAL / "pictures-0070.png"
+        lines = [f"/image {picture}", "Describe the picture."] * 4
+        code, out, err = self.nano(*lines, arguments=("--ctx", 100))
+        self.assertEqual(code, 0, err)
+        self.assertIn("in the place of what was said first", err)
+        self.assertEqual(out.count("a red square at the bottom right"), 4, out + err)
+        _, _, err = self.nano(*[f"/image {picture}"] * 8, arguments=("--ctx", 100))
+        self.assertIn("/clear begins anew", err)
 
 
 class Keys(Program):
