@@ -26,7 +26,8 @@ nlohmann::ordered_json TokenAsJson(const Engine& engine, int32_t id, double logp
 }  // namespace
 
 GenerateResult Answer(const Engine& engine, Session& session, const std::vector<Turn>& turns,
-                      const GenerateOptions& options, const OutputArgs& output) {
+                      const GenerateOptions& options, const OutputArgs& output,
+                      const TextCallback& on_text) {
   const bool show_controls = IsTerminal(STDOUT_FILENO) && !output.raw_output;
   ProgressBar bar(!output.quiet);
   const GenerateResult result = session.Generate(
@@ -34,7 +35,8 @@ GenerateResult Answer(const Engine& engine, Session& session, const std::vector<
       [&](const std::string& text) {
         bar.Clear();
         const bool shown = output.json || Put(show_controls ? ShowControls(text) : text);
-        return shown && !Interrupted();
+        const bool goes_on = !on_text || on_text(text);
+        return shown && goes_on && !Interrupted();
       },
       bar.Callback());
   bar.Clear();

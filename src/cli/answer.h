@@ -10,9 +10,10 @@
 namespace gemma3n::cli {
 
 // Generates and prints. Ctrl-C ends the answer, not the process; so does a failing standard output,
-// with OutputError.
+// with OutputError. `on_text`, where there is one, gets the text after it was printed.
 GenerateResult Answer(const Engine& engine, Session& session, const std::vector<Turn>& turns,
-                      const GenerateOptions& options, const OutputArgs& output);
+                      const GenerateOptions& options, const OutputArgs& output,
+                      const TextCallback& on_text = nullptr);
 
 // "text", "token_ids", "prompt_token_ids", "finish_reason", "timings", and "logprobs" where there
 // are any.

@@ -18,9 +18,10 @@ constexpr char kHelp[] =
                                a line that is nothing but the path of one: drop a file here
 /video F 1:05-1:20             of a film, only what lies between these times
 /file F                        attach a text file
+/mic [DEVICE]                  listen until a pause, or Enter; attach what was said
 /set                           lists the settings; /set temp 0.7, top-k, top-p, min-p, seed,
                                repeat-penalty, max-tokens, stop TEXT, system TEXT, stats on|off,
-                               history on|off
+                               history on|off, ask TEXT (goes with each utterance)
 /show model|context|prompt     what the model is, how full the context is, the exact prompt
 /model DIR                     go on with another model
 /size [SIZE]                   go on with another size of the model, such as full, e2b,
@@ -57,13 +58,14 @@ std::pair<std::string, std::string> SplitWord(const std::string& text) {
 }  // namespace
 
 Chat::Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
-           const MediaArgs& media)
+           const MediaArgs& media, const TalkArgs& talk)
     : model_(model),
       engine_(model.Load(output.quiet, /*for_session=*/true)),
       session_(engine_->NewSession(model.context)),
-      settings_{generate.options, output},
+      settings_{generate.options, output, talk.ask},
       conversation_{generate.system, {}},
       media_(media),
+      sound_(talk.sound),
       attached_(media.Load()),
       commands_(Commands()) {
   GenerateArgs sized = generate;
@@ -96,6 +98,7 @@ std::map<std::string, Chat::Command> Chat::Commands() {
          const std::string file = FileIn(rest);
          Attach(Part(TextOrFile("@" + file)), file);
        }},
+      {"/mic", [this](const std::string& rest) { Record(rest); }},
       {"/set", [this](const std::string& rest) { Set(rest); }},
       {"/show", [this](const std::string& rest) { Show(rest); }},
       {"/model", [this](const std::string& rest) { ChangeModel(FileIn(rest)); }},
@@ -138,9 +141,21 @@ bool Chat::Take(const std::string& line) {
 }
 
 void Chat::Say(const std::string& text) {
+  SayParts({Part(text)});
+}
+
+void Chat::Say(std::shared_ptr<const AudioClip> utterance) {
+  Part sound("");
+  sound.content = std::move(utterance);
+  std::vector<Part> parts = {std::move(sound)};
+  if (!settings_.ask.empty()) parts.push_back(Part(settings_.ask));
+  SayParts(std::move(parts));
+}
+
+void Chat::SayParts(std::vector<Part> parts) {
   const bool answered = AnswerAfter([&] {
     Turn turn{Role::kUser, attached_};
-    turn.parts.push_back(Part(text));
+    turn.parts.insert(turn.parts.end(), parts.begin(), parts.end());
     conversation_.turns.push_back(std::move(turn));
   });
   if (answered) attached_.clear();
@@ -167,7 +182,7 @@ bool Chat::AnswerAfter(const std::function<void()>& change) {
 bool Chat::AnswerLast() {
   MakeRoom();
   const GenerateResult result =
-      Answer(*engine_, *session_, Asked(), settings_.options, settings_.output);
+      Answer(*engine_, *session_, Asked(), settings_.options, settings_.output, on_text_);
   ClearInterrupt();
   if (result.finish_reason == FinishReason::kCancelled && result.text.empty()) {
     Tell("stopped before the answer began; the message is taken back");
@@ -221,6 +236,17 @@ void Chat::Attach(Part part, const std::string& path) {
   Tell(std::string(WhatItIs(attached_.back())) + " attached to the next message: " + path + ", " +
        std::to_string(tokens) + " tokens, " +
        (room > 0 ? std::to_string(room) + " left" : "in the place of what was said first"));
+}
+
+void Chat::Record(const std::string& source) {
+  if (!facts().hears) throw Error(ErrorKind::kUsage, "/mic: this model does not hear");
+  SoundSourceArgs sound = sound_;
+  if (!source.empty()) sound.source = PlainPath(source);
+  if (sound.source == "-") throw Error(ErrorKind::kUsage, "/mic: expected a microphone, found -");
+  Part part("");
+  part.content =
+      RecordUtterance(sound, {.most_s = facts().max_clip_seconds}, settings_.output.quiet);
+  Attach(std::move(part), "what was said");
 }
 
 bool Chat::AttachIfMedia(const std::string& line) {

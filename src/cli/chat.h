@@ -12,34 +12,43 @@
 #include "cli/chat_settings.h"
 #include "cli/conversation.h"
 #include "cli/options.h"
+#include "cli/talk.h"
 #include "gemma3n/fit_context.h"
 
 namespace gemma3n::cli {
 
 class Chat {
  public:
+  // `talk`: of it, what is asked with utterances and where `/mic` listens.
   Chat(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
-       const MediaArgs& media);
+       const MediaArgs& media, const TalkArgs& talk);
 
   // One line: a command, the path of a file to attach, or a message. False when the chat is over.
   // Throws Error, and leaves the conversation as it was, for what cannot be done.
   bool Take(const std::string& line);
   // A message, whatever it looks like.
   void Say(const std::string& text);
+  // A message that was spoken; the text of `/set ask` goes with it.
+  void Say(std::shared_ptr<const AudioClip> utterance);
+  // Gets the text of all answers to come.
+  void OnText(TextCallback on_text) { on_text_ = std::move(on_text); }
 
   const ChatSettings& settings() const { return settings_; }
+  const ModelFacts& facts() const { return engine_->facts(); }
   int64_t context() const { return session_->context(); }
 
  private:
   using Command = std::function<void(const std::string&)>;
   std::map<std::string, Command> Commands();
 
+  void SayParts(std::vector<Part> parts);
   // Answers the last message; false when Ctrl-C left nothing to keep.
   bool AnswerLast();
   // Answers the conversation as `change` leaves it; without an answer, undoes the change and
   // returns false.
   bool AnswerAfter(const std::function<void()>& change);
   void Attach(Part part, const std::string& path);
+  void Record(const std::string& source);
   bool AttachIfMedia(const std::string& line);
   // What the model is given: without what does not fit any more.
   std::vector<Turn> Asked() const;
@@ -67,6 +76,8 @@ class Chat {
   Conversation conversation_;
   LeftOut left_out_;  // of it, since the context is full
   MediaArgs media_;
+  SoundSourceArgs sound_;
+  TextCallback on_text_;
   std::vector<Part> attached_;
   std::map<std::string, Command> commands_;
 };

@@ -3,11 +3,19 @@
 #pragma once
 
 #include "cli/options.h"
+#include "cli/talk.h"
 
 namespace gemma3n::cli {
 
-// Reads lines until /bye or the end of input; returns the exit code.
-int ChatLoop(const ModelArgs& model, const OutputArgs& output, const GenerateArgs& generate,
-             const MediaArgs& media);
+struct ChatArgs {
+  ModelArgs model;
+  OutputArgs output;
+  GenerateArgs generate;
+  MediaArgs media;
+  TalkArgs talk;
+};
+
+// Reads lines, or hears what is said, until /bye or the end of input; returns the exit code.
+int ChatLoop(const ChatArgs& args);
 
 }  // namespace gemma3n::cli

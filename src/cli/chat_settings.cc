@@ -66,6 +66,8 @@ void ChatSettings::Set(const std::string& name, const std::string& value) {
     if (!value.empty()) options.stop.push_back(value);
   } else if (name == "stats") {
     output.stats = request.Switch();
+  } else if (name == "ask") {
+    ask = value;
   } else if (name == "history") {
     history = request.Switch();
   } else {
@@ -84,6 +86,7 @@ std::string ChatSettings::List() const {
        << "\nstop";
   if (options.stop.empty()) text << " (none)";
   for (const std::string& stop : options.stop) text << " '" << OneLine(stop) << "'";
+  text << "\nask " << (ask.empty() ? "(none)" : OneLine(ask));
   return text.str();
 }
 

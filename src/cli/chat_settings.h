@@ -11,6 +11,7 @@ namespace gemma3n::cli {
 struct ChatSettings {
   GenerateOptions options;
   OutputArgs output;
+  std::string ask;      // the text that goes with each utterance
   bool history = true;  // whether lines are kept for the next chat
 
   // "temp 0.7". Throws Error (kUsage). The system text is the conversation's, not ours.

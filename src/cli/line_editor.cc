@@ -7,10 +7,10 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <clocale>
 #include <cstdlib>
 #include <cstring>
-#include <iostream>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -188,12 +188,27 @@ LineEditor::LineEditor(std::string history_file)
 }
 
 LineEditor::Line LineEditor::Read(const std::string& prompt) {
-  if (!interactive_) {
-    std::string text;
-    if (std::getline(std::cin, text)) return {Kind::kText, text};
-    return {Interrupted() ? Kind::kInterrupted : Kind::kEnd, ""};
+  return interactive_ ? ReadText(prompt) : ReadPlain();
+}
+
+bool LineEditor::HasLine() const {
+  return ended_ || read_ahead_.find('\n') != std::string::npos;
+}
+
+LineEditor::Line LineEditor::ReadPlain() {
+  while (!HasLine()) {
+    char piece[4096];
+    const ssize_t count = read(STDIN_FILENO, piece, sizeof(piece));
+    if (Interrupted()) return {Kind::kInterrupted, ""};
+    if (count < 0 && errno == EINTR) continue;
+    ended_ = count <= 0;
+    if (count > 0) read_ahead_.append(piece, static_cast<size_t>(count));
   }
-  return ReadText(prompt);
+  if (read_ahead_.empty()) return {Kind::kEnd, ""};
+  const size_t end = read_ahead_.find('\n');
+  const std::string text = read_ahead_.substr(0, end);
+  read_ahead_.erase(0, end == std::string::npos ? end : end + 1);
+  return {Kind::kText, text};
 }
 
 void LineEditor::Keep(const std::string& text) const {

@@ -19,14 +19,21 @@ class LineEditor {
     std::string text;  // without its last newline; when interrupted, what Ctrl-C threw away
   };
   Line Read(const std::string& prompt);
+  // Where it is no terminal: whether Read has something already, so that there is no need to wait
+  // for the descriptor.
+  bool HasLine() const;
 
   // Puts a text of one or more lines into the history, as one entry.
   void Keep(const std::string& text) const;
   bool interactive() const { return interactive_; }
 
  private:
+  Line ReadPlain();
+
   std::string history_file_;
   bool interactive_;
+  std::string read_ahead_;  // of plain lines
+  bool ended_ = false;
 };
 
 }  // namespace gemma3n::cli

@@ -65,7 +65,7 @@ int Run(RunArgs& args) {
   const bool nothing_asked = args.words.empty() && args.media.images.empty() &&
                              args.media.audio.empty() && args.media.videos.empty();
   if (nothing_asked && IsTerminal(STDIN_FILENO)) {
-    return ChatLoop(args.model, args.output, args.generate, args.media);
+    return ChatLoop({args.model, args.output, args.generate, args.media, {}});
   }
   if (nothing_asked) args.words.push_back("-");
   std::vector<Turn> turns;

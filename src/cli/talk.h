@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What makes a chat a talk: utterances in the place of lines, and answers that are spoken and can
+// be interrupted.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/ears.h"
+#include "cli/line_editor.h"
+#include "cli/live_line.h"
+#include "cli/speaker.h"
+#include "cli/spoken_text.h"
+#include "gemma3n/utterance.h"
+
+namespace gemma3n::cli {
+
+struct TalkArgs {
+  bool hears = false, speaks = false, no_interrupt = false;
+  SoundSourceArgs sound;
+  std::string ask;  // goes with each utterance
+  std::string voice, speak_with;
+  UtteranceOptions utterance;
+};
+
+class Talk {
+ public:
+  // Throws Error for a microphone that cannot be opened and programs that are not installed.
+  Talk(const TalkArgs& args, bool quiet);
+
+  enum class Event {
+    kUtterance,    // somebody has said something: TakeUtterance
+    kKey,          // somebody types
+    kInterrupted,  // Ctrl-C
+    kEnded,        // there is nothing to be heard any more
+  };
+  // Waits until one of them. `editor`: where lines come from, if they do. Throws Error (kMedia),
+  // once, when the microphone has gone away.
+  Event Listen(LineEditor* editor);
+  // The line that was being typed is done: what is said from now on is heard.
+  void HearAgain();
+  bool hears() const { return ears_ != nullptr; }
+  std::shared_ptr<const AudioClip> TakeUtterance();
+
+  // A piece of an answer. False when it is to end: somebody has begun to speak. Throws nothing.
+  bool OnText(const std::string& text);
+  // The answer has ended: waits until it is spoken, or interrupted by Ctrl-C, a key or a voice.
+  // Throws Error (kResources, kMedia) for what went wrong meanwhile.
+  void FinishAnswer(LineEditor* editor);
+
+ private:
+  // What there is to tell by now; waits for something to happen where there is nothing.
+  std::optional<Event> Next(LineEditor* editor);
+  // Takes in what was heard meanwhile; on a line with its level, where that is to be shown.
+  void Hear(bool show);
+  void Take(std::vector<UtteranceEvent> events);
+  bool SpokenTo() const;
+  void Speak(const std::string& sentence);
+  void SpeakRest(bool keys);
+  void Silence();
+  void ThrowFailure();
+
+  const TalkArgs args_;
+  const bool quiet_;
+  std::unique_ptr<Utterances> utterances_;
+  std::unique_ptr<Ears> ears_;
+  std::deque<std::shared_ptr<const AudioClip>> clips_;
+  LiveLine line_;
+  std::optional<Error> failure_;  // of the microphone or what speaks, to be told when there is time
+
+  std::optional<Speaker> speaker_;
+  SpokenText spoken_;
+  // Of the answer under way: it has begun to be spoken, somebody has silenced it, it cannot be
+  // spoken.
+  bool speaking_ = false, silenced_ = false, speaking_failed_ = false;
+};
+
+// One utterance, until a pause or, on a terminal, the Enter key. Throws Error (kUsage) when there
+// is none, or Ctrl-C came first, and what Ears throw.
+std::shared_ptr<const AudioClip> RecordUtterance(const SoundSourceArgs& sound,
+                                                 const UtteranceOptions& options, bool quiet);
+
+}  // namespace gemma3n::cli

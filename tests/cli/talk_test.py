@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Talking with `gemma3n chat`: what is heard, what is spoken, and who interrupts whom.
+
+    talk_test.py GEMMA3N
+"""
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import threading
+import time
+import unittest
+
+from program import GEMMA3N, Program, Terminal, call
+
+NANO = pathlib.Path(__file__).resolve().parent.parent.parent / "models/nano"
+EVAL = NANO / "eval"
+RATE = 16000
+RAW = ("--raw", f"{RATE},1,s16")
+ASK = ("--ask", "Transcribe the following speech segment.")
+HAS_MEDIA = (pathlib.Path(GEMMA3N).parent / "gemma3n-media").exists()
+
+
+def silence(seconds):
+    return b"\0\0" * int(seconds * RATE)
+
+
+def clip(name):
+    """16-bit samples of a sound of the evaluation set, read by libsndfile."""
+
+    class Info(ctypes.Structure):
+        _fields_ = [("frames", ctypes.c_int64)] + [
+            (field, ctypes.c_int) for field in ("rate", "channels", "format", "sections", "seekable")]
+
+    library = ctypes.CDLL("libsndfile.so.1")
+    library.sf_open.restype = ctypes.c_void_p
+    info = Info()
+    file = ctypes.c_void_p(library.sf_open(str(EVAL / name).encode(), 0x10, ctypes.byref(info)))
+    assert file and info.rate == RATE and info.channels == 1
+    samples = (ctypes.c_int16 * info.frames)()
+    library.sf_readf_short.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+    assert library.sf_readf_short(file, samples, info.frames) == info.frames
+    library.sf_close(file)
+    return bytes(samples)
+
+
+HAT, HAT_SAID = clip("speech new voices-0016.flac"), "bring the black hat"
+BOOK, BOOK_SAID = clip("speech new voices-0014.flac"), "open the book"
+
+
+class Microphone(threading.Thread):
+    """A pipe with a name that hears silence at the pace of the clock, and whatever is said into it.
+
+    To be started when the program has been: a process with threads is not to be forked.
+    """
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path, self.sound, self.open = path, b"", True
+        self.lock = threading.Lock()
+        os.mkfifo(path)
+
+    def say(self, samples):
+        with self.lock:
+            self.sound += samples
+
+    def close(self):
+        self.open = False
+        if self.is_alive():
+            self.join(10)  # it waits where nobody has ever listened
+
+    def run(self):
+        piece = RATE // 10 * 2
+        try:
+            with open(self.path, "wb", buffering=0) as pipe:
+                due = time.monotonic()
+                while self.open:
+                    with self.lock:
+                        now, self.sound = self.sound[:piece], self.sound[piece:]
+                    pipe.write(now.ljust(piece, b"\0"))
+                    due += 0.1
+                    time.sleep(max(0, due - time.monotonic()))
+        except BrokenPipeError:  # the program has left
+            pass
+
+
+class Hearing(Program):
+    def talk(self, *arguments, ask=ASK, **options):
+        """A chat on a terminal, and the microphone it hears."""
+        microphone = Microphone(self.place / f"mic-{self._testMethodName}")
+        terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--mic", microphone.path, *RAW, *ask,
+                            *arguments, **options)
+        microphone.start()
+        self.addCleanup(microphone.close)
+        terminal.until("listening: speak, or type")
+        return terminal, microphone
+
+    def leave(self, terminal):
+        terminal.until("listening: speak, or type")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_speech_and_lines_in_one_conversation(self):
+        terminal, microphone = self.talk()
+        microphone.say(HAT)
+        terminal.until(HAT_SAID)
+        terminal.until("listening")
+        terminal.send("What is 7 plus 5?\r")
+        terminal.until(">>> ")
+        terminal.until("12\r\n")
+        terminal.until("listening")
+        microphone.say(BOOK)
+        terminal.until(BOOK_SAID)
+        terminal.until("listening")
+        terminal.send("/show prompt\r")
+        for line in ("<audio_soft_token>", ASK[1] + "<end_of_turn>", HAT_SAID + "<end_of_turn>",
+                     "What is 7 plus 5?<end_of_turn>", "12<end_of_turn>", "<audio_soft_token>"):
+            terminal.until(line)
+        self.leave(terminal)
+
+    def test_pictures_go_with_what_is_said(self):
+        terminal, microphone = self.talk()
+        terminal.send(f"/image {EVAL}/pictures-0070.png\r")
+        terminal.until("picture attached")
+        terminal.until("listening")
+        microphone.say(HAT)
+        terminal.until("heard ")
+        terminal.until("listening")
+        terminal.send("/show prompt\r")
+        terminal.until("<start_of_turn>user")
+        terminal.until("image_soft_token")
+        terminal.until("audio_soft_token")
+        terminal.until(ASK[1] + "<end_of_turn>")
+        terminal.until("listening")
+        terminal.send("Describe the picture.\r")
+        terminal.until("red square")
+        self.leave(terminal)
+
+    def test_ctrl_c_while_listening(self):
+        terminal, microphone = self.talk()
+        terminal.send("\x03")
+        terminal.until("Ctrl-C again or /bye leaves")
+        terminal.until("listening")
+        microphone.say(HAT)
+        terminal.until(HAT_SAID)
+        terminal.until("listening")
+        terminal.send("\x03")
+        terminal.until("Ctrl-C again")
+        terminal.until("listening")
+        terminal.send("\x03")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_a_pipe_alone(self):
+        sound = silence(0.5) + HAT + silence(1.5) + BOOK + silence(1)
+        code, out, err = call("chat", "-m", NANO, "--temp", 0, "--mic", "-", *RAW, *ASK, input=sound)
+        self.assertEqual(code, 0, err)
+        self.assertEqual(out.splitlines(), [HAT_SAID, BOOK_SAID], err)
+        self.assertEqual(err.count("heard "), 2)
+
+    def test_lines_of_a_script_beside_it(self):
+        path = self.place / "said.raw"
+        path.write_bytes(silence(0.3) + HAT + silence(1))
+        code, out, err = call("chat", "-m", NANO, "--temp", 0, "--mic", path, *RAW, *ASK,
+                              input=b"What is 7 plus 5?\n")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(out.splitlines(), ["12", HAT_SAID], err)
+
+    def test_the_end_of_the_sound_leaves_the_lines(self):
+        terminal, microphone = self.talk()
+        microphone.say(HAT)
+        terminal.until(HAT_SAID)
+        terminal.until("listening")
+        microphone.close()
+        terminal.until("the sound has ended")
+        terminal.until(">>> ")
+        terminal.send("What is 7 plus 5?\r")
+        terminal.until("12\r\n")
+        terminal.until(">>> ")
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_a_microphone_that_goes_away(self):
+        if not HAS_MEDIA:
+            self.skipTest("microphones need gemma3n-media")
+        config = self.place / "alsa.conf"
+        config.write_text("pcm.nothing { type null }\n")
+        terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--mic", "nothing",
+                            env={"ALSA_CONFIG_PATH": config})
+        terminal.until("listening")
+        terminal.send("What is 7 plus 5?\r")
+        terminal.until("12\r\n")
+        terminal.until("listening")
+        children = pathlib.Path(f"/proc/{terminal.process.pid}/task").glob("*/children")
+        for child in " ".join(c.read_text() for c in children).split():
+            os.kill(int(child), signal.SIGKILL)
+        terminal.until("microphone nothing: ")
+        terminal.until(">>> ")
+        terminal.send("What is 2 plus 2?\r")
+        terminal.until("4\r\n")
+        terminal.until(">>> ")
+        terminal.send("/show prompt\r")
+        terminal.until("12<end_of_turn>")  # what was said before is kept
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_what_cannot_be_heard(self):
+        for code, said, arguments in (
+                (2, "--raw: expected", ("--mic", "-", "--raw", "16000")),
+                (4, "microphone nowhere: cannot be opened", ("--mic", "nowhere"))):
+            if "nowhere" in arguments and not HAS_MEDIA:
+                continue
+            self.refused(code, said, "chat", "-m", NANO, "--quiet", *arguments)
+        code, _, err = call("chat", "-m", NANO, "--mic", "-", input=b"no sound at all")
+        self.assertEqual(code, 4, err)
+
+    def test_one_utterance_is_attached(self):
+        path = self.place / "one.raw"
+        path.write_bytes(silence(0.3) + HAT + silence(1) + BOOK)
+        code, out, err = call("chat", "-m", NANO, "--temp", 0, *RAW,
+                              input=f"/mic {path}\n{ASK[1]}\n/mic\n".encode())
+        self.assertEqual(code, 0, err)
+        self.assertIn("sound attached to the next message: what was said", err)
+        self.assertEqual(out.splitlines(), [HAT_SAID], err)
+        path.write_bytes(silence(1))
+        _, _, err = call("chat", "-m", NANO, *RAW, input=f"/mic {path}\n".encode())
+        self.assertIn("no speech was heard; nothing is attached", err)
+
+    def test_enter_ends_an_utterance(self):
+        microphone = Microphone(self.place / "mic-enter")
+        terminal = Terminal("chat", "-m", NANO, "--temp", 0, *RAW)
+        microphone.start()
+        self.addCleanup(microphone.close)
+        terminal.until(">>> ")
+        terminal.send(f"/mic {microphone.path}\r")
+        terminal.until("listening; Enter ends")
+        microphone.say(HAT + HAT)
+        time.sleep(1)
+        terminal.send("\r")
+        terminal.until("sound attached")
+        terminal.until(">>> ")
+        terminal.send(f"/mic {microphone.path}\r")
+        terminal.until("listening; Enter ends")
+        terminal.send("\x03")
+        terminal.until("stopped; nothing is attached")
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+
+SPEAKER = """#!/bin/sh
+# Reads as a voice would, a line at a time, slowly, and tells what became of it: who is killed may
+# not get so far.
+trap 'echo killed >> "$LOG"; exit 1' TERM
+while IFS= read -r line; do
+  printf 'said %s\\n' "$line" >> "$LOG"
+  sleep "$SLOW" & wait $!
+done
+echo ended >> "$LOG"
+"""
+
+
+class Speaking(Program):
+    def setUp(self):
+        self.log = self.place / f"log-{self._testMethodName}"
+        self.speaker = self.place / "speaker"
+        self.speaker.write_text(SPEAKER)
+        self.speaker.chmod(0o755)
+
+    def logged(self, line, seconds=30):
+        """Waits for a line of the speaker's."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.log.exists() and line in self.log.read_text().splitlines():
+                return
+            time.sleep(0.05)
+        self.fail(f"expected {line!r}, found {self.log.exists() and self.log.read_text()!r}")
+
+    def environment(self, slow):
+        return {"LOG": self.log, "SLOW": str(slow)}
+
+    def test_answers_are_spoken(self):
+        code, out, err = call("chat", "-m", NANO, "--temp", 0, "--speak-with", self.speaker,
+                              env=self.environment(0),
+                              input=b"What is 7 plus 5?\nSay: $(reboot) `x` **red** \x1b[1mblue\n")
+        self.assertEqual(code, 0, err)
+        self.logged("said 12")
+        lines = self.log.read_text().splitlines()
+        self.assertEqual(lines.count("ended"), 2, lines)
+        self.assertEqual([line for line in lines if line.startswith("said")][0], "said 12")
+
+    def test_a_key_and_ctrl_c_stop_the_voice(self):
+        for key in ("\x03", "x"):
+            self.log.unlink(missing_ok=True)
+            terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--speak-with", self.speaker,
+                                env=self.environment(60))
+            terminal.until(">>> ")
+            terminal.send("What is 7 plus 5?\r")
+            self.logged("said 12")
+            time.sleep(0.2)  # until the answer is whole and only the voice is waited for
+            terminal.send(key)
+            terminal.until(">>> ", seconds=30)
+            self.assertNotIn("ended", self.log.read_text())
+            terminal.send("\x03")
+            terminal.until(">>> ")
+            kept = self.place / "kept.json"
+            terminal.send(f"/save {kept}\r")
+            terminal.until(">>> ")
+            self.assertEqual(json.loads(kept.read_text())["turns"][1]["text"], "12")
+            terminal.send("/bye\r")
+            self.assertEqual(terminal.wait(), 0)
+
+    def interrupted(self, *arguments):
+        microphone = Microphone(self.place / f"mic-{self._testMethodName}")
+        terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--mic", microphone.path, *RAW, *ASK,
+                            "--speak-with", self.speaker, *arguments, env=self.environment(5))
+        microphone.start()
+        self.addCleanup(microphone.close)
+        terminal.until("listening")
+        microphone.say(HAT)
+        self.logged(f"said {HAT_SAID}")
+        microphone.say(silence(2) + BOOK)  # while it speaks
+        return terminal
+
+    def test_who_speaks_interrupts(self):
+        terminal = self.interrupted()
+        terminal.until(BOOK_SAID)  # what was said meanwhile is heard, all of it
+        self.logged(f"said {BOOK_SAID}")
+        self.logged("ended")
+        lines = [line for line in self.log.read_text().splitlines() if line != "killed"]
+        self.assertEqual(lines, [f"said {HAT_SAID}", f"said {BOOK_SAID}", "ended"])
+        terminal.until("listening")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_nobody_interrupts_where_it_is_not_wanted(self):
+        terminal = self.interrupted("--no-interrupt")
+        self.logged("ended")
+        terminal.until("listening")
+        terminal.send("/bye\r")
+        terminal.wait()
+        self.assertNotIn(BOOK_SAID, terminal.seen)
+
+    def test_programs_that_are_installed(self):
+        programs = self.place / "bin"
+        programs.mkdir(exist_ok=True)
+        for name in ("espeak-ng", "piper", "aplay"):
+            (programs / name).write_text(
+                f'#!/bin/sh\necho "{name} $*" >> "$LOG"\n'
+                f'while read -r line; do echo "{name} said $line" >> "$LOG"; echo "$line"; done\n')
+            (programs / name).chmod(0o755)
+        voice = self.place / "amy.onnx"
+        voice.touch()
+        path = {**self.environment(0), "PATH": f"{programs}:/bin:/usr/bin"}
+        if any((pathlib.Path(d) / "paplay").exists() for d in ("/bin", "/usr/bin")):
+            (programs / "paplay").symlink_to(programs / "aplay")
+        for arguments, expected in ((("--speak",), "espeak-ng "),
+                                    (("--speak", "de"), "espeak-ng -v de")):
+            code, _, err = call("chat", "-m", NANO, "--temp", 0, *arguments, env=path,
+                                input=b"What is 7 plus 5?\n")
+            self.assertEqual(code, 0, err)
+            self.logged(expected)
+            self.logged("espeak-ng said 12")
+        self.refused(2, "amy.onnx.json", "chat", "-m", NANO, "--speak", voice, env=path)
+        (self.place / "amy.onnx.json").write_text('{"audio": {"sample_rate": 22050}}')
+        code, _, err = call("chat", "-m", NANO, "--temp", 0, "--speak", voice, env=path,
+                            input=b"What is 7 plus 5?\n")
+        self.assertEqual(code, 0, err)
+        self.logged(f"piper --model {voice} --output_raw")
+        self.logged("aplay said 12")  # which hears what piper gives
+        self.refused(2, "expected the program espeak-ng, or a voice of piper's", "chat", "-m", NANO,
+                     "--quiet", "--speak", env={"PATH": "/nonexistent"})
+
+    def test_a_speaker_that_fails_is_told(self):
+        code, out, err = call("chat", "-m", NANO, "--temp", 0, "--speak-with", "exit 3",
+                              input=b"What is 7 plus 5?\nWhat is 2 plus 2?\n")
+        self.assertEqual(code, 0, err)
+        self.assertEqual(out.split(), ["12", "4"])
+        self.assertEqual(err.count("speaking: exit 3 failed"), 2, err)
+
+
+if __name__ == "__main__":
+    unittest.main()
