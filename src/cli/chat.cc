@@ -7,6 +7,7 @@
 
 #include "cli/answer.h"
 #include "cli/paste.h"
+#include "cli/snapshot.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 
@@ -18,6 +19,7 @@ constexpr char kHelp[] =
                                a line that is nothing but the path of one: drop a file here
 /video F 1:05-1:20             of a film, only what lies between these times
 /file F                        attach a text file
+/cam [DEVICE]  /screen [:0]    attach a picture of what a camera sees; of what the screen shows
 /mic [DEVICE]                  listen until a pause, or Enter; attach what was said
 /set                           lists the settings; /set temp 0.7, top-k, top-p, min-p, seed,
                                repeat-penalty, max-tokens, stop TEXT, system TEXT, stats on|off,
@@ -97,6 +99,14 @@ std::map<std::string, Chat::Command> Chat::Commands() {
        [this](const std::string& rest) {
          const std::string file = FileIn(rest);
          Attach(Part(TextOrFile("@" + file)), file);
+       }},
+      {"/cam",
+       [this](const std::string& rest) {
+         Attach(Part(TakePicture(PlainPath(rest), media_.media)), "what the camera sees");
+       }},
+      {"/screen",
+       [this](const std::string& rest) {
+         Attach(Part(TakeScreen(rest, media_.media)), "what the screen shows");
        }},
       {"/mic", [this](const std::string& rest) { Record(rest); }},
       {"/set", [this](const std::string& rest) { Set(rest); }},

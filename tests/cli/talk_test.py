@@ -249,6 +249,32 @@ class Hearing(Program):
         self.assertEqual(terminal.wait(), 0)
 
 
+class Seeing(Program):
+    def look(self, *lines, env=None):
+        return call("chat", "-m", NANO, "--temp", 0, env=env,
+                    input="".join(line + "\n" for line in lines).encode())
+
+    def test_a_picture_of_what_a_camera_sees(self):
+        if not HAS_MEDIA:
+            self.skipTest("cameras need gemma3n-media")
+        film = EVAL / "film-0162.mp4"  # in a camera's place
+        code, out, err = self.look(f"/cam {film}", "Describe the picture.")
+        self.assertEqual(code, 0, err)
+        self.assertRegex(err, r"picture attached to the next message: what the camera sees, \d+ tokens")
+        self.assertTrue(out.startswith("a blue triangle at "), out)  # before it turns green
+
+    def test_what_cannot_be_seen(self):
+        if not HAS_MEDIA:
+            self.skipTest("cameras need gemma3n-media")
+        code, out, err = self.look("/cam /dev/nothing", "/cam 63", "/screen", "/screen :77",
+                                   "What is 7 plus 5?", env={"DISPLAY": ""})
+        self.assertEqual((code, out), (0, "12\n"), err)
+        for part in ("/dev/nothing: ", "/dev/video63: ", "DISPLAY is not set", ":77"):
+            self.assertIn(part, err)
+        self.assertNotIn("attached", err)
+        self.assertEqual(err.count("\n"), 5, err)  # a line each
+
+
 SPEAKER = """#!/bin/sh
 # Reads as a voice would, a line at a time, slowly, and tells what became of it: who is killed may
 # not get so far.
