@@ -193,6 +193,8 @@ bool Chat::AnswerLast() {
   MakeRoom();
   const GenerateResult result =
       Answer(*engine_, *session_, Asked(), settings_.options, settings_.output, on_text_);
+  // Behind the last text, too, Ctrl-C is meant for all of the answer.
+  if (on_text_ && Interrupted()) on_text_("");
   ClearInterrupt();
   if (result.finish_reason == FinishReason::kCancelled && result.text.empty()) {
     Tell("stopped before the answer began; the message is taken back");

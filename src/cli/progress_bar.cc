@@ -62,6 +62,13 @@ void ProgressBar::Clear() {
   progress_ = {"", 0, 0};
 }
 
+void ProgressBar::Hide() {
+  if (!enabled_) return;
+  const std::lock_guard lock(mutex_);
+  Erase();
+  progress_.total = 0;
+}
+
 void ProgressBar::KeepDrawing(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stopping_.wait_for(lock, stop, kBetweenDrawings, [&] { return stop.stop_requested(); })) {

@@ -26,6 +26,8 @@ class ProgressBar {
   ProgressCallback Callback();
   // Takes the bar away until the next Show.
   void Clear();
+  // The same; yet the next Show of the same work goes on, with what time has passed.
+  void Hide();
 
  private:
   void KeepDrawing(const std::stop_token& stop);
