@@ -154,12 +154,46 @@ void Chat::Say(const std::string& text) {
   SayParts({Part(text)});
 }
 
-void Chat::Say(std::shared_ptr<const AudioClip> utterance) {
+std::vector<Part> Chat::SpokenParts(std::shared_ptr<const AudioClip> clip) const {
   Part sound("");
-  sound.content = std::move(utterance);
+  sound.content = std::move(clip);
   std::vector<Part> parts = {std::move(sound)};
   if (!settings_.ask.empty()) parts.push_back(Part(settings_.ask));
-  SayParts(std::move(parts));
+  return parts;
+}
+
+void Chat::Say(std::shared_ptr<const AudioClip> utterance) {
+  if (listening_) {
+    // The same samples, of which the session knows what it has read.
+    for (const Part& part : listening_->Conversation().back().parts) {
+      const auto* clip = std::get_if<std::shared_ptr<const AudioClip>>(&part.content);
+      if (clip != nullptr && (*clip)->samples == utterance->samples) utterance = *clip;
+    }
+  }
+  SayParts(SpokenParts(std::move(utterance)));
+  listening_.reset();
+}
+
+void Chat::Hear(const UtteranceEvent& event) {
+  using Kind = UtteranceEvent::Kind;
+  if (event.kind == Kind::kBegin || event.kind == Kind::kNone) listening_.reset();
+  try {
+    if (event.kind == Kind::kBegin) {
+      std::vector<Turn> whole = conversation_.WithSystem();
+      whole.push_back({Role::kUser, attached_});
+      for (Part& part : SpokenParts(std::make_shared<AudioClip>())) {
+        whole.back().parts.push_back(std::move(part));
+      }
+      listening_ = session_->Listen(WithoutOldest(whole, Fitting(whole)), settings_.options);
+    }
+    if (listening_) listening_->Push(event.samples);
+  } catch (const Error&) {
+    listening_.reset();  // what is wrong is told when it is to be answered
+  }
+}
+
+bool Chat::ReadOn() {
+  return listening_ && listening_->ReadOn();
 }
 
 void Chat::SayParts(std::vector<Part> parts) {
@@ -212,12 +246,16 @@ int64_t Chat::CountTokens(const std::vector<Turn>& turns) const {
   return static_cast<int64_t>(engine_->PromptIds(turns, settings_.options).size());
 }
 
+LeftOut Chat::Fitting(const std::vector<Turn>& whole) const {
+  return FitContext(whole, RoomForPrompt(context(), settings_.options.max_tokens),
+                    std::max<int64_t>(1, context() / 4), left_out_, [&](const LeftOut& left_out) {
+                      return CountTokens(WithoutOldest(whole, left_out));
+                    });
+}
+
 void Chat::MakeRoom() {
   const std::vector<Turn> whole = conversation_.WithSystem();
-  const LeftOut fitting = FitContext(
-      whole, RoomForPrompt(context(), settings_.options.max_tokens),
-      std::max<int64_t>(1, context() / 4), left_out_,
-      [&](const LeftOut& left_out) { return CountTokens(WithoutOldest(whole, left_out)); });
+  const LeftOut fitting = Fitting(whole);
   const std::vector<Turn> left = WithoutOldest(whole, fitting);
   // Where even this is too long the answer fails, with the reason.
   if (fitting == left_out_ || CountTokens(left) >= context()) return;
@@ -281,6 +319,7 @@ void Chat::ChangeModel(const std::string& name) {
   wanted.model = name;
   try {
     const auto engine = wanted.Load(settings_.output.quiet, /*for_session=*/true);
+    listening_.reset();
     session_ = engine->NewSession(wanted.context);
     engine_ = engine;
   } catch (const Error& error) {

@@ -14,6 +14,8 @@
 #include "cli/options.h"
 #include "cli/talk.h"
 #include "gemma3n/fit_context.h"
+#include "gemma3n/listening.h"
+#include "gemma3n/utterance.h"
 
 namespace gemma3n::cli {
 
@@ -30,6 +32,10 @@ class Chat {
   void Say(const std::string& text);
   // A message that was spoken; the text of `/set ask` goes with it.
   void Say(std::shared_ptr<const AudioClip> utterance);
+  // What is heard of such a message while it is being said: it is read at once, so that the answer
+  // comes soon after its end. ReadOn reads on in a pause; false where there is nothing to read.
+  void Hear(const UtteranceEvent& event);
+  bool ReadOn();
   // Gets the text of all answers to come.
   void OnText(TextCallback on_text) { on_text_ = std::move(on_text); }
 
@@ -50,8 +56,11 @@ class Chat {
   void Attach(Part part, const std::string& path);
   void Record(const std::string& source);
   bool AttachIfMedia(const std::string& line);
+  std::vector<Part> SpokenParts(std::shared_ptr<const AudioClip> clip) const;
   // What the model is given: without what does not fit any more.
   std::vector<Turn> Asked() const;
+  // What is to be left out of a whole conversation.
+  LeftOut Fitting(const std::vector<Turn>& whole) const;
   // Leaves out what must be, and says so.
   void MakeRoom();
   int64_t CountTokens(const std::vector<Turn>& turns) const;
@@ -72,6 +81,7 @@ class Chat {
   ModelArgs model_;
   std::shared_ptr<Engine> engine_;
   std::unique_ptr<Session> session_;
+  std::unique_ptr<Listening> listening_;  // to the message under way, by the session
   ChatSettings settings_;
   Conversation conversation_;
   LeftOut left_out_;  // of it, since the context is full

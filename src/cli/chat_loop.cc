@@ -73,6 +73,8 @@ class Loop {
         talk_(Fitting(args.talk, chat_.facts()), args.output.quiet),
         types_(!args.talk.hears || args.talk.sound.source != "-") {
     chat_.OnText([this](const std::string& text) { return talk_.OnText(text); });
+    talk_.OnHeard([this](const UtteranceEvent& event) { chat_.Hear(event); },
+                  [this] { return chat_.ReadOn(); });
     if (args.output.quiet) return;
     const std::string how = !talk_.hears() ? "Send a message, drop a file here, or /? for help"
                             : types_ ? "Speak, send a message, drop a file here, or /? for help"

@@ -69,8 +69,10 @@ Talk::Talk(const TalkArgs& args, bool quiet)
   ears_ = std::make_unique<Ears>(args.sound);
 }
 
-void Talk::Take(std::vector<UtteranceEvent> events) {
+void Talk::Take(std::vector<UtteranceEvent> events, bool show) {
   for (UtteranceEvent& event : events) {
+    if (show && on_heard_) on_heard_(event);
+    pausing_ = show && event.kind == Kind::kMayEnd;
     if (event.kind == Kind::kEnd) clips_.push_back(std::move(event.clip));
   }
 }
@@ -85,12 +87,12 @@ void Talk::Hear(bool show) {
   }
   if (!samples) {
     ears_.reset();
-    Take(utterances_->Finish());
+    Take(utterances_->Finish(), show);
     return;
   }
   // While we speak, who may not interrupt is not listened to.
   if (speaking_ && args_.no_interrupt) return;
-  Take(utterances_->Push(*samples));
+  Take(utterances_->Push(*samples), show);
   if (show) line_.Hear(*samples);
 }
 
@@ -102,10 +104,14 @@ std::optional<Talk::Event> Talk::Next(LineEditor* editor) {
   if (!clips_.empty()) return Event::kUtterance;
   if (editor != nullptr && editor->HasLine()) return Event::kKey;
   if (!ears_) return Event::kEnded;
-  const Woken woken = Wait(ears_.get(), editor != nullptr, -1);
+  const Woken woken = Wait(ears_.get(), editor != nullptr, pausing_ ? 0 : -1);
   if (woken.interrupted) return Event::kInterrupted;
   if (woken.typed) return Event::kKey;
-  if (woken.heard) Hear(/*show=*/true);
+  if (woken.heard) {
+    Hear(/*show=*/true);
+  } else if (pausing_) {
+    pausing_ = read_on_ && read_on_();
+  }
   return std::nullopt;
 }
 
@@ -146,7 +152,7 @@ void Talk::Speak(const std::string& sentence) {
   if (silenced_) return;
   if (!speaking_) {
     Hear(/*show=*/false);  // what was said since the answer began
-    if (args_.no_interrupt && utterances_) Take(utterances_->Finish());
+    if (args_.no_interrupt && utterances_) Take(utterances_->Finish(), /*show=*/false);
     if (!args_.no_interrupt && SpokenTo()) return Silence();
     speaking_ = true;
     if (utterances_) utterances_->BesideOwnVoice(true);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,12 @@ class Talk {
   // Waits until one of them. `editor`: where lines come from, if they do. Throws Error (kMedia),
   // once, when the microphone has gone away.
   Event Listen(LineEditor* editor);
+  // Told of an utterance while it is being said, but not of one that began beside an answer; in its
+  // pauses `read_on` is called for as long as nothing else happens and it returns true.
+  void OnHeard(std::function<void(const UtteranceEvent&)> heard, std::function<bool()> read_on) {
+    on_heard_ = std::move(heard);
+    read_on_ = std::move(read_on);
+  }
   // The line that was being typed is done: what is said from now on is heard.
   void HearAgain();
   bool hears() const { return ears_ != nullptr; }
@@ -55,7 +62,7 @@ class Talk {
   std::optional<Event> Next(LineEditor* editor);
   // Takes in what was heard meanwhile; on a line with its level, where that is to be shown.
   void Hear(bool show);
-  void Take(std::vector<UtteranceEvent> events);
+  void Take(std::vector<UtteranceEvent> events, bool show);
   bool SpokenTo() const;
   void Speak(const std::string& sentence);
   void SpeakRest(bool keys);
@@ -67,6 +74,9 @@ class Talk {
   std::unique_ptr<Utterances> utterances_;
   std::unique_ptr<Ears> ears_;
   std::deque<std::shared_ptr<const AudioClip>> clips_;
+  std::function<void(const UtteranceEvent&)> on_heard_;
+  std::function<bool()> read_on_;
+  bool pausing_ = false;  // an utterance may have ended, and there is more to read
   LiveLine line_;
   std::optional<Error> failure_;  // of the microphone or what speaks, to be told when there is time
 

@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import signal
 import threading
 import time
@@ -117,6 +118,15 @@ class Hearing(Program):
         for line in ("<audio_soft_token>", ASK[1] + "<end_of_turn>", HAT_SAID + "<end_of_turn>",
                      "What is 7 plus 5?<end_of_turn>", "12<end_of_turn>", "<audio_soft_token>"):
             terminal.until(line)
+        self.leave(terminal)
+
+    def test_what_is_said_is_read_while_it_is_said(self):
+        terminal, microphone = self.talk("--stats")
+        microphone.say(HAT)
+        terminal.until(HAT_SAID)
+        terminal.until("tokens known already")
+        read, known = re.findall(r"prompt (\d+) tokens.*?(\d+) tokens known", terminal.seen)[-1]
+        self.assertGreater(int(known), int(read), terminal.seen)
         self.leave(terminal)
 
     def test_pictures_go_with_what_is_said(self):
