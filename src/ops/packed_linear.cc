@@ -110,6 +110,7 @@ void Into(const Problem& p, const Place& place, int64_t step, const Compute& com
 void Tile(const Problem& p, int64_t step, int64_t tile, int64_t begin, int64_t end) {
   const IntKernels& kernels = kernels::ActiveIntKernels();
   const auto multiply = p.weight.dtype == DType::kQ4Tiles ? kernels.q4_tile : kernels.q8_tile;
+  if (begin == end) return;  // of no rows, as of a clip without a frame
   const int64_t at_once = CeilDivide(end - begin, CeilDivide(end - begin, kMostRows));
   for (int64_t row = begin; row < end; row += at_once) {
     const int count = static_cast<int>(std::min(at_once, end - row));

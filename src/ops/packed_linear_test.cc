@@ -87,6 +87,18 @@ TEST(TiledLinear, IsTheProductAndDoesNotDependOnRowsNorThreads) {
   }
 }
 
+// A clip too short for a frame has no features.
+TEST(TiledLinear, OfNoRowsIsNothing) {
+  ThreadPool pool(2);
+  for (DType dtype : {DType::kQ4Tiles, DType::kQ8Tiles}) {
+    const Packed weight(dtype, 41, 300);
+    const float x = 0;
+    float y = 7;
+    Linear({&x, 0, 300}, weight.view, {&y, 0, 41}, pool);
+    EXPECT_EQ(y, 7);
+  }
+}
+
 // Few rows and many, through tiles and through single rows.
 std::vector<float> EveryProduct(const std::vector<Packed>& tiled, const std::vector<Packed>& single,
                                 const std::vector<float>& x, int64_t rows, int64_t columns) {
