@@ -15,7 +15,8 @@
 namespace gemma3n {
 
 // Made by Session::Listen, which it must not outlive. The answers are those to the whole clip, bit
-// by bit. The session may be used for anything else meanwhile: what is lost of this is read again.
+// by bit. The session may answer other things meanwhile, one at a time: what is lost of this is
+// read again.
 class Listening {
  public:
   virtual ~Listening() = default;
@@ -24,8 +25,8 @@ class Listening {
 
   // The samples that follow, at the model's rate. What stands before the clip and the soft tokens
   // that are known for sure are read into the session's cache. Throws Error (kMedia), and takes
-  // nothing, where the clip would be longer than the model hears at once, and (kModel) when the
-  // model's files were changed meanwhile.
+  // nothing, where the clip would be longer than the model hears at once, (kModel) when the model's
+  // files were changed meanwhile, and (kUsage) while the session answers.
   virtual void Push(std::span<const float> samples) = 0;
 
   // The clip may end here: reads what would follow then, a piece of it at a time, so that a caller
@@ -33,8 +34,8 @@ class Listening {
   // takes it back.
   virtual bool ReadOn() = 0;
 
-  // The conversation with the clip as it is now. More may be pushed later: then the clip grows, in
-  // here too, and no answer may be under way.
+  // The conversation with the clip as it is now, which stays so: what is pushed later is in the
+  // next one. Valid until the next call; a copy keeps.
   virtual const std::vector<Turn>& Conversation() = 0;
 
   // What the pushes have cost, and how many soft tokens they have read.

@@ -78,7 +78,7 @@ class Transcriber {
   // when a callback said so. Less than `together` pieces still wait for their answers afterwards.
   // Throws what Session::Generate does.
   virtual bool Push(std::span<const float> samples, const SegmentCallback& on_segment) = 0;
-  // The sound has ended.
+  // The sound has ended. Once this or Push has returned false nothing more is done.
   virtual bool Finish(const SegmentCallback& on_segment) = 0;
 
   // Before anything is pushed: what comes first is this sample of the sound.

@@ -138,7 +138,12 @@ class BatchOfSessions : public Batch {
       ids.push_back(entry->request->answer->seen().back());
     }
     const Clock::time_point begin = Clock::now();
-    decoder.StepMany(states, ids, std::span(logits_).first(group.size() * vocab));
+    try {
+      decoder.StepMany(states, ids, std::span(logits_).first(group.size() * vocab));
+    } catch (...) {
+      for (Entry* entry : group) entry->error = std::current_exception();
+      return;
+    }
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     for (size_t i = 0; i < group.size(); ++i) {
       const std::span<const float> row(logits_.data() + i * vocab, vocab);
@@ -159,6 +164,7 @@ class BatchOfSessions : public Batch {
           entry->Do([&] { entry->result = entry->steps->End(*entry->request); });
         }
         if (entry->error != nullptr) entry->result = std::move(entry->request->result);
+        entry->request.reset();
       }
       if (entry->asked.on_done) entry->asked.on_done(std::move(entry->result), entry->error);
     }

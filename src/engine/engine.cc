@@ -40,7 +40,7 @@ class EngineOfModel : public Engine {
 
   std::unique_ptr<Session> NewSession(int64_t context) override {
     context = ContextOf(model_.config.text, context);
-    CheckContextFits(model_.config.text, context, model_.kv_type);
+    CheckContextFits(model_.config.text, context, model_.kv_type, model_.PromisedBytes());
     return std::make_unique<SessionOfModel>(shared_from_this(), model_, context);
   }
 

@@ -17,25 +17,19 @@ double MillisecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-// The one clip without samples, which becomes `growing`. Throws Error (kUsage).
-std::vector<Turn> WithGrowingClip(std::vector<Turn> turns,
-                                  const std::shared_ptr<AudioClip>& growing) {
-  int found = 0;
+// The one clip without samples. Throws Error (kUsage).
+Part* PlaceOfClip(std::vector<Turn>& turns) {
+  std::vector<Part*> found;
   for (Turn& turn : turns) {
     for (Part& part : turn.parts) {
-      auto* clip = std::get_if<std::shared_ptr<const AudioClip>>(&part.content);
-      if (clip == nullptr || !(*clip)->samples.empty()) continue;
-      growing->sample_rate_hz = (*clip)->sample_rate_hz;
-      *clip = growing;
-      ++found;
+      const auto* clip = std::get_if<std::shared_ptr<const AudioClip>>(&part.content);
+      if (clip != nullptr && (*clip)->samples.empty()) found.push_back(&part);
     }
   }
-  if (found != 1) {
-    throw Error(ErrorKind::kUsage,
-                "listening: expected a conversation with one clip that has no samples yet, found " +
-                    std::to_string(found));
-  }
-  return turns;
+  if (found.size() == 1) return found[0];
+  throw Error(ErrorKind::kUsage,
+              "listening: expected a conversation with one clip that has no samples yet, found " +
+                  std::to_string(found.size()));
 }
 
 const AudioEncoder& EncoderOf(const LoadedModel& model) {
@@ -52,8 +46,12 @@ ListeningOfSession::ListeningOfSession(SessionOfModel& session, LoadedModel& mod
       model_(model),
       options_(options),
       clip_(std::make_shared<AudioClip>()),
-      turns_(WithGrowingClip(turns, clip_)),
+      turns_(turns),
+      place_(PlaceOfClip(turns_)),
       stream_(EncoderOf(model).Stream(kLeastTokens)) {
+  clip_->sample_rate_hz =
+      std::get<std::shared_ptr<const AudioClip>>(place_->content)->sample_rate_hz;
+  place_->content = std::shared_ptr<const AudioClip>(clip_);
   prompt_ = LayOut(model_, turns_, options_, /*open_answer=*/true);
   const auto medium = std::find_if(prompt_.media.begin(), prompt_.media.end(),
                                    [this](const Medium& one) { return one.clip == clip_.get(); });
@@ -78,6 +76,11 @@ void ListeningOfSession::ReadTo(size_t end) {
   session_.ReadAhead(prompt_, end, timings_);
 }
 
+void ListeningOfSession::TakeBack() {
+  if (given_) session_.Rename(*given_, medium_);
+  given_.reset();
+}
+
 void ListeningOfSession::TakeTokens(const Tensor& features) {
   const int64_t rows = features.shape()[0];
   if (rows == 0) return;
@@ -89,9 +92,11 @@ void ListeningOfSession::TakeTokens(const Tensor& features) {
 
 void ListeningOfSession::Push(std::span<const float> samples) {
   if (samples.empty()) return;
+  session_.CheckUnused();
   CheckClip(model_, static_cast<int64_t>(clip_->samples.size() + samples.size()),
             clip_->sample_rate_hz);
   model_.checkpoint->CheckUnchanged();
+  TakeBack();
   if (closed_) session_.ForgetRows(medium_, known_);
   closed_ = false;
   clip_->samples.insert(clip_->samples.end(), samples.begin(), samples.end());
@@ -117,6 +122,7 @@ void ListeningOfSession::CloseHere() {
 }
 
 bool ListeningOfSession::ReadOn() {
+  TakeBack();
   CloseHere();
   // All but the last position, which an answer computes anew for its logits, and no further than
   // from where the session can come back.
@@ -129,8 +135,14 @@ bool ListeningOfSession::ReadOn() {
 }
 
 const std::vector<Turn>& ListeningOfSession::Conversation() {
+  if (given_) return turns_;
   CloseHere();
-  session_.media().Know(medium_, soft_tokens_);
+  // A copy of both: rows behind the known ones become others when the clip goes on.
+  const auto clip = std::make_shared<const AudioClip>(*clip_);
+  place_->content = clip;
+  given_ = Medium{.owner = clip, .clip = clip.get()};
+  session_.Rename(medium_, *given_);
+  session_.media().Know(*given_, std::make_shared<const Tensor>(soft_tokens_->Copy()));
   return turns_;
 }
 

@@ -35,6 +35,8 @@ class ListeningOfSession : public Listening {
   static constexpr size_t kPiece = 48;
 
   void ReadTo(size_t end);
+  // What the session has read of the conversation that was given is ours again.
+  void TakeBack();
   void TakeTokens(const Tensor& features);
   // The rows behind the known ones, were this the end.
   void CloseHere();
@@ -43,11 +45,13 @@ class ListeningOfSession : public Listening {
   SessionOfModel& session_;
   LoadedModel& model_;
   GenerateOptions options_;
-  std::shared_ptr<AudioClip> clip_;
+  std::shared_ptr<AudioClip> clip_;  // it grows, and is given to nobody
   std::vector<Turn> turns_;
+  Part* place_ = nullptr;  // of the clip, in turns_
   Prompt prompt_;
   Medium medium_;
-  size_t first_ = 0;  // position of the clip's first soft token
+  std::optional<Medium> given_;  // a copy of the clip, which stands in turns_
+  size_t first_ = 0;             // position of the clip's first soft token
   AudioStream stream_;
   std::shared_ptr<Tensor> soft_tokens_;  // [audio tokens, hidden]
   int64_t known_ = 0;                    // rows that no later sample changes

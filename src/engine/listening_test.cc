@@ -115,6 +115,41 @@ TEST_F(ListeningTest, AnswersInBetweenAreThoseToTheClipSoFar) {
   ExpectSame(session->Generate(listening->Conversation(), Options()), Whole(Ask({}), Options()));
 }
 
+// Also by another session, and after the clip has grown.
+TEST_F(ListeningTest, AConversationThatWasGivenStaysAsItIs) {
+  const auto session = engine_->NewSession(512), other = engine_->NewSession(512);
+  const auto listening = session->Listen(Ask({}), Options());
+  const size_t half = size() / 2;
+  listening->Push(Samples(0, half));
+  const std::vector<Turn> given = listening->Conversation();
+  AudioClip first;
+  first.samples.assign(speech_.samples.begin(),
+                       speech_.samples.begin() + static_cast<ptrdiff_t>(half));
+  const GenerateResult expected = Whole(Ask(first), Options());
+  ExpectSame(other->Generate(given, Options()), expected);
+  listening->Push(Samples(half, size()));
+  ExpectSame(session->Generate(given, Options()), expected);
+  ExpectSame(other->Generate(given, Options()), expected);
+  ExpectSame(other->Generate(listening->Conversation(), Options()), Whole(Ask({}), Options()));
+  ExpectSame(session->Generate(listening->Conversation(), Options()), Whole(Ask({}), Options()));
+}
+
+TEST_F(ListeningTest, IsRefusedWhileTheSessionAnswers) {
+  const auto session = engine_->NewSession(512);
+  const auto listening = session->Listen(Ask({}), Options());
+  bool asked = false;
+  session->Generate(
+      {{Role::kUser, {Part("What is 7 plus 5?")}}}, Options(), [&](const std::string&) {
+        EXPECT_THROW(listening->Push(speech_.samples), Error);
+        EXPECT_THROW(session->Generate({{Role::kUser, {Part("Say: one")}}}, Options()), Error);
+        asked = true;
+        return true;
+      });
+  EXPECT_TRUE(asked);
+  listening->Push(speech_.samples);
+  ExpectSame(session->Generate(listening->Conversation(), Options()), Whole(Ask({}), Options()));
+}
+
 TEST_F(ListeningTest, AnotherConversationInBetweenChangesNothing) {
   const auto session = engine_->NewSession(512);
   const auto listening = session->Listen(Ask({}), Options());

@@ -248,6 +248,12 @@ ops::KeyValueType DecideKvType(KvType wanted, const Checkpoint& checkpoint) {
 
 }  // namespace
 
+int64_t LoadedModel::PromisedBytes() const {
+  int64_t bytes = 0;
+  for (const DecoderState* state : states) bytes += state->untouched_bytes();
+  return bytes;
+}
+
 SubmodelShape LoadedModel::ShapeOf(const ModelSize& wanted) const {
   SubmodelShape shape{wanted.layers, wanted.intermediate_size};
   CheckShape(weights, shape);

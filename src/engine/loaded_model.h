@@ -41,6 +41,10 @@ struct LoadedModel {
   ops::KeyValueType kv_type;  // of its sessions
   bool resident = false;      // whether weights were to be copied into memory
   double load_ms;
+  std::set<const DecoderState*> states;  // of the sessions there are
+
+  // What those have yet to take of the memory that is free now.
+  int64_t PromisedBytes() const;
 
   // The layers and widths of a size. Throws Error (kUsage) where this model cannot be cut so.
   SubmodelShape ShapeOf(const ModelSize& wanted) const;

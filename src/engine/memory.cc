@@ -121,15 +121,18 @@ int64_t ContextOf(const TextConfig& config, int64_t asked) {
   return asked;
 }
 
-void CheckContextFits(const TextConfig& config, int64_t context, ops::KeyValueType type) {
+void CheckContextFits(const TextConfig& config, int64_t context, ops::KeyValueType type,
+                      int64_t promised) {
   const int64_t cache = CacheBytes(config, context, type);
   const int64_t scratch = Activations::BytesFor(config, Decoder::Options{}.max_chunk);
-  const int64_t free = FreeMemory();
-  if (free == kUnknown || cache + scratch <= free) return;
+  const int64_t unused = FreeMemory();
+  if (unused == kUnknown || cache + scratch <= unused - promised) return;
+  const int64_t free = std::max<int64_t>(0, unused - promised);
   std::string message = "not enough memory: a context of " + std::to_string(context) +
                         " tokens needs " + BytesAsText(cache + scratch) + " (" +
                         BytesAsText(cache) + " for its cache) beside the weights, " +
                         BytesAsText(free) + " is free";
+  if (promised > 0) message += " (other conversations will take " + BytesAsText(promised) + ")";
   const int64_t shorter = ContextThatFits(config, free - scratch, type);
   if (shorter > 0 && shorter < context) {
     message += "; use a shorter one, such as --ctx " + std::to_string(shorter) + " (" +

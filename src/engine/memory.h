@@ -25,9 +25,11 @@ std::string BytesAsText(int64_t bytes);
 // The positions that a session of `asked` gets, 0 asking for as many as the model was made for.
 // Throws Error (kRequest) for a number out of range.
 int64_t ContextOf(const TextConfig& config, int64_t asked);
-// Throws Error (kResources) where a conversation of `context` positions needs more than is free.
-// Weights do not count: their pages are the file's.
-void CheckContextFits(const TextConfig& config, int64_t context, ops::KeyValueType type);
+// Throws Error (kResources) where a conversation of `context` positions needs more than is free,
+// less what is `promised`: memory of other conversations that these have yet to fill. Weights do
+// not count: their pages are the file's.
+void CheckContextFits(const TextConfig& config, int64_t context, ops::KeyValueType type,
+                      int64_t promised = 0);
 // What to say when the weights that each token of an answer reads do not fit into `free` bytes, as
 // FreeMemory gives them: their pages are then read from the disk again and again. Else "".
 std::string MemoryNote(int64_t weight_bytes, int64_t free);

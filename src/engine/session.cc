@@ -27,7 +27,19 @@ SessionOfModel::SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& mode
       cached_(decoder_->shape()),
       written_(cached_.layers),
       size_name_(model.size.name),
-      logits_(static_cast<size_t>(model.config.text.vocab_size)) {}
+      logits_(static_cast<size_t>(model.config.text.vocab_size)) {
+  model_.states.insert(&state_);
+}
+
+SessionOfModel::~SessionOfModel() {
+  model_.states.erase(&state_);
+}
+
+void SessionOfModel::CheckUnused() const {
+  if (!use_.expired()) {
+    throw Error(ErrorKind::kUsage, "session: expected one request at a time, found another");
+  }
+}
 
 void SessionOfModel::CheckRoom(const Prompt& prompt) const {
   const int64_t needed = static_cast<int64_t>(prompt.items.size());
@@ -194,6 +206,7 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
                                                                const GenerateOptions& options,
                                                                TextCallback on_text,
                                                                ProgressCallback on_progress) {
+  CheckUnused();
   const Clock::time_point begun = Clock::now();
   // Refuses bad options before any work.
   const Sampler wanted(DecideSampling(options.sampling, model_.generation),
@@ -207,6 +220,7 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
                   .on_text = std::move(on_text),
                   .on_progress = std::move(on_progress),
                   .prompt = LayOut(model_, turns, options, /*open_answer=*/true),
+                  .use = std::make_shared<char>(),
                   .begin = begun});
   CheckRoom(request->prompt);
   request->draft = DraftShape(options, model_.ShapeOf(size));
@@ -214,6 +228,7 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
   request->result.timings.load_ms = model_.load_ms;
   request->result.prompt_token_ids = request->prompt.ids();
   request->result.finish_reason = FinishReason::kCancelled;
+  use_ = request->use;
   return request;
 }
 
@@ -246,6 +261,7 @@ std::unique_ptr<Listening> SessionOfModel::Listen(const std::vector<Turn>& turns
 }
 
 void SessionOfModel::BeginListening(const Prompt& prompt, const GenerateOptions& options) {
+  CheckUnused();
   CheckRoom(prompt);
   const ModelSize& size = options.size ? *options.size : model_.size;
   const bool keeps = options.size_change == SizeChange::kKeepCache;
@@ -253,6 +269,7 @@ void SessionOfModel::BeginListening(const Prompt& prompt, const GenerateOptions&
 }
 
 void SessionOfModel::ReadAhead(const Prompt& prompt, size_t end, Timings& timings) {
+  CheckUnused();
   media_.Encode(prompt, nullptr, timings);
   ReuseWhatMatches(prompt, end);
   const Clock::time_point begin = Clock::now();
@@ -266,7 +283,15 @@ void SessionOfModel::ReadAhead(const Prompt& prompt, size_t end, Timings& timing
   timings.prefill_ms += MillisecondsSince(begin);
 }
 
+void SessionOfModel::Rename(const Medium& from, const Medium& to) {
+  CheckUnused();
+  for (Done& done : done_) {
+    if (done.medium.owner != nullptr && done.medium == from) done.medium = to;
+  }
+}
+
 void SessionOfModel::ForgetRows(const Medium& medium, int64_t row) {
+  CheckUnused();
   const auto stale = std::find_if(done_.begin(), done_.end(), [&](const Done& done) {
     return done.row >= row && done.medium.owner != nullptr && done.medium == medium;
   });

@@ -25,6 +25,7 @@ class SessionOfModel : public Session {
  public:
   // `engine` keeps the model alive.
   SessionOfModel(std::shared_ptr<Engine> engine, LoadedModel& model, int64_t context);
+  ~SessionOfModel() override;
 
   GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                           const TextCallback& on_text,
@@ -41,6 +42,7 @@ class SessionOfModel : public Session {
     const TextCallback on_text;
     const ProgressCallback on_progress;
     const Prompt prompt;
+    const std::shared_ptr<const void> use;  // of the session, which takes one at a time
     std::chrono::steady_clock::time_point begin;
     SubmodelShape draft = {};             // the size that guesses
     std::optional<Elastic> elastic = {};  // where the answer is to be
@@ -69,12 +71,16 @@ class SessionOfModel : public Session {
   Decoder& decoder() { return *decoder_; }
   DecoderState& state() { return state_; }
 
-  // For a Listening. At its beginning, before anything is read:
+  // For a Listening. All throw Error (kUsage) while a request is under way.
+  void CheckUnused() const;
+  // At its beginning, before anything is read:
   void BeginListening(const Prompt& prompt, const GenerateOptions& options);
   // How many positions of the prompt are read and still there.
   size_t CountRead(const Prompt& prompt) const { return CountCommon(prompt, prompt.items.size()); }
   // Reads the prompt up to position `end`; its media have been made known or are encoded.
   void ReadAhead(const Prompt& prompt, size_t end, Timings& timings);
+  // What was read of one medium is that of the other.
+  void Rename(const Medium& from, const Medium& to);
   // The rows of this medium from `row` on become others.
   void ForgetRows(const Medium& medium, int64_t row);
   // Whether what follows `position` can be forgotten once the positions before `end` are read.
@@ -128,6 +134,7 @@ class SessionOfModel : public Session {
 
   std::shared_ptr<Engine> engine_;
   LoadedModel& model_;
+  std::weak_ptr<const void> use_;  // of the request under way
   std::unique_ptr<Decoder> decoder_;
   DecoderState state_;
   MediaEncoder media_;

@@ -33,6 +33,7 @@ bool DecoderState::CanRewind(int64_t position) const {
 void DecoderState::Rewind(int64_t position) {
   CHECK(CanRewind(position));
   cache_.Rewind(position);
+  highest_ = std::max(highest_, position_);
   position_ = position;
 }
 

@@ -4,6 +4,7 @@
 // is cut into calls and chunks, and the number of threads, change no bit of the result.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -40,6 +41,11 @@ class DecoderState {
   int64_t position() const { return position_; }  // how many positions have been computed
   int64_t context_length() const { return options_.context_length; }
   int64_t cache_bytes() const { return cache_.bytes(); }  // when the context is full
+  // About what of that the system has not given yet: no position has been there.
+  int64_t untouched_bytes() const {
+    const int64_t unused = options_.context_length - std::max(highest_, position_);
+    return cache_.bytes() / options_.context_length * unused;
+  }
 
   // Forgets the positions from `position` on, if the rings still hold what the next one sees:
   // always at 0, and as long as no more than a chunk was computed beyond `position`.
@@ -54,6 +60,7 @@ class DecoderState {
   friend class Decoder;
   Options options_;
   int64_t position_ = 0;
+  int64_t highest_ = 0;  // position before it was rewound
   KvCache cache_;
   AlignedBuffer<float> softmax_scratch_;
 };

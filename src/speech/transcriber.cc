@@ -150,7 +150,7 @@ class TranscriberOfEngine : public Transcriber {
 
   std::string Partial() override {
     const std::span<const float> heard = cutter_.under_way();
-    if (heard.empty()) return "";
+    if (heard.empty() || cancelled_) return "";
     const TextCallback go_on = [this](const std::string&) { return !on_text_ || on_text_(""); };
     const GenerateResult answer =
         under_way_ ? Ask(under_way_->listening->Conversation(), options_.generate, go_on)
@@ -160,7 +160,7 @@ class TranscriberOfEngine : public Transcriber {
   }
 
   std::string DetectLanguage(std::span<const float> samples) override {
-    if (samples.empty()) return "";
+    if (samples.empty() || cancelled_) return "";
     GenerateOptions generate = options_.generate;
     generate.max_tokens = 12;
     const size_t most = static_cast<size_t>(engine_->facts().max_clip_seconds * kRate);
@@ -246,11 +246,21 @@ class TranscriberOfEngine : public Transcriber {
   }
 
   bool TakeAll(std::vector<Piece> pieces, const SegmentCallback& on_segment) {
+    if (cancelled_) return false;
     for (Piece& piece : pieces) {
       const bool speech = piece.likeness >= options_.least_likeness;
+      if (!speech) piece.samples = {};  // it may wait for long behind speech
       asked_.push_back(std::make_unique<Asked>(Asked{std::move(piece), !speech}));
-      if (speech) Begin(*asked_.back());
-      if (!AnswerTill(sessions_.size() - 1, on_segment)) return false;
+      if (speech) {
+        try {
+          Begin(*asked_.back());
+        } catch (...) {
+          asked_.pop_back();
+          throw;
+        }
+      }
+      const bool many = asked_.size() > 2 * sessions_.size();
+      if (!AnswerTill(many ? 0 : sessions_.size() - 1, on_segment)) return false;
     }
     return true;
   }
@@ -289,6 +299,7 @@ class TranscriberOfEngine : public Transcriber {
       batch_->Advance();
       CountTime(begin);
     }
+    cancelled_ = true;
     return false;
   }
 

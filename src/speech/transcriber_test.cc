@@ -222,6 +222,22 @@ TEST_F(TranscriberTogether, NoMorePiecesWaitThanWereAskedFor) {
   EXPECT_GE(three.before_finish + 2 + 1, one.before_finish);
 }
 
+// What is no speech may go on for hours behind a piece that waits for others.
+TEST_F(TranscriberTogether, PiecesWithoutSpeechDoNotHoldSpeechUp) {
+  std::vector<float> sound = Joined({Silence(1), Clip("speech new voices-0005")});
+  for (int i = 0; i < 20; ++i) sound = Joined({sound, Silence(1), Tones(1, 0.1f)});
+  sound = Joined({sound, Silence(1)});
+  const auto transcriber = Transcriber::New(engine_, {.together = 8});
+  size_t segments = 0;
+  const auto take = [&](const Segment&) {
+    ++segments;
+    return true;
+  };
+  EXPECT_TRUE(transcriber->Push(sound, take));
+  EXPECT_GT(transcriber->timings().passed_over, 10);
+  EXPECT_EQ(segments, 1u);
+}
+
 TEST_F(TranscriberTogether, EndsAtTheSegmentThatEndsOneByOne) {
   for (size_t last : {1, 2, 5}) {
     const Run expected = Hear(1, last);
