@@ -67,6 +67,7 @@ Talk::Talk(const TalkArgs& args, bool quiet)
   if (!args.hears) return;
   utterances_ = Utterances::New(args.utterance);
   ears_ = std::make_unique<Ears>(args.sound);
+  hears_ = true;
 }
 
 void Talk::Take(std::vector<UtteranceEvent> events, bool show) {
@@ -83,7 +84,7 @@ void Talk::Hear(bool show) {
   try {
     samples = ears_->Take();
   } catch (const Error& error) {
-    failure_ = error;
+    broke_off_ = error;
   }
   if (!samples) {
     ears_.reset();
@@ -94,10 +95,6 @@ void Talk::Hear(bool show) {
   if (speaking_ && args_.no_interrupt) return;
   Take(utterances_->Push(*samples), show);
   if (show) line_.Hear(*samples);
-}
-
-void Talk::ThrowFailure() {
-  if (failure_) throw Error(*std::exchange(failure_, std::nullopt));
 }
 
 std::optional<Talk::Event> Talk::Next(LineEditor* editor) {
@@ -127,7 +124,8 @@ Talk::Event Talk::Listen(LineEditor* editor) {
     ears_->Listen(false);  // while somebody types: keys are loud
     utterances_->Finish();
   }
-  if (*event == Event::kEnded) ThrowFailure();
+  if (*event == Event::kEnded) hears_ = false;
+  if (*event == Event::kEnded && broke_off_) throw Error(*broke_off_);
   if (quiet_) return *event;
   if (*event == Event::kEnded) Tell("the sound has ended");
   if (*event == Event::kUtterance) Tell("heard " + SecondsOf(*clips_.front()) + " s");
@@ -167,7 +165,7 @@ void Talk::Silence() {
 }
 
 bool Talk::OnText(const std::string& text) {
-  if (!speaker_ || speaking_failed_) return true;
+  if (!speaker_ || speaking_failure_) return true;
   if (silenced_) return false;
   if (Interrupted()) {
     Silence();
@@ -177,8 +175,7 @@ bool Talk::OnText(const std::string& text) {
     for (const std::string& sentence : spoken_.Push(text)) Speak(sentence);
     speaker_->Speaking();
   } catch (const Error& error) {  // the answer goes on in writing
-    failure_ = error;
-    speaking_failed_ = true;
+    speaking_failure_ = error;
     return true;
   }
   if (!speaking_) return !silenced_;
@@ -203,15 +200,15 @@ void Talk::SpeakRest(bool keys) {
 void Talk::FinishAnswer(LineEditor* editor) {
   if (!speaker_) return;
   try {
-    if (!speaking_failed_) SpeakRest(editor != nullptr && editor->interactive());
+    if (!speaking_failure_) SpeakRest(editor != nullptr && editor->interactive());
   } catch (const Error& error) {
-    failure_ = error;
+    speaking_failure_ = error;
   }
   speaker_->Stop();
   spoken_ = {};
-  speaking_ = silenced_ = speaking_failed_ = false;
+  speaking_ = silenced_ = false;
   if (utterances_) utterances_->BesideOwnVoice(false);
-  ThrowFailure();
+  if (speaking_failure_) throw Error(*std::exchange(speaking_failure_, std::nullopt));
 }
 
 std::shared_ptr<const AudioClip> RecordUtterance(const SoundSourceArgs& sound,

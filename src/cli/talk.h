@@ -48,13 +48,14 @@ class Talk {
   }
   // The line that was being typed is done: what is said from now on is heard.
   void HearAgain();
-  bool hears() const { return ears_ != nullptr; }
+  // Whether there may be something to be heard still: until Listen has told that it has ended.
+  bool hears() const { return hears_; }
   std::shared_ptr<const AudioClip> TakeUtterance();
 
   // A piece of an answer. False when it is to end: somebody has begun to speak. Throws nothing.
   bool OnText(const std::string& text);
   // The answer has ended: waits until it is spoken, or interrupted by Ctrl-C, a key or a voice.
-  // Throws Error (kResources, kMedia) for what went wrong meanwhile.
+  // Throws Error (kResources) where it could not be spoken.
   void FinishAnswer(LineEditor* editor);
 
  private:
@@ -67,24 +68,25 @@ class Talk {
   void Speak(const std::string& sentence);
   void SpeakRest(bool keys);
   void Silence();
-  void ThrowFailure();
 
   const TalkArgs args_;
   const bool quiet_;
   std::unique_ptr<Utterances> utterances_;
-  std::unique_ptr<Ears> ears_;
+  std::unique_ptr<Ears> ears_;  // null once the sound has ended, perhaps before that is told
+  bool hears_ = false;
+  std::optional<Error> broke_off_;  // why it ended, to be told when what was said is answered
   std::deque<std::shared_ptr<const AudioClip>> clips_;
   std::function<void(const UtteranceEvent&)> on_heard_;
   std::function<bool()> read_on_;
   bool pausing_ = false;  // an utterance may have ended, and there is more to read
   LiveLine line_;
-  std::optional<Error> failure_;  // of the microphone or what speaks, to be told when there is time
 
   std::optional<Speaker> speaker_;
   SpokenText spoken_;
   // Of the answer under way: it has begun to be spoken, somebody has silenced it, it cannot be
   // spoken.
-  bool speaking_ = false, silenced_ = false, speaking_failed_ = false;
+  bool speaking_ = false, silenced_ = false;
+  std::optional<Error> speaking_failure_;
 };
 
 // One utterance, until a pause or, on a terminal, the Enter key. Throws Error (kUsage) when there

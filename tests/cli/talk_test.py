@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import threading
 import time
 import unittest
@@ -167,6 +168,34 @@ class Hearing(Program):
         self.assertEqual(code, 0, err)
         self.assertEqual(out.splitlines(), [HAT_SAID, BOOK_SAID], err)
         self.assertEqual(err.count("heard "), 2)
+
+    def test_all_that_was_said_is_answered_before_the_end_is_told(self):
+        sound = b"".join(silence(0.5) + said + silence(1) for said in (HAT, BOOK))
+        # The last is still being said when the sound ends.
+        for speaks in ((), ("--speak-with", "cat")):
+            code, out, err = call("chat", "-m", NANO, "--temp", 0, "--mic", "-", *RAW, *ASK, *speaks,
+                                  input=sound + HAT)
+            self.assertEqual(code, 0, err)
+            self.assertEqual(out.splitlines(), [HAT_SAID, BOOK_SAID, HAT_SAID], err)
+            self.assertEqual(err.count("the sound has ended"), 1, err)
+            self.assertTrue(err.endswith("the sound has ended\n"), err)
+
+    def test_a_microphone_that_goes_away_behind_the_last_word(self):
+        # Its reader says how long the sound is, hands over some, and ends.
+        records = struct.pack("<II16x", 1, 16)
+        samples = struct.unpack(f"<{len(HAT) // 2}h", HAT)
+        for at in range(0, len(samples), 8000):
+            piece = [sample / 32768 for sample in samples[at:at + 8000]]
+            records += struct.pack(f"<IIII{len(piece)}f", 3, 8 + 4 * len(piece), RATE, 1, *piece)
+        (self.place / "records").write_bytes(records)
+        reader = self.place / "reader"
+        reader.write_text(f"#!/bin/sh\nexec cat '{self.place}/records'\n")
+        reader.chmod(0o755)
+        code, out, err = call("chat", "-m", NANO, "--temp", 0, "--mic", "hw:1", *ASK,
+                              env={"GEMMA3N_MEDIA": reader})
+        self.assertEqual(out.splitlines(), [HAT_SAID], err)
+        self.assertIn("microphone hw:1: gives no sound any more", err.splitlines()[-1])
+        self.assertEqual(code, 4, err)
 
     def test_lines_of_a_script_beside_it(self):
         path = self.place / "said.raw"
