@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "gemma3n/error.h"
 
 extern char** environ;
@@ -145,7 +146,7 @@ void Speaker::Start() {
       if (!last) close(ends[0]);
       throw;
     }
-    if (running_.empty()) group_ = pid;
+    if (running_.empty()) EndWithUs(group_ = pid);
     running_.push_back(pid);
     input = ends[0];
   }
@@ -209,6 +210,7 @@ void Speaker::Stop() {
     kill(-group_, SIGKILL);
     for (pid_t pid : running_) waitpid(pid, nullptr, 0);
   }
+  EndWithUs(0);
   running_.clear();
   group_ = -1;
   CloseUnlessNone(std::exchange(input_, -1));

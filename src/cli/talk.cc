@@ -192,8 +192,8 @@ void Talk::SpeakRest(bool keys) {
     const Woken woken = Wait(ears_.get(), keys, kGlanceMs);
     if (woken.heard) Hear(/*show=*/false);
     const bool spoken_to = !args_.no_interrupt && SpokenTo();
+    if (woken.interrupted) ClearInterrupt();  // first: a second one meanwhile would end the program
     if (woken.interrupted || woken.typed || spoken_to) Silence();
-    if (woken.interrupted) ClearInterrupt();
   }
 }
 

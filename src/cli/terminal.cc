@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,12 +20,34 @@ constexpr int kInterruptedExit = 130;
 volatile std::sig_atomic_t interrupts = 0;
 int interrupt_pipe[2] = {-1, -1};
 
+volatile std::sig_atomic_t group_to_end = 0;
+termios first_modes;
+bool has_modes = false;  // both set before any signal is caught
+
+// In place of the destructors, which do not run when a signal ends the process.
+void LeaveNothingBehind() {
+  if (group_to_end > 0) kill(-group_to_end, SIGKILL);
+  // From the background we would change the terminal of another program.
+  if (has_modes && tcgetpgrp(STDIN_FILENO) == getpgrp()) {
+    tcsetattr(STDIN_FILENO, TCSANOW, &first_modes);
+  }
+}
+
 void OnInterrupt(int) {
   const int kept = errno;
   interrupts = interrupts + 1;
-  if (interrupts > 1) _exit(kInterruptedExit);
+  if (interrupts > 1) {
+    LeaveNothingBehind();
+    _exit(kInterruptedExit);
+  }
   [[maybe_unused]] const ssize_t written = write(interrupt_pipe[1], "", 1);
   errno = kept;
+}
+
+void OnEnd(int signal) {
+  LeaveNothingBehind();
+  std::signal(signal, SIG_DFL);
+  raise(signal);  // ends us when this handler returns
 }
 
 std::string Escape(const std::string& text, bool lines_too) {
@@ -61,10 +84,20 @@ void CatchInterrupts() {
   struct sigaction action {};
   action.sa_handler = OnInterrupt;
   sigaction(SIGINT, &action, nullptr);
+  has_modes = tcgetattr(STDIN_FILENO, &first_modes) == 0;
+  action.sa_handler = OnEnd;
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) {
+    struct sigaction now {};
+    sigaction(signal, nullptr, &now);
+    if (now.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);  // nohup's stays
+  }
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not the end
 }
 bool Interrupted() {
   return interrupts > 0;
+}
+void EndWithUs(pid_t group) {
+  group_to_end = group;
 }
 void ClearInterrupt() {
   for (char byte; read(interrupt_pipe[0], &byte, 1) > 0;) {

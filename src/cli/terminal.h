@@ -3,6 +3,8 @@
 // output whose failures are noticed, Ctrl-C as a flag.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "gemma3n/error.h"
@@ -10,8 +12,10 @@
 namespace gemma3n::cli {
 
 // Catches SIGINT from here on: the first sets a flag, a second one within the same work ends the
-// process with 130.
+// process with 130. Where a signal ends it, the terminal is left as it is now.
 void CatchInterrupts();
+// The process group that such a signal ends with us; 0: none.
+void EndWithUs(pid_t group);
 bool Interrupted();
 void ClearInterrupt();
 // Readable from an interrupt until it is cleared, for waiting with poll.

@@ -10,6 +10,7 @@ import pathlib
 import re
 import signal
 import struct
+import termios
 import threading
 import time
 import unittest
@@ -328,6 +329,14 @@ echo ended >> "$LOG"
 """
 
 
+def alive(process):
+    try:
+        status = pathlib.Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
 class Speaking(Program):
     def setUp(self):
         self.log = self.place / f"log-{self._testMethodName}"
@@ -379,6 +388,29 @@ class Speaking(Program):
             self.assertEqual(json.loads(kept.read_text())["turns"][1]["text"], "12")
             terminal.send("/bye\r")
             self.assertEqual(terminal.wait(), 0)
+
+    def test_a_signal_leaves_nothing_behind(self):
+        for how in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            self.log.unlink(missing_ok=True)
+            terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--speak-with", "echo \"pid $$\" >> "
+                                "\"$LOG\"; trap '' TERM INT; cat > /dev/null; sleep 600",
+                                env=self.environment(0))
+            terminal.until(">>> ")
+            terminal.send("What is 7 plus 5?\r")
+            terminal.until("12\r\n")
+            while not self.log.exists() or not self.log.read_text().endswith("\n"):
+                time.sleep(0.01)
+            speaker = int(self.log.read_text().split()[1])
+            end = time.monotonic() + 60
+            while termios.tcgetattr(terminal.master)[3] & termios.ICANON:  # until a key would stop it
+                self.assertLess(time.monotonic(), end)
+            terminal.process.send_signal(how)
+            terminal.process.wait(60)
+            self.assertTrue(termios.tcgetattr(terminal.master)[3] & termios.ICANON)
+            self.assertEqual(terminal.wait(), -how)
+            while alive(speaker):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.05)
 
     def interrupted(self, *arguments):
         microphone = Microphone(self.place / f"mic-{self._testMethodName}")
