@@ -39,10 +39,13 @@ class SoundStream {
   // input, a pipe, a socket, a file; `name` stands for it in messages. WAV and, with `raw`, samples
   // without a header are handed on as they arrive. All else is first written to a nameless
   // temporary file (in TMPDIR, else /var/tmp, else /tmp; at most limits.sound_spool_bytes), since
-  // its decoders go back and forth. Waits for the first bytes. Throws as Open does.
+  // its decoders go back and forth. Waits for the first bytes. Throws as Open does. `stop`: a
+  // descriptor, the caller's as well; once it is readable nothing is waited for any more, here or
+  // in Read, which throw kMedia instead. -1: none.
   static std::unique_ptr<SoundStream> OpenDescriptor(int fd, const std::string& name,
                                                      const std::optional<RawSound>& raw = {},
-                                                     const MediaOptions& options = {});
+                                                     const MediaOptions& options = {},
+                                                     int stop = -1);
 
   // What a microphone hears from now on: "default", "hw:1" or any name that ALSA knows, or
   // "pulse:NAME" of PulseAudio's sources ("pulse": its default). It is listened to by a thread, so

@@ -121,7 +121,7 @@ void Ears::Run() {
     if (!stream_) {
       stream_ =
           SoundStream::OpenDescriptor(sound_, args_.source == "-" ? "standard input" : args_.source,
-                                      ParseRaw(args_.raw), args_.media);
+                                      ParseRaw(args_.raw), args_.media, stop_);
       drained_ = false;  // it has read ahead
     }
     const auto began = std::chrono::steady_clock::now();

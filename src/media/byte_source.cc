@@ -59,8 +59,16 @@ size_t FileSource::ReadAt(uint64_t position, void* to, size_t count) {
   }
 }
 
+void PipeSource::Wait() {
+  pollfd waits[] = {{stop_, POLLIN, 0}, {pipe_.get(), POLLIN, 0}};
+  while (poll(waits, 2, -1) < 0 && errno == EINTR) {
+  }
+  if (waits[0].revents != 0) ThrowMedia(name_, "nobody waits for more of it");
+}
+
 size_t PipeSource::ReadPipe(void* to, size_t count) {
   for (;;) {
+    if (stop_ >= 0) Wait();
     const ssize_t got = read(pipe_.get(), to, count);
     if (got >= 0) {
       read_bytes_ += static_cast<uint64_t>(got);
@@ -69,8 +77,7 @@ size_t PipeSource::ReadPipe(void* to, size_t count) {
       return static_cast<size_t>(got);
     }
     if (errno == EAGAIN) {  // whoever gave it to us does not wait; we do
-      pollfd wait = {pipe_.get(), POLLIN, 0};
-      poll(&wait, 1, -1);
+      Wait();
     } else if (errno != EINTR) {
       ThrowMedia(name_, std::strerror(errno));
     }

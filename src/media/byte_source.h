@@ -78,9 +78,10 @@ class FileSource : public SeekableSource {
 // Standard input, a pipe, a socket: what others write, once.
 class PipeSource : public ByteSource {
  public:
-  // Throws Error(kMedia) from Read when more than `most_bytes` come.
-  PipeSource(Descriptor pipe, std::string name, uint64_t most_bytes)
-      : pipe_(std::move(pipe)), name_(std::move(name)), most_bytes_(most_bytes) {}
+  // Throws Error(kMedia) from Read and Peek when more than `most_bytes` come, and in place of
+  // waiting once `stop`, a descriptor that stays the caller's, is readable; -1: none.
+  PipeSource(Descriptor pipe, std::string name, uint64_t most_bytes, int stop = -1)
+      : pipe_(std::move(pipe)), name_(std::move(name)), most_bytes_(most_bytes), stop_(stop) {}
 
   size_t Read(void* to, size_t count) override;
 
@@ -89,10 +90,12 @@ class PipeSource : public ByteSource {
 
  private:
   size_t ReadPipe(void* to, size_t count);
+  void Wait();
 
   Descriptor pipe_;
   std::string name_;
   uint64_t most_bytes_, read_bytes_ = 0;
+  int stop_;
   std::vector<uint8_t> peeked_;
   size_t peeked_used_ = 0;
 };

@@ -97,14 +97,14 @@ std::unique_ptr<SoundStream> SoundStream::Open(const std::filesystem::path& path
 
 std::unique_ptr<SoundStream> SoundStream::OpenDescriptor(int fd, const std::string& name,
                                                          const std::optional<RawSound>& raw,
-                                                         const MediaOptions& options) {
+                                                         const MediaOptions& options, int stop) {
   const SoundExtent extent = StreamExtent(options.limits);
   Descriptor copy = CopyDescriptor(fd, name);
   if (IsFileAtStart(fd, name, "sound") && !raw) {
     InputFile file = CheckInputFile(std::move(copy), name, extent.file_bytes);
     return StreamOf(FileSound(std::move(file), name, extent, options), name);
   }
-  auto pipe = std::make_unique<PipeSource>(std::move(copy), name, extent.file_bytes);
+  auto pipe = std::make_unique<PipeSource>(std::move(copy), name, extent.file_bytes, stop);
   if (raw) {
     return StreamOf(RawSource(std::move(pipe), name, *raw, options.limits, extent.seconds), name);
   }

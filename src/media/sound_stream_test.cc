@@ -417,6 +417,24 @@ TEST(SoundStream, MemoryDoesNotGrowWithTheLength) {
 }
 
 // Files of more than 4 GiB: RF64, and one whose writer could not know.
+TEST(SoundStream, WhatIsWaitedForCanBeGivenUp) {
+  // Of a pipe whose writer stays: a header in part, compressed sound that is first kept.
+  for (const std::string begin : {"", "RIF", "OggS\0\0", "RIFF\xff\xff\xff\x7fWAVEfmt "}) {
+    int ends[2], stop[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    ASSERT_EQ(pipe2(stop, O_CLOEXEC), 0);
+    ASSERT_EQ(write(ends[1], begin.data(), begin.size()), static_cast<ssize_t>(begin.size()));
+    std::string message;
+    std::thread reader([&] {
+      message = MessageOf([&] { SoundStream::OpenDescriptor(ends[0], "-", {}, {}, stop[0]); });
+    });
+    ASSERT_EQ(write(stop[1], "", 1), 1);
+    reader.join();
+    EXPECT_EQ(message, "-: nobody waits for more of it");
+    for (int end : {ends[0], ends[1], stop[0], stop[1]}) close(end);
+  }
+}
+
 TEST(SoundStream, SizesBeyond32Bits) {
   const uint64_t data = 5ull << 30;
   const Bytes format = WavFormat(1, 2, 48000, 16);

@@ -220,6 +220,15 @@ class Hearing(Program):
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
 
+    def test_leaving_waits_for_no_sound(self):
+        path = self.place / "never"
+        os.mkfifo(path)
+        pipe = os.open(path, os.O_RDWR)  # compressed, which is first kept, and never ends
+        os.write(pipe, (EVAL / "speech new voices-0016.flac").read_bytes()[:16000])
+        terminal = Terminal("chat", "-m", NANO, "--mic", path)
+        self.leave(terminal)
+        os.close(pipe)
+
     def test_a_microphone_that_goes_away(self):
         if not HAS_MEDIA:
             self.skipTest("microphones need gemma3n-media")
