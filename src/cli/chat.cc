@@ -288,14 +288,27 @@ void Chat::Attach(Part part, const std::string& path) {
        (room > 0 ? std::to_string(room) + " left" : "in the place of what was said first"));
 }
 
+void Chat::WhileMute(const std::function<void()>& work) const {
+  if (on_mute_) on_mute_(true);
+  try {
+    work();
+  } catch (...) {
+    if (on_mute_) on_mute_(false);
+    throw;
+  }
+  if (on_mute_) on_mute_(false);
+}
+
 void Chat::Record(const std::string& source) {
   if (!facts().hears) throw Error(ErrorKind::kUsage, "/mic: this model does not hear");
   SoundSourceArgs sound = sound_;
   if (!source.empty()) sound.source = PlainPath(source);
   if (sound.source == "-") throw Error(ErrorKind::kUsage, "/mic: expected a microphone, found -");
   Part part("");
-  part.content =
-      RecordUtterance(sound, {.most_s = facts().max_clip_seconds}, settings_.output.quiet);
+  WhileMute([&] {
+    part.content =
+        RecordUtterance(sound, {.most_s = facts().max_clip_seconds}, settings_.output.quiet);
+  });
   Attach(std::move(part), "what was said");
 }
 
@@ -368,7 +381,8 @@ void Chat::Retry(const std::string& temperature) {
 void Chat::Edit() {
   if (conversation_.turns.empty()) throw Error(ErrorKind::kUsage, "/edit: nothing was said yet");
   Turn message = conversation_.turns[conversation_.turns.size() - 2];
-  std::string text = EditText(TextOf(message));
+  std::string text;
+  WhileMute([&] { text = EditText(TextOf(message)); });
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (text.empty()) throw Error(ErrorKind::kUsage, "/edit: the text is empty; nothing changed");
   std::erase_if(message.parts,

@@ -38,6 +38,9 @@ class Chat {
   bool ReadOn();
   // Gets the text of all answers to come.
   void OnText(TextCallback on_text) { on_text_ = std::move(on_text); }
+  // Told true when a command listens itself or runs the typist's editor, so that nobody else is to
+  // listen, and false when that is over.
+  void OnMute(std::function<void(bool)> on_mute) { on_mute_ = std::move(on_mute); }
 
   const ChatSettings& settings() const { return settings_; }
   const ModelFacts& facts() const { return engine_->facts(); }
@@ -53,6 +56,7 @@ class Chat {
   // Answers the conversation as `change` leaves it; without an answer, undoes the change and
   // returns false.
   bool AnswerAfter(const std::function<void()>& change);
+  void WhileMute(const std::function<void()>& work) const;
   void Attach(Part part, const std::string& path);
   void Record(const std::string& source);
   bool AttachIfMedia(const std::string& line);
@@ -88,6 +92,7 @@ class Chat {
   MediaArgs media_;
   SoundSourceArgs sound_;
   TextCallback on_text_;
+  std::function<void(bool)> on_mute_;
   std::vector<Part> attached_;
   std::map<std::string, Command> commands_;
 };

@@ -75,6 +75,7 @@ class Loop {
     chat_.OnText([this](const std::string& text) { return talk_.OnText(text); });
     talk_.OnHeard([this](const UtteranceEvent& event) { chat_.Hear(event); },
                   [this] { return chat_.ReadOn(); });
+    chat_.OnMute([this](bool mute) { mute ? talk_.Mute() : talk_.HearAgain(); });
     if (args.output.quiet) return;
     const std::string how = !talk_.hears() ? "Send a message, drop a file here, or /? for help"
                             : types_ ? "Speak, send a message, drop a file here, or /? for help"
@@ -120,7 +121,6 @@ class Loop {
       return;
     }
     const LineEditor::Line line = editor_.Read(">>> ");
-    talk_.HearAgain();
     if (line.kind == Kind::kInterrupted) return Leave(leaving_ && line.text.empty());
     leaving_ = false;
     if (line.kind == Kind::kText) return Take(line.text);
@@ -132,6 +132,7 @@ class Loop {
   void Take(const std::string& line) {
     const std::optional<std::string> input = BeginsBlock(line) ? ReadBlock(editor_, line) : line;
     if (!input) return;
+    talk_.HearAgain();
     if (chat_.settings().history) editor_.Keep(*input);
     Attempt([&] {
       if (!BeginsBlock(*input)) {

@@ -120,16 +120,19 @@ Talk::Event Talk::Listen(LineEditor* editor) {
   while (!event) event = Next(editor);
   line_.Clear();
   if (*event == Event::kInterrupted) ClearInterrupt();
-  if (*event == Event::kKey && ears_ && editor->interactive()) {
-    ears_->Listen(false);  // while somebody types: keys are loud
-    utterances_->Finish();
-  }
+  if (*event == Event::kKey && editor->interactive()) Mute();  // keys are loud
   if (*event == Event::kEnded) hears_ = false;
   if (*event == Event::kEnded && broke_off_) throw Error(*broke_off_);
   if (quiet_) return *event;
   if (*event == Event::kEnded) Tell("the sound has ended");
   if (*event == Event::kUtterance) Tell("heard " + SecondsOf(*clips_.front()) + " s");
   return *event;
+}
+
+void Talk::Mute() {
+  if (!ears_) return;
+  ears_->Listen(false);
+  utterances_->Finish();
 }
 
 void Talk::HearAgain() {

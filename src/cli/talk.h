@@ -46,7 +46,9 @@ class Talk {
     on_heard_ = std::move(heard);
     read_on_ = std::move(read_on);
   }
-  // The line that was being typed is done: what is said from now on is heard.
+  // Nothing is heard, until HearAgain, and what was being said is dropped: somebody types, or a
+  // command listens itself.
+  void Mute();
   void HearAgain();
   // Whether there may be something to be heard still: until Listen has told that it has ended.
   bool hears() const { return hears_; }

@@ -68,6 +68,12 @@ class Microphone(threading.Thread):
         with self.lock:
             self.sound += samples
 
+    def said(self, samples):
+        """Says it, and waits until it has been heard, or was not, with a second of silence."""
+        self.say(samples + silence(1))
+        while self.sound:
+            time.sleep(0.05)
+
     def close(self):
         self.open = False
         if self.is_alive():
@@ -130,6 +136,34 @@ class Hearing(Program):
         read, known = re.findall(r"prompt (\d+) tokens.*?(\d+) tokens known", terminal.seen)[-1]
         self.assertGreater(int(known), int(read), terminal.seen)
         self.leave(terminal)
+
+    def test_nothing_is_heard_while_lines_are_typed(self):
+        terminal, microphone = self.talk()
+        terminal.send('"""What is\r')
+        terminal.until("... ")
+        microphone.said(HAT)
+        terminal.send('7 plus 5?"""\r')
+        terminal.until("listening")
+        microphone.say(BOOK)
+        terminal.until(BOOK_SAID)
+        self.assertNotIn(HAT_SAID, terminal.seen)
+        self.leave(terminal)
+
+    def test_nothing_is_heard_twice(self):
+        terminal, microphone = self.talk()
+        other = Microphone(self.place / "mic-other")
+        terminal.send(f"/mic {other.path}\r")
+        terminal.until("listening; Enter ends")
+        other.start()
+        self.addCleanup(other.close)
+        microphone.said(BOOK)
+        other.say(HAT)
+        terminal.until("sound attached")
+        terminal.until("listening: speak, or type")
+        terminal.send(ASK[1] + "\r")
+        terminal.until(HAT_SAID)
+        self.leave(terminal)
+        self.assertNotIn(BOOK_SAID, terminal.seen)
 
     def test_pictures_go_with_what_is_said(self):
         terminal, microphone = self.talk()
