@@ -149,21 +149,23 @@ bool Talk::SpokenTo() const {
   return utterances_ && (utterances_->under_way() || !clips_.empty());
 }
 
-void Talk::Speak(const std::string& sentence) {
-  if (silenced_) return;
+void Talk::Speak() {
+  if (silenced_ || sentences_.empty()) return;
   if (!speaking_) {
     Hear(/*show=*/false);  // what was said since the answer began
     if (args_.no_interrupt && utterances_) Take(utterances_->Finish(), /*show=*/false);
-    if (!args_.no_interrupt && SpokenTo()) return Silence();
+    if (!args_.no_interrupt && !clips_.empty()) return Silence();
+    if (SpokenTo() && !args_.no_interrupt) return;  // it may be a noise: its end tells
     speaking_ = true;
     if (utterances_) utterances_->BesideOwnVoice(true);
   }
-  speaker_->Say(sentence);
+  for (const std::string& sentence : std::exchange(sentences_, {})) speaker_->Say(sentence);
 }
 
 void Talk::Silence() {
   speaker_->Stop();
   spoken_ = {};
+  sentences_.clear();
   silenced_ = true;
 }
 
@@ -175,7 +177,8 @@ bool Talk::OnText(const std::string& text) {
     return false;
   }
   try {
-    for (const std::string& sentence : spoken_.Push(text)) Speak(sentence);
+    for (std::string& sentence : spoken_.Push(text)) sentences_.push_back(std::move(sentence));
+    Speak();
     speaker_->Speaking();
   } catch (const Error& error) {  // the answer goes on in writing
     speaking_failure_ = error;
@@ -189,12 +192,15 @@ bool Talk::OnText(const std::string& text) {
 
 void Talk::SpeakRest(bool keys) {
   const KeyWatch watch;
-  for (const std::string& sentence : spoken_.Finish()) Speak(sentence);
-  speaker_->Finish();
-  while (!silenced_ && speaker_->Speaking()) {
+  for (std::string& sentence : spoken_.Finish()) sentences_.push_back(std::move(sentence));
+  for (Speak(); !silenced_; Speak()) {
+    if (sentences_.empty()) {
+      speaker_->Finish();
+      if (!speaker_->Speaking()) return;
+    }
     const Woken woken = Wait(ears_.get(), keys, kGlanceMs);
     if (woken.heard) Hear(/*show=*/false);
-    const bool spoken_to = !args_.no_interrupt && SpokenTo();
+    const bool spoken_to = speaking_ && !args_.no_interrupt && SpokenTo();
     if (woken.interrupted) ClearInterrupt();  // first: a second one meanwhile would end the program
     if (woken.interrupted || woken.typed || spoken_to) Silence();
   }
@@ -209,6 +215,7 @@ void Talk::FinishAnswer(LineEditor* editor) {
   }
   speaker_->Stop();
   spoken_ = {};
+  sentences_.clear();
   speaking_ = silenced_ = false;
   if (utterances_) utterances_->BesideOwnVoice(false);
   if (speaking_failure_) throw Error(*std::exchange(speaking_failure_, std::nullopt));

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/ears.h"
 #include "cli/line_editor.h"
@@ -67,7 +68,8 @@ class Talk {
   void Hear(bool show);
   void Take(std::vector<UtteranceEvent> events, bool show);
   bool SpokenTo() const;
-  void Speak(const std::string& sentence);
+  // Hands the sentences that wait to the voice, unless it may not begin yet.
+  void Speak();
   void SpeakRest(bool keys);
   void Silence();
 
@@ -85,6 +87,7 @@ class Talk {
 
   std::optional<Speaker> speaker_;
   SpokenText spoken_;
+  std::vector<std::string> sentences_;  // that wait to be spoken
   // Of the answer under way: it has begun to be spoken, somebody has silenced it, it cannot be
   // spoken.
   bool speaking_ = false, silenced_ = false;

@@ -3,19 +3,22 @@
 
     talk_test.py GEMMA3N
 """
+import array
 import ctypes
 import json
+import math
 import os
 import pathlib
 import re
 import signal
 import struct
+import subprocess
 import termios
 import threading
 import time
 import unittest
 
-from program import GEMMA3N, Program, Terminal, call
+from program import GEMMA3N, Program, Terminal, call, environment
 
 NANO = pathlib.Path(__file__).resolve().parent.parent.parent / "models/nano"
 EVAL = NANO / "eval"
@@ -454,6 +457,25 @@ class Speaking(Program):
             while alive(speaker):
                 self.assertLess(time.monotonic(), end)
                 time.sleep(0.05)
+
+    def test_a_noise_only_keeps_the_voice_back(self):
+        chat = subprocess.Popen(
+            [GEMMA3N, "chat", "-m", NANO, "--temp", "0", "--mic", "-", *RAW, *ASK, "--speak-with",
+             self.speaker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment(self.environment(0)))
+        tones = array.array("h", (int(1600 * (math.sin(i * 0.17) + math.sin(i * 0.29)))
+                                  for i in range(2 * RATE))).tobytes()
+        chat.stdin.write(silence(0.5) + HAT + silence(1) + tones)
+        chat.stdin.flush()
+        self.assertEqual(chat.stdout.readline().decode(), HAT_SAID + "\n")
+        chat.stdin.write(silence(2))
+        chat.stdin.flush()
+        self.logged(f"said {HAT_SAID}")
+        chat.stdin.close()
+        out, err = chat.stdout.read().decode(), chat.stderr.read().decode()
+        self.assertEqual(chat.wait(60), 0, err)
+        self.assertEqual((out, err.count("heard ")), ("", 1), err)
+        chat.stdout.close(), chat.stderr.close()
 
     def interrupted(self, *arguments):
         microphone = Microphone(self.place / f"mic-{self._testMethodName}")
