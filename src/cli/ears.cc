@@ -23,7 +23,8 @@ constexpr size_t kPiece = 1600;  // samples of a file, which is never waited for
 // Of what others send: more than a stream has ready at a time, so that what it has left to give is
 // not waited for, nor what it has not, which we may have to stop waiting for.
 constexpr size_t kAllThereIs = 1 << 19;
-constexpr size_t kMost = 120 * kRateHz;  // that wait to be taken; then whoever sends must wait
+// That wait to be taken. Then whoever sends must wait, but no microphone can: the oldest go.
+constexpr size_t kMost = 120 * kRateHz;
 
 void Signal(int event) {
   const uint64_t one = 1;
@@ -77,6 +78,12 @@ void Ears::Listen(bool listens) {
   const std::scoped_lock lock(mutex_);
   listens_ = listens;
   if (!listens) heard_.clear();
+  changed_.notify_all();
+}
+
+bool Ears::Forgot() {
+  const std::scoped_lock lock(mutex_);
+  return forgot_ && !std::exchange(told_, true);
 }
 
 std::optional<std::vector<float>> Ears::Take() {
@@ -106,10 +113,15 @@ bool Ears::WaitForSound() {
 
 bool Ears::Keep(const std::vector<float>& samples) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return stopped_ || !listens_ || heard_.size() < kMost; });
+  const bool live = sound_ < 0;
+  changed_.wait(lock, [&] { return stopped_ || !listens_ || live || heard_.size() < kMost; });
   if (stopped_) return false;
   if (listens_) {
     heard_.insert(heard_.end(), samples.begin(), samples.end());
+    if (live && heard_.size() > kMost) {
+      heard_.erase(heard_.begin(), heard_.end() - static_cast<ptrdiff_t>(kMost));
+      forgot_ = true;
+    }
     Signal(wake_);
   }
   return true;
@@ -145,6 +157,9 @@ void Ears::Run() {
   } catch (const Error& error) {
     const std::scoped_lock lock(mutex_);
     failure_ = error;
+  } catch (const std::exception& error) {  // out of memory
+    const std::scoped_lock lock(mutex_);
+    failure_.emplace(ErrorKind::kResources, args_.source + ": " + error.what());
   }
   Signal(wake_);
 }

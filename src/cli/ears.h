@@ -39,6 +39,8 @@ class Ears {
   int descriptor() const { return wake_; }
   // From now on what is heard is thrown away, or kept.
   void Listen(bool listens);
+  // Whether a microphone had to forget what nobody took for two minutes; once.
+  bool Forgot();
 
  private:
   void Run();
@@ -59,6 +61,7 @@ class Ears {
   std::vector<float> heard_;
   std::optional<Error> failure_;
   bool ended_ = false, listens_ = true, stopped_ = false;
+  bool forgot_ = false, told_ = false;
   std::thread thread_;
 };
 

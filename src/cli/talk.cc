@@ -94,7 +94,12 @@ void Talk::Hear(bool show) {
   // While we speak, who may not interrupt is not listened to.
   if (speaking_ && args_.no_interrupt) return;
   Take(utterances_->Push(*samples), show);
-  if (show) line_.Hear(*samples);
+  if (!show) return;
+  if (ears_->Forgot()) {
+    line_.Clear();
+    Tell("what the microphone heard more than two minutes ago is lost");
+  }
+  line_.Hear(*samples);
 }
 
 std::optional<Talk::Event> Talk::Next(LineEditor* editor) {
