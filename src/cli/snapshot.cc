@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/snapshot.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "cli/options.h"
+#include "cli/terminal.h"
 #include "gemma3n/error.h"
 #include "gemma3n/picture_stream.h"
 
@@ -14,13 +16,18 @@ namespace gemma3n::cli {
 namespace {
 
 constexpr double kToAdapt = 0.5, kToWait = 3;  // seconds
+constexpr double kGlance = 0.1;                // between looks at Ctrl-C
 
-// The first picture that comes so long after the very first, or the last there is.
+// The first picture that comes so long after the very first, or the last there is by the deadline.
 Image PictureAfter(double seconds, PictureStream& stream, const std::string& name) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(kToWait);
   std::optional<VideoFrame> picture;
-  while (auto newer = stream.Newest(kToWait)) {
-    picture = std::move(newer);
-    if (picture->time_s >= seconds) break;
+  while ((!picture || picture->time_s < seconds) && !stream.ended() &&
+         std::chrono::steady_clock::now() < deadline) {
+    if (auto newer = stream.Newest(kGlance)) picture = std::move(newer);
+    if (!Interrupted()) continue;
+    ClearInterrupt();
+    throw Error(ErrorKind::kUsage, "stopped; nothing is attached");
   }
   if (!picture) throw Error(ErrorKind::kMedia, name + ": expected a picture, found none");
   return std::move(picture->image);

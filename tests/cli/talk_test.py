@@ -351,6 +351,23 @@ class Seeing(Program):
         self.assertRegex(err, r"picture attached to the next message: what the camera sees, \d+ tokens")
         self.assertTrue(out.startswith("a blue triangle at "), out)  # before it turns green
 
+    def test_ctrl_c_while_looking(self):
+        started, reader = self.place / "started", self.place / "reader"  # which gives no picture
+        reader.write_text(
+            "#!/bin/sh\nprintf '\\001\\0\\0\\0\\020\\0\\0\\0'; head -c 16 /dev/zero\n"
+            f": > '{started}'; exec sleep 600\n")
+        reader.chmod(0o755)
+        terminal = Terminal("chat", "-m", NANO, env={"GEMMA3N_MEDIA": reader})
+        terminal.until(">>> ")
+        terminal.send(f"/cam {EVAL}/film-0162.mp4\r")
+        while not started.exists():
+            time.sleep(0.01)
+        terminal.send("\x03")
+        terminal.until("stopped; nothing is attached")
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
     def test_what_cannot_be_seen(self):
         if not HAS_MEDIA:
             self.skipTest("cameras need gemma3n-media")
