@@ -381,12 +381,13 @@ class Seeing(Program):
 
 
 SPEAKER = """#!/bin/sh
-# Reads as a voice would, a line at a time, slowly, and tells what became of it: who is killed may
-# not get so far.
+# Reads as a voice would, a line at a time, until it is told to end or 60 s are over, and tells what
+# became of it: who is killed may not get so far.
 trap 'echo killed >> "$LOG"; exit 1' TERM
 while IFS= read -r line; do
   printf 'said %s\\n' "$line" >> "$LOG"
-  sleep "$SLOW" & wait $!
+  tenths=0
+  while [ ! -e "$GO" ] && [ $tenths -lt 600 ]; do sleep 0.1; tenths=$((tenths + 1)); done
 done
 echo ended >> "$LOG"
 """
@@ -406,6 +407,7 @@ class Speaking(Program):
         self.speaker = self.place / "speaker"
         self.speaker.write_text(SPEAKER)
         self.speaker.chmod(0o755)
+        self.go = self.place / f"go-{self._testMethodName}"  # made: the voice ends its lines at once
 
     def logged(self, line, terminal=None, seconds=60):
         """Waits for a line of the speaker's; a terminal that nobody reads would hold its program up."""
@@ -419,12 +421,13 @@ class Speaking(Program):
                 time.sleep(0.05)
         self.fail(f"expected {line!r}, found {self.log.exists() and self.log.read_text()!r}")
 
-    def environment(self, slow):
-        return {"LOG": self.log, "SLOW": str(slow)}
+    def environment(self):
+        return {"LOG": self.log, "GO": self.go}
 
     def test_answers_are_spoken(self):
+        self.go.touch()
         code, out, err = call("chat", "-m", NANO, "--temp", 0, "--speak-with", self.speaker,
-                              env=self.environment(0),
+                              env=self.environment(),
                               input=b"What is 7 plus 5?\nSay: $(reboot) `x` **red** \x1b[1mblue\n")
         self.assertEqual(code, 0, err)
         self.logged("said 12")
@@ -436,7 +439,7 @@ class Speaking(Program):
         for key in ("\x03", "x"):
             self.log.unlink(missing_ok=True)
             terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--speak-with", self.speaker,
-                                env=self.environment(60))
+                                env=self.environment())
             terminal.until(">>> ")
             terminal.send("What is 7 plus 5?\r")
             self.logged("said 12", terminal)
@@ -457,7 +460,7 @@ class Speaking(Program):
             self.log.unlink(missing_ok=True)
             terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--speak-with", "echo \"pid $$\" >> "
                                 "\"$LOG\"; trap '' TERM INT; cat > /dev/null; sleep 600",
-                                env=self.environment(0))
+                                env=self.environment())
             terminal.until(">>> ")
             terminal.send("What is 7 plus 5?\r")
             terminal.until("12\r\n")
@@ -476,10 +479,11 @@ class Speaking(Program):
                 time.sleep(0.05)
 
     def test_a_noise_only_keeps_the_voice_back(self):
+        self.go.touch()
         chat = subprocess.Popen(
             [GEMMA3N, "chat", "-m", NANO, "--temp", "0", "--mic", "-", *RAW, *ASK, "--speak-with",
              self.speaker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=environment(self.environment(0)))
+            env=environment(self.environment()))
         tones = array.array("h", (int(1600 * (math.sin(i * 0.17) + math.sin(i * 0.29)))
                                   for i in range(2 * RATE))).tobytes()
         chat.stdin.write(silence(0.5) + HAT + silence(1) + tones)
@@ -497,18 +501,19 @@ class Speaking(Program):
     def interrupted(self, *arguments):
         microphone = Microphone(self.place / f"mic-{self._testMethodName}")
         terminal = Terminal("chat", "-m", NANO, "--temp", 0, "--mic", microphone.path, *RAW, *ASK,
-                            "--speak-with", self.speaker, *arguments, env=self.environment(5))
+                            "--speak-with", self.speaker, *arguments, env=self.environment())
         microphone.start()
         self.addCleanup(microphone.close)
         terminal.until("listening")
         microphone.say(HAT)
         self.logged(f"said {HAT_SAID}", terminal)
-        microphone.say(silence(2) + BOOK)  # while it speaks
-        return terminal
+        return terminal, microphone
 
     def test_who_speaks_interrupts(self):
-        terminal = self.interrupted()
+        terminal, microphone = self.interrupted()
+        microphone.say(silence(2) + BOOK)  # while it speaks
         terminal.until(BOOK_SAID)  # what was said meanwhile is heard, all of it
+        self.go.touch()
         self.logged(f"said {BOOK_SAID}", terminal)
         self.logged("ended", terminal)
         lines = [line for line in self.log.read_text().splitlines() if line != "killed"]
@@ -518,7 +523,9 @@ class Speaking(Program):
         self.assertEqual(terminal.wait(), 0)
 
     def test_nobody_interrupts_where_it_is_not_wanted(self):
-        terminal = self.interrupted("--no-interrupt")
+        terminal, microphone = self.interrupted("--no-interrupt")
+        microphone.said(silence(2) + BOOK)
+        self.go.touch()
         self.logged("ended", terminal)
         terminal.until("listening")
         terminal.send("/bye\r")
@@ -535,7 +542,7 @@ class Speaking(Program):
             (programs / name).chmod(0o755)
         voice = self.place / "amy.onnx"
         voice.touch()
-        path = {**self.environment(0), "PATH": f"{programs}:/bin:/usr/bin"}
+        path = {**self.environment(), "PATH": f"{programs}:/bin:/usr/bin"}
         if any((pathlib.Path(d) / "paplay").exists() for d in ("/bin", "/usr/bin")):
             (programs / "paplay").symlink_to(programs / "aplay")
         for arguments, expected in ((("--speak",), "espeak-ng "),
