@@ -143,6 +143,7 @@ class Loop {
       if (!block.empty()) chat_.Say(block);
     });
     FinishAnswer();
+    Attempt([&] { talk_.Fit(chat_.facts().hears ? chat_.facts().max_clip_seconds : 0); });
   }
 
   void FinishAnswer() {

@@ -144,6 +144,19 @@ void Talk::HearAgain() {
   if (ears_) ears_->Listen(true);
 }
 
+void Talk::Fit(double most_s) {
+  if (!hears_ || most_s == args_.utterance.most_s) return;
+  clips_.clear();  // as long as the last model heard
+  args_.utterance.most_s = most_s;
+  std::unique_ptr<Ears> ears = std::move(ears_);
+  utterances_.reset();
+  hears_ = false;
+  if (most_s == 0) return Tell("this model does not hear; the chat goes on typed");
+  utterances_ = Utterances::New(args_.utterance);
+  ears_ = std::move(ears);
+  hears_ = true;
+}
+
 std::shared_ptr<const AudioClip> Talk::TakeUtterance() {
   std::shared_ptr<const AudioClip> clip = std::move(clips_.front());
   clips_.pop_front();

@@ -53,6 +53,9 @@ class Talk {
   void HearAgain();
   // Whether there may be something to be heard still: until Listen has told that it has ended.
   bool hears() const { return hears_; }
+  // The model is another: utterances are as long as it hears; 0: it does not, which is told. Throws
+  // Error (kUsage), and hears no more, where that is too short.
+  void Fit(double most_s);
   std::shared_ptr<const AudioClip> TakeUtterance();
 
   // A piece of an answer. False when it is to end: somebody has begun to speak. Throws nothing.
@@ -73,7 +76,7 @@ class Talk {
   void SpeakRest(bool keys);
   void Silence();
 
-  const TalkArgs args_;
+  TalkArgs args_;
   const bool quiet_;
   std::unique_ptr<Utterances> utterances_;
   std::unique_ptr<Ears> ears_;  // null once the sound has ended, perhaps before that is told

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -167,6 +168,41 @@ class Hearing(Program):
         terminal.until(HAT_SAID)
         self.leave(terminal)
         self.assertNotIn(BOOK_SAID, terminal.seen)
+
+    def test_a_model_that_does_not_hear(self):
+        config = json.loads((self.model / "config.json").read_text())
+        del config["audio_config"]
+        (self.place / "deaf.json").write_text(json.dumps(config))
+        deaf = self.place / "deaf"
+        self.assertEqual(call("synth", "--like", self.place / "deaf.json", "--out", deaf)[0], 0)
+        terminal, _ = self.talk()
+        terminal.send(f"/model {deaf}\r")
+        terminal.until("this model does not hear; the chat goes on typed")
+        terminal.until(">>> ")
+        terminal.send("/show model\r")
+        terminal.until("sound no")
+        terminal.until(">>> ")
+        terminal.send("/bye\r")
+        self.assertEqual(terminal.wait(), 0)
+
+    def test_another_model_hears_less_at_a_time(self):
+        less = self.place / "less"
+        shutil.copytree(NANO, less, ignore=shutil.ignore_patterns("eval", "examples"))
+        for name, key in (("config.json", "audio_soft_tokens_per_image"),
+                          ("processor_config.json", "audio_seq_length")):
+            config = json.loads((NANO / name).read_text())
+            config[key] = 8
+            (less / name).write_text(json.dumps(config))
+        terminal, microphone = self.talk()
+        terminal.send(f"/model {less}\r")
+        terminal.until(">>> ")
+        terminal.until("listening")
+        microphone.say(HAT)
+        terminal.until("heard ")
+        terminal.until(" s")
+        self.assertLess(float(re.findall(r"heard ([\d.]+) s", terminal.seen)[-1]), 1.5)
+        terminal.until("heard ")  # the rest of it
+        self.leave(terminal)
 
     def test_pictures_go_with_what_is_said(self):
         terminal, microphone = self.talk()
