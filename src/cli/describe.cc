@@ -103,7 +103,7 @@ class Describing {
         bar_(!args.output.quiet),
         film_bar_(!args.output.quiet, ProgressBar::Unit::kSeconds) {}
 
-  // 0, or 130 when it was ended.
+  // 0, or 130 when it was ended, or nobody reads any more.
   int Take(const Target& target) {
     try {
       const bool whole = target.is_picture ? Picture(target) : Film(target);
@@ -129,9 +129,9 @@ class Describing {
     line_begun_ = line_begun_ || !text.empty();
     return out_.Text(text) && !Interrupted();
   }
-  void EndLine() {
-    out_.Text("\n");
+  bool EndLine() {
     line_begun_ = false;
+    return out_.Text("\n");
   }
 
   // A session for pictures with this question.
@@ -164,16 +164,14 @@ class Describing {
         turns, args_.generate.options, [this](const std::string& text) { return Say(text); },
         bar_.Callback());
     bar_.Clear();
-    EndLine();
-    if (answer.finish_reason == FinishReason::kCancelled) return false;
-    out_.Object({{"file", target.path},
-                 {"text", answer.text},
-                 {"finish_reason", FinishReasonName(answer.finish_reason)},
-                 {"image_ms", answer.timings.image_ms},
-                 {"prefill_ms", answer.timings.prefill_ms},
-                 {"decode_ms", answer.timings.decode_ms},
-                 {"tokens", answer.token_ids.size()}});
-    return true;
+    if (!EndLine() || answer.finish_reason == FinishReason::kCancelled) return false;
+    return out_.Object({{"file", target.path},
+                        {"text", answer.text},
+                        {"finish_reason", FinishReasonName(answer.finish_reason)},
+                        {"image_ms", answer.timings.image_ms},
+                        {"prefill_ms", answer.timings.prefill_ms},
+                        {"decode_ms", answer.timings.decode_ms},
+                        {"tokens", answer.token_ids.size()}});
   }
 
   bool Film(const Target& target) {
@@ -206,11 +204,11 @@ class Describing {
     const FilmReport report = FilmDescriber::New(engine_, options)->Describe(target.path, events);
     film_bar_.Clear();
     if (line_begun_) EndLine();
-    out_.Text(ReportAsText(report));
-    out_.Object(ReportAsJson(target.path, report));
+    const bool read =
+        out_.Text(ReportAsText(report)) && out_.Object(ReportAsJson(target.path, report));
     WriteChapters(report);
     Report(target, report, std::chrono::duration<double>(Clock::now() - began).count());
-    return report.complete;
+    return report.complete && read;
   }
 
   void WriteChapters(const FilmReport& report) const {

@@ -95,6 +95,7 @@ class Watching {
       if (IsOver(frame->time_s - *first_s_)) return without;
       if (!watcher_->IsDue(frame->time_s)) continue;
       const std::optional<Sighting> sighting = Look(std::move(*frame));
+      CheckOutput();  // ends us where nobody reads any more
       if (!sighting) break;
       if (!args_.watch.condition.empty() && sighting->holds) return 0;
       if (args_.count > 0 && watcher_->counts().answered >= args_.count) return without;
@@ -117,10 +118,8 @@ class Watching {
     bool begun = false;
     const std::optional<Sighting> sighting =
         watcher_->Look(std::move(frame), [&](const std::string& text) {
-          if (!text.empty() && !args_.output.json) {
-            Say(std::exchange(begun, true) ? text : time + "  " + text);
-          }
-          return !Interrupted();
+          if (text.empty() || args_.output.json) return !Interrupted();
+          return Say(std::exchange(begun, true) ? text : time + "  " + text) && !Interrupted();
         });
     if (!sighting) {
       if (begun) Say("\n");
@@ -136,7 +135,10 @@ class Watching {
     return sighting;
   }
 
-  void Say(const std::string& text) const { Put(shows_controls_ ? ShowControls(text) : text); }
+  // False when nobody reads it.
+  bool Say(const std::string& text) const {
+    return Put(shows_controls_ ? ShowControls(text) : text);
+  }
 
   void PutLine(const Sighting& sighting, const std::string& time, bool begun) const {
     if (sighting.same) {

@@ -4,13 +4,15 @@
     describe_test.py GEMMA3N
 """
 import json
+import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import time
 import unittest
 
-from program import Program, call, start
+from program import GEMMA3N, Program, call, environment, start
 
 NANO = pathlib.Path(__file__).resolve().parent.parent.parent / "models/nano"
 FILM = NANO / "examples/film.mp4"  # of 3 s, in which a red circle becomes blue
@@ -46,6 +48,18 @@ class Describe(Program):
         self.assertEqual(code, 0, err)
         self.assertEqual(out, f"{paths[0]}: an orange triangle at the top right\n"
                               f"{paths[1]}: a yellow 3\n")
+
+    def test_ends_when_its_reader_leaves(self):
+        bad = self.place / "never_reached.png"
+        bad.write_bytes(b"\x89PNG\r\n\x1a\n")
+        for first in (NANO / "eval" / PICTURES[0], FILM):
+            for arguments in ((), ("--json",)):
+                reads, writes = os.pipe()
+                os.close(reads)
+                done = subprocess.run([GEMMA3N, "describe", "-m", NANO, first, bad, *arguments],
+                                      stdout=writes, stderr=subprocess.PIPE, env=environment())
+                os.close(writes)
+                self.assertEqual((done.returncode, done.stderr), (5, b""))
 
     def test_words_are_the_question(self):
         code, out, err = self.describe(NANO / "eval/pictures-0071.png", "What is at", "the top right?",

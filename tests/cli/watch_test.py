@@ -4,6 +4,7 @@
     watch_test.py GEMMA3N
 """
 import json
+import os
 import pathlib
 import re
 import signal
@@ -150,6 +151,17 @@ class Watch(Program):
         _, err = process.communicate(timeout=20)
         self.assertEqual(process.returncode, 130)
         self.assertEqual(stats(err.decode())["answered"], 1)
+
+    def test_ends_when_its_reader_leaves(self):
+        for arguments in ((), ("--json",)):
+            reads, writes = os.pipe()
+            os.close(reads)
+            # The film goes on for most of an hour.
+            done = subprocess.run([GEMMA3N, "watch", "-m", NANO, FILM, "--speed", "0.001", *arguments],
+                                  stdout=writes, stderr=subprocess.PIPE, env=environment(),
+                                  timeout=60)
+            os.close(writes)
+            self.assertEqual((done.returncode, done.stderr), (5, b""))
 
     def test_standard_input(self):
         with open(FILM, "rb") as film:
