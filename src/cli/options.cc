@@ -315,7 +315,10 @@ void MediaArgs::AddFrames(CLI::App& command) {
   command.add_option("--frames", video.max_frames, "Film: frames at most")
       ->check(CLI::Range(1, 120))
       ->capture_default_str();
-  const auto by_scenes = [this](int64_t) { video.pick = FramePick::kScenes; };
+  // Less than one where it is set to false.
+  const auto by_scenes = [this](int64_t count) {
+    video.pick = count > 0 ? FramePick::kScenes : FramePick::kRate;
+  };
   command.add_flag_function("--scenes", by_scenes,
                             "Film: the first frame of each scene, in place of so many a second");
   command

@@ -140,6 +140,19 @@ class Describe(Program):
                         "--window", 3)[2]
         self.assertIn("1 windows, 1 frames", err)
 
+    def test_scenes_can_be_switched_off(self):
+        config = self.place / "scenes.toml"
+        for value, frames in (("false", 3), ("true", 2)):
+            config.write_text(f"scenes = {value}\n")
+            for arguments, extra in (((f"--scenes={value}",), None), ((), {"GEMMA3N_SCENES": value}),
+                                     (("--config", config), None)):
+                err = self.describe(FILM, "What is in the last picture?", "--no-summary", "--stats",
+                                    "--no-chapters", *arguments, env=extra)[2]
+                self.assertIn(f"1 windows, {frames} frames", err, arguments)
+        # On the command line it counts before the file.
+        err = self.film("What is it?", "--config", config, "--scenes=false", "--stats")[2]
+        self.assertIn("1 windows, 3 frames", err)
+
     def test_chapters_for_other_programs(self):
         for ending, head, mark in (("vtt", "WEBVTT\n\n00:00:00.000 --> ", " --> 00:00:03.000\n"),
                                    ("txt", ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\n",
