@@ -14,6 +14,9 @@ namespace gemma3n::cli {
 namespace fs = std::filesystem;
 
 MediaKind KindOf(const std::string& path) {
+  // A pipe that nobody writes into would be waited for.
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return MediaKind::kUnknown;
   std::ifstream file(path, std::ios::binary);
   std::vector<uint8_t> head(4096);
   file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));

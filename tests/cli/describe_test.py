@@ -192,6 +192,13 @@ class Describe(Program):
         self.assertFalse(found[-1]["complete"])
         self.assertFalse(part.exists())
 
+    def test_a_pipe_is_no_film(self):
+        pipe = self.place / "pipe"
+        os.mkfifo(pipe)  # which nobody writes into
+        code, out, err = self.describe(pipe, timeout=60)
+        self.assertEqual((code, out), (4, ""))
+        self.assertIn("found a device or pipe", err)
+
     def test_what_cannot_be_described(self):
         picture = NANO / "examples/shapes.png"
         cases = [
