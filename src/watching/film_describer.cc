@@ -98,6 +98,7 @@ class FilmDescriberOfEngine : public FilmDescriber {
     VideoOptions video = options_.video;
     video.max_frames = 1;
     video.soundtrack = false;
+    video.pick = FramePick::kRate;  // scenes are found by decoding everything
     const auto begin = Clock::now();
     report_.duration_s = LoadVideo(film, video, options_.media).duration_s;
     report_.load_ms += MillisecondsSince(begin);

@@ -3,8 +3,10 @@
 // nano.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 #include "gemma3n/describe.h"
@@ -145,6 +147,25 @@ TEST(FilmDescriber, LooksAtASpanAndAtNoSound) {
   EXPECT_EQ(told.windows[0].from_s, 0.5);
   EXPECT_EQ(told.windows[0].to_s, 1.5);
   EXPECT_TRUE(told.engine->asked[0].clips.empty());
+}
+
+// A gemma3n-media that writes down what it is asked for.
+TEST(FilmDescriber, LooksForScenesInItsWindowsAlone) {
+  const std::string place = testing::TempDir() + "/asked_" + std::to_string(getpid());
+  const auto real = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "gemma3n-media";
+  std::ofstream(place + ".sh") << "#!/bin/sh\necho \"$*\" >> " << place << "\nexec "
+                               << real.string() << " \"$@\"\n";
+  std::filesystem::permissions(place + ".sh", std::filesystem::perms::owner_all);
+  DescribeOptions options{.with_summary = false, .with_chapters = false, .window_seconds = 60};
+  options.video.pick = FramePick::kScenes;
+  options.media.decoder_program = place + ".sh";
+  EXPECT_TRUE(Described(options).report.complete);
+  std::vector<std::string> asked;
+  std::ifstream file(place);
+  for (std::string line; std::getline(file, line);) asked.push_back(line);
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_THAT(asked[0], Not(HasSubstr("--scene-change")));  // how long the film is
+  EXPECT_THAT(asked[1], HasSubstr("--scene-change"));
 }
 
 TEST(FilmDescriber, RefusesWhatItCannotSee) {
