@@ -131,7 +131,10 @@ bool ChildProcess::Read(void* to, size_t bytes) {
     const auto before = std::chrono::steady_clock::now();
     const int ready = poll(&wait, 1, kPollMs);
     waited_ += std::chrono::steady_clock::now() - before;
-    if (stopped_) return false;
+    if (stopped_) {
+      Kill();
+      return false;
+    }
     if (OverLimit((waited_ - waited_before).count())) {
       over_limit_ = true;
       Kill();

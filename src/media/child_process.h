@@ -44,7 +44,8 @@ class ChildProcess {
   // How long one Read may wait, whatever else is allowed; no such limit unless set.
   void set_read_limit_s(double seconds) { read_limit_s_ = seconds; }
 
-  // Makes Read return false soon, now and from then on. May be called from any thread.
+  // Makes Read kill the program and return false soon, now and from then on. May be called from any
+  // thread.
   void Stop() { stopped_ = true; }
 
   // Fills `to`; false when the program closed its pipe or passed its limit (then it is killed).

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 namespace gemma3n {
@@ -65,6 +66,13 @@ TEST(ChildProcess, AnotherThreadMayStopTheWaiting) {
   char byte;
   EXPECT_FALSE(child.Read(&byte, 1));
   other.join();
+  // It is not given the time to end by itself, which this one would.
+  ChildProcess slow(Shell("sleep 0.8"), Nothing());
+  slow.set_cpu_limit_s(1000);
+  slow.Stop();
+  EXPECT_FALSE(slow.Read(&byte, 1));
+  const int status = slow.Wait();
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
 }
 
 TEST(ChildProcess, SeesTheEnvironmentItIsGivenAlone) {

@@ -50,6 +50,7 @@ class LiveStream : public PictureStream {
  private:
   void Run();
   bool WaitUntilDue(double time_s);
+  bool IsStopping() const;
 
   const std::string name_;
   const double speed_;
@@ -100,6 +101,11 @@ bool LiveStream::WaitUntilDue(double time_s) {
   return !stopping_;
 }
 
+bool LiveStream::IsStopping() const {
+  const std::scoped_lock lock(mutex_);
+  return stopping_;
+}
+
 void LiveStream::Run() {
   std::optional<Error> failure;
   try {
@@ -119,6 +125,7 @@ void LiveStream::Run() {
   } catch (const Error& error) {
     failure = error;
   }
+  if (IsStopping()) return;
   if (fetch_) failure = FetchFailure(name_, *fetch_, std::move(failure));
   const std::scoped_lock lock(mutex_);
   failure_ = std::move(failure);
