@@ -54,6 +54,8 @@ class ChildProcess {
   // Closes the pipe, waits a moment, then no longer, and returns the status as waitpid gives it; a
   // program that we killed for its limit counts as ended by SIGXCPU.
   int Wait();
+  // It did not end by itself.
+  bool killed() const { return killed_; }
 
  private:
   bool OverLimit(double waited_now_s) const;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <csignal>
 #include <string_view>
 
 #include "media/decoder_process.h"
@@ -30,8 +31,12 @@ std::string CheckedUrl(const std::string& url) {
              "-f mpegts -` makes a pipe that can be read");
 }
 
-const char* EndText(int status) {
-  if (!WIFEXITED(status)) return nullptr;
+// Null: all was read, or we did not want any more.
+const char* EndText(int status, bool killed) {
+  constexpr const char* kDied = "its reader ended without a word";
+  if (killed) return nullptr;
+  // SIGPIPE: who reads its bytes ended first.
+  if (!WIFEXITED(status)) return WTERMSIG(status) == SIGPIPE ? nullptr : kDied;
   switch (static_cast<FetchEnd>(WEXITSTATUS(status))) {
     case FetchEnd::kUnreachable:
       return "cannot be reached: no such host, nobody answers there, or its certificate does not "
@@ -43,9 +48,9 @@ const char* EndText(int status) {
     case FetchEnd::kBrokeOff:
       return "the connection broke off";
     case FetchEnd::kAll:
-      break;
+      return nullptr;
   }
-  return nullptr;
+  return kDied;
 }
 
 }  // namespace
@@ -61,7 +66,8 @@ std::unique_ptr<ChildProcess> StartFetch(const std::string& url, const MediaOpti
 
 std::optional<Error> FetchFailure(const std::string& url, ChildProcess& fetch,
                                   std::optional<Error> reading) {
-  const char* text = EndText(fetch.Wait());
+  const int status = fetch.Wait();
+  const char* text = EndText(status, fetch.killed());
   return text == nullptr ? reading : Error(ErrorKind::kMedia, url + ": " + text);
 }
 

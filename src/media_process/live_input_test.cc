@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <string_view>
@@ -296,6 +297,47 @@ TEST(Address, hostile_F08_ThatDoesNotAnswerOrBreaksOff) {
   // TLS with somebody who speaks none.
   EXPECT_THAT(EndOf(server.Url("/x", "https")), HasSubstr(": cannot be reached"));
   ExpectNoChildren();
+}
+
+// A gemma3n-media that fetches by this script, and decodes as ever.
+MediaOptions FetchingBy(const std::string& script) {
+  static int number = 0;
+  const std::string bin = std::string(GEMMA3N_BINARY_DIR) + "/bin/";
+  MediaOptions options;
+  options.decoder_program =
+      ::testing::TempDir() + "/fetch_" + std::to_string(getpid()) + "_" + std::to_string(number++);
+  std::ofstream(options.decoder_program) << "#!/bin/sh\ncase \"$1\" in --url) " << script
+                                         << ";; esac\nexec " << bin << "gemma3n-media \"$@\"\n";
+  std::filesystem::permissions(options.decoder_program, std::filesystem::perms::owner_all);
+  return options;
+}
+
+TEST(Address, hostile_F08_FetchThatDies) {
+  const Bytes film = LiveFilm();
+  const std::string path = ::testing::TempDir() + "/fetched_" + std::to_string(getpid());
+  std::ofstream(path, std::ios::binary) << Text(film);
+  const auto end = [&](const std::string& script) {
+    return MessageOf([&] {
+      const Stream stream =
+          PictureStream::OpenUrl("http://x/", FetchingBy("cat " + path + "; " + script));
+      while (!stream->ended()) stream->Newest(kLong);
+    });
+  };
+  EXPECT_EQ(end("exit 0"), "");
+  for (const char* script : {"kill -SEGV $$", "kill -KILL $$", "exit 1", "exit 77"})
+    EXPECT_EQ(end(script), "http://x/: its reader ended without a word") << script;
+  ExpectNoChildren();
+}
+
+// Its descriptor is for bytes of the address, also where it fails.
+TEST(Address, hostile_F08_FetchThatFailsWritesNothing) {
+  const std::string program = std::string(GEMMA3N_BINARY_DIR) + "/bin/gemma3n-media";
+  const std::string out = ::testing::TempDir() + "/failed_" + std::to_string(getpid());
+  for (const char* words : {"--url", "--url http://127.0.0.1:1/ --memory-bytes nonsense",
+                            "--url http://127.0.0.1:1/ --memory-bytes 134217728"}) {
+    EXPECT_NE(std::system((program + " " + words + " > " + out).c_str()), 0) << words;
+    EXPECT_EQ(std::filesystem::file_size(out), 0u) << words;
+  }
 }
 
 // ---- the sandbox ----

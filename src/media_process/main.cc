@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <new>
+#include <string_view>
 
 #include "media_process/decode.h"
 #include "media_process/fetch.h"
@@ -59,11 +60,17 @@ int FetchUrl(const Job& job) {
   return static_cast<int>(Fetch(job.url, STDOUT_FILENO));
 }
 
+// It is told so before anything else.
+bool IsToFetch(int argc, char** argv) {
+  return argc > 1 && std::string_view(argv[1]) == "--url";
+}
+
 }  // namespace
 }  // namespace gemma3n
 
 int main(int argc, char** argv) {
   gemma3n::RecordWriter out(STDOUT_FILENO);
+  const bool fetches = gemma3n::IsToFetch(argc, argv);  // then bytes of the address alone go there
   try {
     const gemma3n::Job job = gemma3n::ParseJob(argc, argv);
     av_log_set_level(AV_LOG_QUIET);  // what a file makes the library say is for nobody
@@ -71,9 +78,9 @@ int main(int argc, char** argv) {
     gemma3n::Run(job, out);
     _exit(0);
   } catch (const gemma3n::DecoderError& error) {
-    out.Failure(error.reason, error.detail);
+    if (!fetches) out.Failure(error.reason, error.detail);
   } catch (const std::bad_alloc&) {
-    out.Failure(gemma3n::DecoderFailure::kOutOfMemory, "");
+    if (!fetches) out.Failure(gemma3n::DecoderFailure::kOutOfMemory, "");
   }
   _exit(1);  // no destructors: they could call what the sandbox forbids
 }
