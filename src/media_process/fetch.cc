@@ -20,6 +20,9 @@ FetchEnd OpeningFailure(int error) {
     case AVERROR_HTTP_UNAUTHORIZED:
     case AVERROR_HTTP_FORBIDDEN:
     case AVERROR_HTTP_NOT_FOUND:
+#ifdef AVERROR_HTTP_TOO_MANY_REQUESTS  // FFmpeg 7
+    case AVERROR_HTTP_TOO_MANY_REQUESTS:
+#endif
     case AVERROR_HTTP_OTHER_4XX:
       return FetchEnd::kRefused;
     case AVERROR_HTTP_SERVER_ERROR:

@@ -283,11 +283,13 @@ TEST(Address, hostile_F08_ThatDoesNotAnswerOrBreaksOff) {
   const std::string film = Text(LiveFilm());
   const HttpServer server({{"/missing", "HTTP/1.0 404 Not Found\r\n\r\n"},
                            {"/secret", "HTTP/1.0 403 Forbidden\r\n\r\n"},
+                           {"/busy", "HTTP/1.0 429 Too Many Requests\r\n\r\n"},
                            {"/broken", "HTTP/1.0 503 Service Unavailable\r\n\r\n"},
                            {"/cut", "HTTP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n" + film},
                            {"", ""}});
   EXPECT_THAT(EndOf(server.Url("/missing")), HasSubstr(": the server refuses it"));
   EXPECT_THAT(EndOf(server.Url("/secret")), HasSubstr(": the server refuses it"));
+  EXPECT_THAT(EndOf(server.Url("/busy")), HasSubstr(": the server refuses it"));
   EXPECT_THAT(EndOf(server.Url("/broken")), HasSubstr(": the server has an error"));
   int pictures = 0;
   EXPECT_EQ(EndOf(server.Url("/cut"), &pictures),
