@@ -65,7 +65,7 @@ struct MediaLimits {
   int video_frames = 120;                // handed over
   int64_t video_frame_pixels = 2 << 20;  // a larger frame is scaled down to it
   uint64_t decoder_memory_bytes = 1ull << 30;
-  int decoder_cpu_seconds = 60;  // and 30 more for each minute of film, or of sound handed over
+  int decoder_cpu_seconds = 60;  // and 30 for each minute of film or of sound, 2 for each GB
   double live_fps = 10;          // pictures a second of a PictureStream that are made into pixels
 };
 

@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "gemma3n/error.h"
@@ -20,12 +21,17 @@ namespace gemma3n {
 namespace {
 
 using namespace film_maker;
+using test_files::BigEndian;
 using test_files::MessageOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 VideoClip Read(const Bytes& bytes, const MediaOptions& options = {}) {
   return ParseVideo(bytes, "film", {}, options);
+}
+
+std::string Text(const Bytes& bytes) {
+  return {bytes.begin(), bytes.end()};
 }
 
 std::string Refusal(const Bytes& bytes, const MediaOptions& options) {
@@ -94,6 +100,17 @@ TEST(Decoder, hostile_V07_DecoderThatTakesTooMuch) {
   MediaOptions sleeping = WithProgram("exec sleep 1000");
   sleeping.limits.decoder_cpu_seconds = 0;  // ten times that may pass on the clock
   EXPECT_THAT(Refusal(film, sleeping), HasSubstr("took too long"));
+  // A large file has more time: this one has a hole of 30 GB at its end, in a box that says so.
+  const std::string large = ::testing::TempDir() + "/large_" + std::to_string(getpid());
+  constexpr uint64_t kHole = 30'000'000'000;
+  std::ofstream(large, std::ios::binary)
+      << Text(film) << std::string("\0\0\0\1free", 8) << Text(BigEndian(kHole, 8));
+  std::filesystem::resize_file(large, film.size() + kHole);
+  MediaOptions hasty;
+  hasty.limits.decoder_cpu_seconds = 0;
+  hasty.limits.video_file_bytes = uint64_t{64} << 30;
+  EXPECT_THAT(LoadVideo(large, {}, hasty).frames, SizeIs(5));
+  std::filesystem::remove(large);
   // The real program with hardly any memory.
   MediaOptions hungry;
   hungry.limits.decoder_memory_bytes = 16 << 20;
