@@ -233,7 +233,12 @@ FilmDecoder::FilmDecoder(const Descriptor& file, const std::string& name, const 
   if (DemuxerName(job.format) == nullptr) ThrowMedia(name, "unsupported format: " + job.format);
   child_ = std::make_unique<ChildProcess>(
       JobWords(DecoderProgram(name, job.format, options), job, options), file, JobEnvironment(job));
-  if (!job.device.empty()) child_->set_read_limit_s(kSilentDevice_s);
+  if (!job.device.empty()) {
+    // A screen gives its first picture after a few, of which none comes sooner than was asked for.
+    constexpr double kPicturesAtFirst = 5;
+    const double slow_s = job.frames ? kPicturesAtFirst / job.video.fps : 0;
+    child_->set_read_limit_s(kSilentDevice_s + slow_s);
+  }
   // How long pictures are waited for in a pipe is for those to say who write into it.
   if (job.live) child_->set_clock_factor(std::numeric_limits<double>::infinity());
 }
