@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -62,6 +63,10 @@ class LiveSource : public SoundSource {
     } catch (const Error& error) {
       const std::scoped_lock lock(mutex_);
       failure_ = error;
+      changed_.notify_one();
+    } catch (const std::bad_alloc&) {
+      const std::scoped_lock lock(mutex_);
+      failure_.emplace(ErrorKind::kResources, name_ + ": not enough memory");
       changed_.notify_one();
     }
   }

@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -124,6 +125,8 @@ void LiveStream::Run() {
     }
   } catch (const Error& error) {
     failure = error;
+  } catch (const std::bad_alloc&) {
+    failure.emplace(ErrorKind::kResources, name_ + ": not enough memory");
   }
   if (IsStopping()) return;
   if (fetch_) failure = FetchFailure(name_, *fetch_, std::move(failure));
