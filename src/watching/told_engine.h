@@ -138,7 +138,16 @@ class ToldSession : public Session {
   GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                           const TextCallback& on_text, const ProgressCallback&) override {
     GenerateResult result = engine_.Answer(turns, options);
-    result.timings.images = 1;
+    // Of a picture that it has seen before, the soft tokens are still there.
+    const void* picture = nullptr;
+    for (const Turn& turn : turns) {
+      for (const Part& part : turn.parts) {
+        const auto* seen = std::get_if<std::shared_ptr<const Image>>(&part.content);
+        if (seen != nullptr) picture = seen->get();
+      }
+    }
+    result.timings.images = picture != nullptr && picture != last_picture_ ? 1 : 0;
+    last_picture_ = picture;
     if (on_text && !on_text(result.text)) result.finish_reason = FinishReason::kCancelled;
     return result;
   }
@@ -151,6 +160,7 @@ class ToldSession : public Session {
  private:
   ToldEngine& engine_;
   int64_t context_;
+  const void* last_picture_ = nullptr;
 };
 
 inline std::unique_ptr<Session> ToldEngine::NewSession(int64_t context) {

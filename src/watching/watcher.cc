@@ -33,6 +33,9 @@ void CheckOptions(const Engine& engine, const WatchOptions& options) {
   CheckRange("seconds between looks", options.every_s, 0, 24 * 3600);
   CheckRange("least change", options.least_change, 0, 1);
   CheckRange("least probability", options.least_probability, 0, 1);
+  if (options.least_probability == 1) {
+    throw Error(ErrorKind::kUsage, "least probability: expected less than 1, which nothing passes");
+  }
 }
 
 class WatcherOfEngine : public Watcher {
@@ -112,6 +115,7 @@ class WatcherOfEngine : public Watcher {
           session_->Generate(Turns(picture, text), generate, take,
                              [&](const Progress&) { return !on_text || on_text(""); });
       sighting.encode_ms += result.timings.image_ms;
+      counts_.encoded += result.timings.images;
       return result;
     };
     std::string text;
@@ -132,7 +136,6 @@ class WatcherOfEngine : public Watcher {
     sighting.text = std::move(text);
     sighting.whole_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
     last_ = std::move(picture);
-    ++counts_.encoded;
     ++counts_.answered;
     counts_.encode_ms += sighting.encode_ms;
     counts_.whole_ms += sighting.whole_ms;

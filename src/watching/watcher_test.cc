@@ -99,6 +99,7 @@ TEST(Watcher, RefusesOptionsOutOfRange) {
   EXPECT_THROW(Watcher::New(engine, {.question = "What?", .every_s = -1}), Error);
   EXPECT_THROW(Watcher::New(engine, {.question = "What?", .least_change = 2}), Error);
   EXPECT_THROW(Watcher::New(engine, {.condition = "x", .yes = "no"}), Error);
+  EXPECT_THROW(Watcher::New(engine, {.condition = "x", .least_probability = 1}), Error);
   engine->facts_.sees = false;
   EXPECT_THROW(Watcher::New(engine, {.question = "What?"}), Error);
 }
@@ -118,10 +119,12 @@ TEST(Watcher, NanoChoosesBetweenTwoWordsAndEncodesAPictureOnce) {
   EXPECT_GT(seen.probability.value(), 0.9);
   EXPECT_EQ(seen.text, "an orange triangle at the top right");
   EXPECT_GT(seen.encode_ms, 0);
+  EXPECT_EQ(watcher->counts().encoded, 1);
   const Sighting other =
       *watcher->Look({1, LoadImage(std::string(kEval) + "pictures-0083.png")});  // purple
   EXPECT_FALSE(other.holds);
   EXPECT_LT(other.probability.value(), 0.1);
+  EXPECT_EQ(watcher->counts().encoded, 2);
 }
 
 }  // namespace
