@@ -284,6 +284,11 @@ void CheckTargets(const DescribeArgs& args, const std::vector<Target>& targets) 
     throw Error(ErrorKind::kUsage, "--chapters: expected one film, found " +
                                        std::to_string(targets.size()) + " files");
   }
+  std::error_code bad;
+  if (!args.chapters.empty() && std::filesystem::weakly_canonical(args.out, bad) ==
+                                    std::filesystem::weakly_canonical(args.chapters, bad)) {
+    throw Error(ErrorKind::kUsage, "expected two files for --out and --chapters, found one");
+  }
   for (const Target& target : targets) {
     for (const std::string& path : {args.out, args.chapters}) {
       std::error_code ignored;

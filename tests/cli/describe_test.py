@@ -212,6 +212,8 @@ class Describe(Program):
             (2, "window, seconds", (FILM, "--window", -1)),
             (2, "the context has", (FILM, "--ctx", 150)),
             (4, "span of the film", (f"{FILM} 0:10-0:20",)),
+            (2, "expected two files", (FILM, "-o", self.place / "x", "--chapters",
+                                       f"{self.place}/./x")),
             (2, "take the place", (picture, "-o", picture)),
         ]
         for code, said, arguments in cases:
