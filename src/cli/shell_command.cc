@@ -39,7 +39,9 @@ std::string Variable(const std::string& name, std::string value) {
 }
 
 std::string WritePicture(const Image& picture) {
-  const auto folder = std::filesystem::temp_directory_path();
+  std::error_code error;
+  const auto folder = std::filesystem::temp_directory_path(error);
+  if (error) throw Error(ErrorKind::kResources, "TMPDIR: expected a folder: " + error.message());
   std::string path = (folder / "gemma3n-XXXXXX.png").string();
   const int fd = mkostemps(path.data(), 4, O_CLOEXEC);
   if (fd < 0) throw Error(ErrorKind::kResources, path + ": cannot be written");
@@ -84,8 +86,11 @@ pid_t Spawn(const std::string& command, const std::vector<std::string>& variable
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+  // A shell around the user's, since we may be gone when the command ends.
   std::string shell = "sh", flag = "-c", words = command;
-  char* const arguments[] = {shell.data(), flag.data(), words.data(), nullptr};
+  std::string around = R"(/bin/sh -c "$1"; code=$?; rm -f -- "$GEMMA3N_PICTURE"; exit $code)";
+  char* const arguments[] = {shell.data(), flag.data(),  around.data(),
+                             shell.data(), words.data(), nullptr};
   pid_t pid = -1;
   const int error =
       posix_spawn(&pid, "/bin/sh", &files, &attributes, arguments, environment.data());

@@ -92,7 +92,9 @@ class Watching {
       }
       ++seen_;
       if (!first_s_) first_s_ = frame->time_s;
-      if (IsOver(frame->time_s - *first_s_)) return without;
+      // What others send may bear any time.
+      const double passed_s = args_.is_film() ? frame->time_s - *first_s_ : SecondsSince(began_);
+      if (IsOver(passed_s)) return without;
       if (!watcher_->IsDue(frame->time_s)) continue;
       const std::optional<Sighting> sighting = Look(std::move(*frame));
       CheckOutput();  // ends us where nobody reads any more

@@ -55,6 +55,9 @@ void CheckSource(const WatchArgs& args) {
   if (!args.url.empty() && args.output.offline) {
     throw Error(ErrorKind::kUsage, "--url: needs a network, which --offline refuses");
   }
+  if (args.speed && sources == 1 && !args.is_film()) {
+    throw Error(ErrorKind::kUsage, "--speed: expected a film that is a file with it");
+  }
   if (sources == 1) return;
   throw Error(ErrorKind::kUsage,
               "expected one of --cam, --screen, --url, a film or -, found " +
@@ -101,7 +104,10 @@ void CheckArgs(WatchArgs& args) {
   TakeAnswers(args);
   if (!args.every.empty()) args.watch.every_s = ParseDuration("--every", args.every);
   if (args.on_change) args.watch.every_s = 0;
-  if (!args.length.empty()) args.seconds = ParseDuration("--for", args.length);
+  if (!args.length.empty()) {
+    args.seconds = ParseDuration("--for", args.length);
+    if (args.seconds <= 0) throw Error(ErrorKind::kUsage, "--for: expected more than no time");
+  }
   if (args.question.empty() && args.watch.condition.empty()) args.question = kDefaultQuestion;
   args.watch.question = args.question;
   args.watch.system = args.generate.system;
@@ -117,7 +123,7 @@ std::unique_ptr<PictureStream> OpenPictures(const WatchArgs& args) {
   }
   if (args.use_screen) return PictureStream::OpenScreen(args.screen, args.media);
   if (!args.url.empty()) return PictureStream::OpenUrl(args.url, args.media);
-  if (args.file != "-") return PictureStream::Play(args.file, args.speed, args.media);
+  if (args.file != "-") return PictureStream::Play(args.file, args.speed.value_or(1), args.media);
   if (!WaitForStandardInput()) return nullptr;
   return PictureStream::OpenDescriptor(STDIN_FILENO, "standard input", args.media);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct WatchArgs {
   std::string camera, screen, url, file;  // one of them, after CheckArgs
   std::string every, length, answers, exec, question;
   bool use_camera = false, use_screen = false, on_change = false, show_prompt = false;
-  double speed = 1, seconds = 0;  // `length` in seconds; 0: no limit
+  std::optional<double> speed;
+  double seconds = 0;  // `length` in seconds; 0: no limit
   int64_t count = 0;
 
   // Pictures come by themselves and have no other end than Ctrl-C.
