@@ -9,6 +9,7 @@ namespace gemma3n::cli {
 
 void AddRun(CLI::App& app, int& exit_code);
 void AddChat(CLI::App& app, int& exit_code);
+void AddServe(CLI::App& app, int& exit_code);
 void AddTranscribe(CLI::App& app, int& exit_code);
 void AddTranslate(CLI::App& app, int& exit_code);
 void AddDescribe(CLI::App& app, int& exit_code);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// A loaded model as an HTTP service, in the dialects that clients already speak. docs/server.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gemma3n/engine.h"
+
+namespace gemma3n {
+
+// Each is checked before the memory or the work that it bounds.
+struct ServerLimits {
+  uint64_t header_bytes = 16 << 10;  // request line and fields together
+  size_t header_fields = 100;
+  uint64_t body_bytes = 64ull << 20;
+  uint64_t all_bodies_bytes = 512ull << 20;  // of the requests that are held at one time
+  double header_seconds = 10;                // from a request's first byte on
+  double idle_seconds = 60;                  // between requests
+  double body_grace_seconds = 30;            // what a slow body may take longer than its rate says
+  double body_bytes_per_second = 16 << 10;
+  double stalled_seconds = 30;  // a client that reads nothing of its answer for so long is dropped
+  size_t connections = 256;
+  MediaLimits media = {};
+};
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";  // an address of this machine, or "localhost"
+  int port = 11434;                // 0: any free one
+  // Take the listening sockets that systemd hands over, where it does, instead of these two.
+  bool take_inherited_sockets = true;
+
+  std::string model_name;                      // as clients ask for it
+  std::map<std::string, std::string> aliases;  // further names -> model_name
+  int64_t context = 0;                         // of each session; 0: what the model was made for
+  int sessions = 4;                            // answers under way at one time
+  int waiting = 32;                            // requests that may wait for a session
+  double answer_seconds = 0;                   // an answer ends after so long; 0: never
+
+  std::vector<std::string> api_keys;  // none: everybody may ask
+  bool no_key_needed = false;         // also from other machines, without a key
+  std::vector<std::string> host_names;
+  std::vector<std::string> origins;  // of web pages that may ask, such as "https://example.org"
+
+  bool access_log = true;  // a line for each request on standard error, without contents
+  ServerLimits limits = {};
+};
+
+// Answers requests from threads of its own; the engine belongs to it until it is gone.
+class Server {
+ public:
+  // Listens when it returns. Throws Error (kUsage) for what cannot be listened on, or may not be
+  // without a key, and (kResources) where memory does not hold the sessions.
+  static std::unique_ptr<Server> Start(std::shared_ptr<Engine> engine,
+                                       const ServerOptions& options);
+  // Ends what is under way at once.
+  virtual ~Server() = default;
+
+  // "http://127.0.0.1:11434", one for each address.
+  virtual std::vector<std::string> urls() const = 0;
+
+  // Takes no new work from now on. Returns when no answer is under way; those that are not ready
+  // after `grace` end with what they have, as if they had reached their most tokens.
+  virtual void Drain(std::chrono::milliseconds grace) = 0;
+};
+
+}  // namespace gemma3n

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/acceptor.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <system_error>
+
+namespace gemma3n::server {
+namespace {
+
+std::string PeerOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof(text));
+  } else if (address.ss_family == AF_INET6) {
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(address).sin6_addr, text,
+              sizeof(text));
+  }
+  return text;
+}
+
+}  // namespace
+
+Acceptor::Acceptor(std::vector<Listener> listeners, const ServerLimits& limits, Handler& handler)
+    : listeners_(std::move(listeners)),
+      shared_{limits, handler},
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void Acceptor::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+Acceptor::~Acceptor() {
+  Close();
+  std::unique_lock lock(mutex_);
+  for (Socket& socket : sockets_) socket.ShutDown();
+  left_.wait(lock, [this] { return sockets_.empty(); });
+}
+
+void Acceptor::Close() {
+  if (!thread_.joinable()) return;
+  shared_.closing = true;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.descriptor(), &one, sizeof(one));
+  thread_.join();
+  listeners_.clear();
+}
+
+bool Acceptor::WaitUntilIdle(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  return left_.wait_for(lock, patience, [this] { return sockets_.empty(); });
+}
+
+size_t Acceptor::connections() const {
+  const std::lock_guard lock(mutex_);
+  return sockets_.size();
+}
+
+void Acceptor::Run() {
+  std::vector<pollfd> waits = {{wake_.descriptor(), POLLIN, 0}};
+  for (const Listener& listener : listeners_) {
+    waits.push_back({listener.socket.descriptor(), POLLIN, 0});
+  }
+  while (!shared_.closing) {
+    if (poll(waits.data(), waits.size(), -1) < 0) continue;
+    for (size_t i = 1; i < waits.size(); ++i) {
+      if (waits[i].revents != 0) Accept(listeners_[i - 1]);
+    }
+  }
+}
+
+void Acceptor::Accept(Listener& listener) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof(address);
+  Socket socket(accept4(listener.socket.descriptor(), reinterpret_cast<sockaddr*>(&address), &size,
+                        SOCK_CLOEXEC));
+  if (socket.descriptor() < 0) {
+    // Out of descriptors or memory: what waits to be accepted would wake us again at once.
+    if (errno != EAGAIN) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return;
+  }
+  const int on = 1;  // pieces of a stream leave as they come
+  setsockopt(socket.descriptor(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  const std::lock_guard lock(mutex_);
+  if (sockets_.size() >= shared_.limits.connections) return;  // refused: it closes here
+  const auto place = sockets_.insert(sockets_.end(), std::move(socket));
+  try {
+    std::thread([this, place, peer = PeerOf(address)] { Serve(place, peer); }).detach();
+  } catch (const std::system_error&) {  // no more threads: refused, too
+    sockets_.erase(place);
+  }
+}
+
+void Acceptor::Serve(std::list<Socket>::iterator place, const std::string& peer) {
+  try {
+    ServeConnection(*place, peer, shared_);
+  } catch (const std::exception&) {  // out of memory: this connection ends, the others go on
+  }
+  const std::lock_guard lock(mutex_);
+  sockets_.erase(place);
+  // Under the lock: the acceptor may be gone as soon as it is free.
+  left_.notify_all();
+}
+
+}  // namespace gemma3n::server

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accepts connections and gives each a thread, up to a limit.
+#pragma once
+
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/http.h"
+#include "server/socket.h"
+
+namespace gemma3n::server {
+
+class Acceptor {
+ public:
+  Acceptor(std::vector<Listener> listeners, const ServerLimits& limits, Handler& handler);
+  void Start();
+  // Ends all connections at once.
+  ~Acceptor();
+
+  // Accepts no more, and closes each connection behind the answer under way.
+  void Close();
+  // Whether all connections were gone in time.
+  bool WaitUntilIdle(std::chrono::milliseconds patience);
+  size_t connections() const;
+
+ private:
+  void Run();
+  void Accept(Listener& listener);
+  void Serve(std::list<Socket>::iterator place, const std::string& peer);
+
+  std::vector<Listener> listeners_;
+  Connections shared_;
+  Socket wake_;  // readable when it is time to stop
+  mutable std::mutex mutex_;
+  std::condition_variable left_;
+  std::list<Socket> sockets_;  // one for each connection's thread
+  std::thread thread_;
+};
+
+}  // namespace gemma3n::server

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all dialects stand on: the model under its names, the ones who work, and the way from a
+// request to its answers, whatever it was written in.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gemma3n/engine.h"
+#include "gemma3n/server.h"
+#include "server/http.h"
+#include "server/media_reader.h"
+#include "server/worker.h"
+
+namespace gemma3n::server {
+
+struct Service {
+  Engine& engine;
+  Worker& worker;
+  MediaReader& media;
+  const ServerOptions& options;
+  int64_t context;     // of a session
+  int64_t created_at;  // seconds since 1970
+
+  // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.
+  void CheckModel(const std::string& name) const;
+  std::vector<std::string> ModelNames() const;
+};
+
+// The bytes that a token stands for, which may be a part of a character.
+std::string TokenBytes(const Engine& engine, int32_t id);
+
+// Goes through the events of a request until all `choices` have ended, and cancels it where the
+// client leaves or `on_event` returns false; returns whether it went to the end. `on_silence` is
+// called, where nothing has come for so long. Throws what the request failed with, as Refusal.
+struct Following {
+  size_t choices = 1;
+  std::function<bool(AnswerEvent&)> on_event;
+  std::chrono::milliseconds silence = std::chrono::seconds(15);
+  std::function<bool()> on_silence = nullptr;
+};
+bool Follow(Answering& answering, const Exchange& exchange, const Following& following);
+
+// All answers of a request; empty when the client left.
+std::vector<GenerateResult> Collect(Answering& answering, const Exchange& exchange, size_t choices);
+
+}  // namespace gemma3n::server

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+// Beast parses from a buffer of ours, so that every wait, limit and byte is in our hands. What it
+// lets pass is refused here: a missing or second Host, transfer codings other than chunked, second
+// lengths, versions other than 1.0 and 1.1.
+#include "server/http.h"
+
+#include <algorithm>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <cctype>
+#include <ctime>
+#include <random>
+
+namespace gemma3n::server {
+namespace {
+
+namespace http = boost::beast::http;
+using Parser = http::request_parser<http::string_body>;
+using std::chrono::milliseconds;
+
+constexpr size_t kPieceBytes = 64 << 10;       // read at a time; also the longest line of a chunk
+constexpr uint64_t kLingerBytes = 128u << 20;  // dropped of what a refused client still sends
+constexpr milliseconds kLinger(5000), kGlance(100);
+
+milliseconds Milliseconds(double seconds) {
+  return milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+bool EqualWithoutCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return std::tolower(static_cast<unsigned char>(x)) ==
+                  std::tolower(static_cast<unsigned char>(y));
+         });
+}
+
+std::string NewId() {
+  static thread_local std::mt19937_64 random(std::random_device{}());
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string id;
+  for (uint64_t number = random(), i = 0; i < 16; ++i, number >>= 4) id += kDigits[number & 15];
+  return id;
+}
+
+std::string DateLine() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[64];
+  std::strftime(text, sizeof(text), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  return text;
+}
+
+// A refusal that this file makes: its status may be one that no dialect knows.
+struct BadRequest {
+  int status;
+  std::string message;
+};
+
+class Connection : public Exchange {
+ public:
+  Connection(Socket& socket, std::string peer, Connections& shared)
+      : socket_(socket), peer_(std::move(peer)), shared_(shared), limits_(shared.limits) {}
+  ~Connection() override { shared_.body_bytes -= held_bytes_; }
+
+  // Reads a request and answers it; false when it was the last one.
+  bool ServeOne() {
+    if (!AwaitRequest()) return false;
+    began_ = Clock::now();
+    request_ = {.id = NewId(), .peer = peer_};
+    status_ = 0;
+    sent_bytes_ = 0;
+    streams_ = keep_alive_ = complete_ = false;
+    try {
+      if (ReadRequest()) {
+        shared_.handler.Handle(request_, *this);
+        if (streams_ && chunked_) Put("0\r\n\r\n");
+      }
+    } catch (const BadRequest& bad) {
+      Refuse(bad.status, Refusal(Reason::kBadFraming, bad.message));
+    } catch (const Refusal& refusal) {
+      Refuse(StatusOf(refusal.reason), refusal);
+    } catch (const std::exception&) {
+      const Refusal refusal = AsRefusal(std::current_exception());
+      Refuse(StatusOf(refusal.reason), refusal);
+    }
+    shared_.body_bytes -= std::exchange(held_bytes_, 0);
+    const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
+    if (status_ != 0 || !request_.method.empty()) {
+      shared_.handler.Finished(request_, status_, sent_bytes_, seconds);
+    }
+    return keep_alive_ && !failed_ && !shared_.closing;
+  }
+
+  void Send(const Response& response) override {
+    std::string text = Head(response);
+    text += "Content-Length: " + std::to_string(response.body.size()) + "\r\n\r\n";
+    if (request_.method != "HEAD") text += response.body;
+    Put(text);
+  }
+
+  bool BeginStream(const Response& head) override {
+    streams_ = true;
+    chunked_ = version_ == 11;
+    if (!chunked_) keep_alive_ = false;
+    return Put(Head(head) + (chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n"));
+  }
+
+  bool Write(std::string_view piece) override {
+    if (piece.empty()) return !failed_;
+    if (!chunked_) return Put(piece);
+    char size[24];
+    std::snprintf(size, sizeof(size), "%zx\r\n", piece.size());
+    return Put(size + std::string(piece) + "\r\n");
+  }
+
+  bool ClientIsGone() const override { return failed_ || socket_.IsLeft(); }
+
+ private:
+  // Waits for the first byte of a request; in glances, since the service may close meanwhile.
+  bool AwaitRequest() {
+    const auto end = Clock::now() + Milliseconds(limits_.idle_seconds);
+    while (pending_.empty()) {
+      if (shared_.closing || Clock::now() >= end) return false;
+      if (socket_.Read(pending_, kPieceBytes, Clock::now() + kGlance) == Socket::Outcome::kEnd) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // False when the client has gone.
+  bool ReadRequest() {
+    Parser parser;
+    parser.header_limit(static_cast<uint32_t>(limits_.header_bytes));
+    parser.body_limit(limits_.body_bytes);
+    if (!ReadHead(parser)) return false;
+    TakeHead(parser);
+    shared_.handler.Admit(request_);
+    // The handler is asked first: whoever may not speak learns nothing of our limits.
+    if (too_large_) throw TooLarge();
+    if (!ReadBody(parser)) return false;
+    request_.body = std::move(parser.get().body());
+    keep_alive_ = parser.keep_alive();
+    complete_ = true;
+    return true;
+  }
+
+  Refusal TooLarge() const {
+    return {Reason::kTooLarge, "the body is larger than " + std::to_string(limits_.body_bytes) +
+                                   " bytes, the most this server takes"};
+  }
+
+  // Gives the parser what is pending. True when it wants more.
+  bool Parse(Parser& parser) {
+    boost::system::error_code error;
+    const size_t used = parser.put(boost::asio::buffer(pending_), error);
+    pending_.erase(0, used);
+    if (error == http::error::need_more) return true;
+    if (error == http::error::body_limit) {
+      too_large_ = true;
+      if (parser.is_header_done()) throw TooLarge();
+    } else if (error == http::error::header_limit) {
+      throw BadRequest{431, "the headers are larger than " + std::to_string(limits_.header_bytes) +
+                                " bytes, the most this server takes"};
+    } else if (error) {
+      throw BadRequest{400, "not a request of HTTP/1.1: " + error.message()};
+    }
+    return false;
+  }
+
+  bool ReadHead(Parser& parser) {
+    const auto deadline = began_ + Milliseconds(limits_.header_seconds);
+    too_large_ = false;
+    while (true) {
+      if (!pending_.empty()) {
+        const bool more = Parse(parser);
+        if (parser.is_header_done() || too_large_) return true;
+        if (!more && !pending_.empty()) continue;
+      }
+      switch (socket_.Read(pending_, kPieceBytes, deadline)) {
+        case Socket::Outcome::kEnd:
+          return false;
+        case Socket::Outcome::kLate:
+          throw BadRequest{408, "the headers did not come in time"};
+        case Socket::Outcome::kDone:
+          break;
+      }
+    }
+  }
+
+  void TakeHead(const Parser& parser) {
+    const auto& message = parser.get();
+    version_ = static_cast<int>(message.version());
+    request_.method = std::string(message.method_string());
+    const std::string target(message.target());
+    const size_t question = target.find('?');
+    request_.path = target.substr(0, question);
+    if (question != std::string::npos) request_.query = target.substr(question + 1);
+    for (const auto& field : message) {
+      request_.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    }
+    CheckHead();
+  }
+
+  size_t Count(std::string_view name) const {
+    return static_cast<size_t>(
+        std::count_if(request_.headers.begin(), request_.headers.end(),
+                      [&](const auto& field) { return EqualWithoutCase(field.first, name); }));
+  }
+
+  void CheckHead() const {
+    if (version_ != 10 && version_ != 11) {
+      throw BadRequest{505, "this server speaks HTTP/1.1 and HTTP/1.0"};
+    }
+    if (request_.headers.size() > limits_.header_fields) {
+      throw BadRequest{431, "more than " + std::to_string(limits_.header_fields) +
+                                " header fields, the most this server takes"};
+    }
+    if (request_.path.empty() || request_.path[0] != '/') {
+      throw BadRequest{400, "expected a target that begins with '/'"};
+    }
+    const std::string* const host = request_.Find("Host");
+    if (Count("Host") != 1 || host->empty()) {
+      throw BadRequest{400, "expected one Host field, found " + std::to_string(Count("Host")) +
+                                (host != nullptr && host->empty() ? " that is empty" : "")};
+    }
+    const std::string* const coding = request_.Find("Transfer-Encoding");
+    if (Count("Content-Length") + Count("Transfer-Encoding") > 1) {
+      throw BadRequest{400, "more than one Content-Length or Transfer-Encoding"};
+    }
+    if (coding != nullptr && (!EqualWithoutCase(*coding, "chunked") || version_ == 10)) {
+      throw BadRequest{400, "expected Transfer-Encoding: chunked, the only one served"};
+    }
+    const std::string* const length = request_.Find("Content-Length");
+    if (length != nullptr && length->find_first_not_of("0123456789") != std::string::npos) {
+      throw BadRequest{400, "expected one number as Content-Length"};  // Beast takes "5,5"
+    }
+    const std::string* const expect = request_.Find("Expect");
+    if (expect != nullptr && !EqualWithoutCase(*expect, "100-continue")) {
+      throw BadRequest{417, "expected Expect: 100-continue or none"};
+    }
+  }
+
+  bool ReadBody(Parser& parser) {
+    parser.eager(true);
+    const auto begin = Clock::now();
+    uint64_t received = pending_.size();
+    bool continued = request_.Find("Expect") == nullptr;
+    while (!parser.is_done()) {
+      const bool more = pending_.empty() || Parse(parser);
+      Hold(parser.get().body().size());
+      if (parser.is_done()) break;
+      if (!more && !pending_.empty()) continue;
+      if (pending_.size() >= kPieceBytes) throw BadRequest{400, "a chunk's line is too long"};
+      if (!continued) Put("HTTP/1.1 100 Continue\r\n\r\n");
+      continued = true;
+      const double patience = limits_.body_grace_seconds +
+                              static_cast<double>(received) / limits_.body_bytes_per_second;
+      const size_t before = pending_.size();
+      switch (socket_.Read(pending_, kPieceBytes - before, begin + Milliseconds(patience))) {
+        case Socket::Outcome::kEnd:
+          return false;
+        case Socket::Outcome::kLate:
+          throw BadRequest{408, "the body comes too slowly"};
+        case Socket::Outcome::kDone:
+          received += pending_.size() - before;
+      }
+    }
+    return true;
+  }
+
+  // Counts what this body holds towards what all of them may.
+  void Hold(uint64_t bytes) {
+    shared_.body_bytes += bytes - held_bytes_;
+    held_bytes_ = bytes;
+    if (shared_.body_bytes > limits_.all_bodies_bytes) {
+      throw Refusal(Reason::kBusy, "other requests fill the memory that this server has for them");
+    }
+  }
+
+  // Tells why. Where the request did not come to its end, the connection does: what the client
+  // still sends could not be told from a request. It is read and dropped for a while, else the
+  // client would see a reset instead of the answer.
+  void Refuse(int status, const Refusal& refusal) {
+    Response response = shared_.handler.Refused(request_, refusal);
+    response.status = status;
+    if (status_ != 0) {  // something went wrong behind the answer's beginning: it is cut short
+      failed_ = true;
+      return;
+    }
+    Send(response);
+    if (complete_) return;
+    socket_.ShutDownWriting();
+    const auto end = Clock::now() + kLinger;
+    std::string dropped;
+    for (uint64_t bytes = 0; bytes < kLingerBytes; bytes += dropped.size()) {
+      dropped.clear();
+      if (socket_.Read(dropped, kPieceBytes, end) != Socket::Outcome::kDone) break;
+    }
+  }
+
+  std::string Head(const Response& response) {
+    status_ = response.status;
+    std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
+                       std::string(http::obsolete_reason(
+                           http::int_to_status(static_cast<unsigned>(response.status)))) +
+                       "\r\n" + DateLine();
+    if (!response.content_type.empty()) text += "Content-Type: " + response.content_type + "\r\n";
+    for (const Headers& headers : {shared_.handler.Common(request_), response.headers}) {
+      for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
+    }
+    if (shared_.closing) keep_alive_ = false;
+    text += keep_alive_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+    return text;
+  }
+
+  bool Put(std::string_view text) {
+    if (failed_) return false;
+    failed_ = socket_.Write(text, Milliseconds(limits_.stalled_seconds)) != Socket::Outcome::kDone;
+    if (!failed_) sent_bytes_ += text.size();
+    return !failed_;
+  }
+
+  Socket& socket_;
+  const std::string peer_;
+  Connections& shared_;
+  const ServerLimits& limits_;
+  std::string pending_;  // came and is not parsed yet
+  bool failed_ = false;  // the client takes nothing any more
+
+  Request request_;  // the one under way, and what becomes of it
+  Clock::time_point began_;
+  int version_ = 11;
+  int status_ = 0;
+  uint64_t sent_bytes_ = 0, held_bytes_ = 0;
+  bool too_large_ = false, complete_ = false, keep_alive_ = false, streams_ = false,
+       chunked_ = false;
+};
+
+}  // namespace
+
+const std::string* Request::Find(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (EqualWithoutCase(key, name)) return &value;
+  }
+  return nullptr;
+}
+
+void ServeConnection(Socket& socket, const std::string& peer, Connections& shared) {
+  Connection connection(socket, peer, shared);
+  while (connection.ServeOne()) {
+  }
+}
+
+}  // namespace gemma3n::server

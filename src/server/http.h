@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 on one connection: strict framing, limits and deadlines, answers in one piece or as a
+// stream. The library that parses (Boost.Beast) is known to http.cc alone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gemma3n/server.h"
+#include "server/refusal.h"
+#include "server/socket.h"
+
+namespace gemma3n::server {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+  std::string id;      // ours, of 16 hex digits
+  std::string method;  // "GET"
+  std::string path;    // as it came, without the query
+  std::string query;   // without its question mark
+  Headers headers;
+  std::string body;
+  std::string peer;   // the client's address, without its port
+  std::string owner;  // whose key it came with; set by the one who checks keys
+
+  // Names compare without regard to case; nullptr when there is none.
+  const std::string* Find(std::string_view name) const;
+};
+
+struct Response {
+  int status = 200;
+  Headers headers = {};
+  std::string body = "";
+  std::string content_type = "application/json";
+};
+
+// The way back to the client. The one who handles a request answers exactly once.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  virtual void Send(const Response& response) = 0;
+  // An answer that comes in pieces: its status and headers, then the pieces. False when the client
+  // is gone or reads nothing any more.
+  virtual bool BeginStream(const Response& head) = 0;
+  virtual bool Write(std::string_view piece) = 0;
+  virtual bool ClientIsGone() const = 0;
+};
+
+// What a connection asks of the service. Called from the connections' threads.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+  // Once the headers are known and before the body is read; throws Refusal. May set the owner.
+  virtual void Admit(Request& request) = 0;
+  virtual void Handle(const Request& request, Exchange& exchange) = 0;
+  // A refusal in the dress of the dialect that the request speaks.
+  virtual Response Refused(const Request& request, const Refusal& refusal) = 0;
+  // Headers that go with every answer to this request.
+  virtual Headers Common(const Request& request) = 0;
+  // After the answer; status 0 when the client went away before one.
+  virtual void Finished(const Request& request, int status, uint64_t bytes, double seconds) = 0;
+};
+
+// What the connections of a service share.
+struct Connections {
+  const ServerLimits& limits;
+  Handler& handler;
+  std::atomic<bool> closing = false;     // no further request is read
+  std::atomic<uint64_t> body_bytes = 0;  // of all bodies that are held
+};
+
+// Serves the connection until one side ends it.
+void ServeConnection(Socket& socket, const std::string& peer, Connections& shared);
+
+}  // namespace gemma3n::server

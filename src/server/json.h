@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON of requests, which is hostile until read: strict, bounded, and every complaint names the
+// field.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gemma3n::server {
+
+// Throws Refusal (kInvalidJson): for what is not one JSON document in UTF-8, nests deeper than 64,
+// has a key twice in one object, an integer beyond 64 bits, or too many values.
+nlohmann::json ParseJson(std::string_view text);
+
+// A value of a request, and the path that leads to it. What is absent and what is null are the
+// same. Getters throw Refusal (kInvalidValue, kMissing) that names the path.
+class Field {
+ public:
+  Field(const nlohmann::json& value, std::string path) : value_(&value), path_(std::move(path)) {}
+
+  const std::string& path() const { return path_; }
+  const nlohmann::json& json() const { return *value_; }
+  bool present() const;
+  bool is_text() const;
+  bool is_list() const;
+
+  Field operator[](const char* name) const;     // of an object, which it must be
+  std::vector<Field> Items(size_t most) const;  // of a list, which it must be
+  // The names of an object's members that are none of these.
+  std::vector<std::string> Others(const std::vector<std::string_view>& known) const;
+
+  const std::string& Text() const;
+  bool Flag(bool otherwise) const;
+  // 3.0 is taken for 3.
+  std::optional<int64_t> Integer(int64_t least, int64_t most) const;
+  std::optional<double> Number(double least, double most) const;
+  // One of these words.
+  std::optional<std::string> Word(std::initializer_list<const char*> words) const;
+
+ private:
+  [[noreturn]] void Complain(const std::string& expected) const;
+
+  const nlohmann::json* value_;
+  std::string path_;
+};
+
+}  // namespace gemma3n::server

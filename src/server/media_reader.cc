@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/media_reader.h"
+
+#include <array>
+
+#include "server/refusal.h"
+
+namespace gemma3n::server {
+namespace {
+
+constexpr size_t kMostKeptBytes = 256u << 20;  // encoded and decoded together
+
+// 64: not of the alphabet.
+constexpr std::array<uint8_t, 256> Values() {
+  std::array<uint8_t, 256> values{};
+  for (uint8_t& value : values) value = 64;
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < kAlphabet.size(); ++i) {
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<uint8_t>(i);
+  }
+  return values;
+}
+
+bool IsAddress(std::string_view text) {
+  return text.starts_with("http://") || text.starts_with("https://");
+}
+
+// Behind "data:TYPE;PARAMETERS;base64,". Nothing where it is not one of these.
+std::optional<std::string_view> PayloadOf(std::string_view uri) {
+  constexpr std::string_view kScheme = "data:", kCoding = ";base64";
+  if (!uri.starts_with(kScheme)) return std::nullopt;
+  const size_t comma = uri.find(',');
+  if (comma == std::string_view::npos || !uri.substr(0, comma).ends_with(kCoding)) {
+    return std::nullopt;
+  }
+  return uri.substr(comma + 1);
+}
+
+Reason ReasonOf(MediaReader::Kind kind) {
+  switch (kind) {
+    case MediaReader::Kind::kPicture:
+      return Reason::kInvalidImage;
+    case MediaReader::Kind::kSound:
+      return Reason::kInvalidAudio;
+    case MediaReader::Kind::kFilm:
+      break;
+  }
+  return Reason::kInvalidVideo;
+}
+
+size_t BytesOf(const Image& image) {
+  return image.rgb.size();
+}
+size_t BytesOf(const AudioClip& clip) {
+  return clip.samples.size() * sizeof(float);
+}
+size_t BytesOf(const VideoClip& film) {
+  size_t bytes = BytesOf(film.audio);
+  for (const VideoFrame& frame : film.frames) bytes += BytesOf(frame.image);
+  return bytes;
+}
+size_t BytesOf(const std::string& text) {
+  return text.size();
+}
+size_t BytesOf(const ImageFile&) {
+  return 0;
+}
+
+struct BytesOfContent {
+  size_t operator()(const std::string& text) const { return BytesOf(text); }
+  template <class T>
+  size_t operator()(const std::shared_ptr<const T>& medium) const {
+    return BytesOf(*medium);
+  }
+};
+
+}  // namespace
+
+std::optional<std::string> DecodeBase64(std::string_view text) {
+  static constexpr std::array<uint8_t, 256> kValues = Values();
+  if (text.size() % 4 != 0) return std::nullopt;
+  size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  for (size_t at = 0; at < text.size(); at += 4) {
+    const bool last = at + 4 == text.size();
+    const size_t digits = last ? 4 - padding : 4;
+    uint32_t group = 0;
+    for (size_t i = 0; i < 4; ++i) {
+      const uint8_t value = i < digits ? kValues[static_cast<unsigned char>(text[at + i])] : 0;
+      if (value == 64) return std::nullopt;
+      group = group << 6 | value;
+    }
+    // Bits that no byte takes must be zero, so that bytes have one spelling.
+    if ((digits == 3 && (group & 0xFF) != 0) || (digits == 2 && (group & 0xFFFF) != 0)) {
+      return std::nullopt;
+    }
+    for (size_t i = 0; i + 1 < digits; ++i) bytes += static_cast<char>(group >> (16 - 8 * i));
+  }
+  return bytes;
+}
+
+MediaReader::MediaReader(const ModelFacts& facts, const MediaLimits& limits) : facts_(facts) {
+  options_.limits = limits;
+}
+
+Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std::string& param,
+                       const std::string& owner, const VideoOptions& video) {
+  if (kind == Kind::kSound ? !facts_.hears : !facts_.sees) {
+    throw Refusal(
+        Reason::kUnsupportedValue,
+        param + (kind == Kind::kSound ? ": this model does not hear" : ": this model does not see"),
+        param);
+  }
+  if (IsAddress(text)) {
+    throw Refusal(Reason::kUnsupportedValue,
+                  param +
+                      ": this server fetches nothing; send the bytes as "
+                      "data:TYPE;base64,...",
+                  param);
+  }
+  std::optional<std::string_view> payload = PayloadOf(text);
+  if (!payload && bare && !text.starts_with("data:")) payload = text;
+  std::optional<std::string> bytes;
+  if (payload) bytes = DecodeBase64(*payload);
+  if (!bytes) {
+    throw Refusal(ReasonOf(kind),
+                  param +
+                      (bare ? ": expected base64 or data:TYPE;base64,..."
+                            : ": expected data:TYPE;base64,... with strict base64") +
+                      ", found '" + Shown(text) + "'",
+                  param);
+  }
+  std::string key = std::to_string(static_cast<int>(kind)) + "," + owner + "," +
+                    std::to_string(video.fps) + "," + std::to_string(video.from_s) + "," +
+                    std::to_string(video.to_s) + "," + *bytes;
+  if (std::optional<Part> known = Find(key)) return *known;
+  Part part = Decode(kind, *bytes, video, param);
+  Keep(std::move(key), part);
+  return part;
+}
+
+Part MediaReader::Decode(Kind kind, const std::string& bytes, const VideoOptions& video,
+                         const std::string& param) {
+  const std::span<const uint8_t> data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  decoders_.acquire();
+  struct Release {
+    std::counting_semaphore<>& decoders;
+    ~Release() { decoders.release(); }
+  } const release{decoders_};
+  try {
+    switch (kind) {
+      case Kind::kPicture:
+        return Part(ParseImage(data, param, options_));
+      case Kind::kSound:
+        return Part(ParseAudio(data, param, options_));
+      case Kind::kFilm:
+        break;
+    }
+    return Part(ParseVideo(data, param, video, options_));
+  } catch (const Error& error) {
+    throw Refusal(ReasonOf(kind), error.what(), param);
+  }
+}
+
+std::optional<Part> MediaReader::Find(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = kept_.begin(); at != kept_.end(); ++at) {
+    if (at->key != key) continue;
+    kept_.splice(kept_.begin(), kept_, at);
+    return at->part;
+  }
+  return std::nullopt;
+}
+
+void MediaReader::Keep(std::string key, const Part& part) {
+  const size_t bytes = key.size() + std::visit(BytesOfContent(), part.content);
+  if (bytes > kMostKeptBytes) return;
+  const std::lock_guard lock(mutex_);
+  kept_.push_front({std::move(key), part, bytes});
+  kept_bytes_ += bytes;
+  while (kept_bytes_ > kMostKeptBytes) {
+    kept_bytes_ -= kept_.back().bytes;
+    kept_.pop_back();
+  }
+}
+
+}  // namespace gemma3n::server

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pictures, sounds and films that come inside of requests, as text.
+#pragma once
+
+#include <list>
+#include <mutex>
+#include <optional>
+#include <semaphore>
+#include <string>
+#include <string_view>
+
+#include "gemma3n/content.h"
+#include "gemma3n/engine.h"
+
+namespace gemma3n::server {
+
+// The bytes of strict base64 (RFC 4648, padded); nothing for anything else.
+std::optional<std::string> DecodeBase64(std::string_view text);
+
+// Safe to use from several threads. What was read stays for a while: a conversation that goes on
+// sends its pictures again, and the engine knows a medium again by being handed the same one.
+class MediaReader {
+ public:
+  MediaReader(const ModelFacts& facts, const MediaLimits& limits);
+
+  enum class Kind { kPicture, kSound, kFilm };
+  // `text`: "data:image/png;base64,..." or, where `bare` allows it, base64 alone. What is kept of
+  // one owner is not shared with another. Throws Refusal (kUnsupportedValue for what this model
+  // does not take and for addresses, kInvalidImage, kInvalidAudio, kInvalidVideo).
+  Part Read(Kind kind, const std::string& text, bool bare, const std::string& param,
+            const std::string& owner, const VideoOptions& video = {});
+
+ private:
+  struct Kept {
+    std::string key;  // kind, owner, settings and bytes
+    Part part;
+    size_t bytes;
+  };
+  std::optional<Part> Find(const std::string& key);
+  void Keep(std::string key, const Part& part);
+  Part Decode(Kind kind, const std::string& bytes, const VideoOptions& video,
+              const std::string& param);
+
+  const ModelFacts& facts_;
+  MediaOptions options_;
+  // Decoding takes up to half a gigabyte for one picture.
+  std::counting_semaphore<> decoders_{2};
+  std::mutex mutex_;
+  std::list<Kept> kept_;  // used last first
+  size_t kept_bytes_ = 0;
+};
+
+}  // namespace gemma3n::server

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/metrics.h"
+
+#include <cstdio>
+
+#include "gemma3n/media.h"
+
+namespace gemma3n::server {
+namespace {
+
+std::string Number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", value);
+  return text;
+}
+
+void Family(std::string& text, const char* name, const char* type, const char* help) {
+  text += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+}
+
+void One(std::string& text, const char* name, const char* type, const char* help, double value) {
+  Family(text, name, type, help);
+  text += std::string(name) + " " + Number(value) + "\n";
+}
+
+}  // namespace
+
+void Metrics::Count(const std::string& route, int status, double seconds) {
+  const std::lock_guard lock(mutex_);
+  Times& times = requests_[{route, status}];
+  ++times.count;
+  times.seconds += seconds;
+}
+
+std::string Metrics::Text(const WorkerCounts& worker, size_t connections) const {
+  std::string text;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto each = [&](const char* name, const char* help, auto value) {
+      Family(text, name, "counter", help);
+      for (const auto& [key, times] : requests_) {
+        text += std::string(name) + "{route=\"" + key.first + "\",status=\"" +
+                std::to_string(key.second) + "\"} " + Number(value(times)) + "\n";
+      }
+    };
+    each("gemma3n_requests_total", "Requests; status 0: the client left before an answer.",
+         [](const Times& times) { return static_cast<double>(times.count); });
+    each("gemma3n_request_seconds_total", "Time from a request's first byte to its answer's last.",
+         [](const Times& times) { return times.seconds; });
+  }
+  const auto counter = [&](const char* name, const char* help, double value) {
+    One(text, name, "counter", help, value);
+  };
+  const auto gauge = [&](const char* name, const char* help, size_t value) {
+    One(text, name, "gauge", help, static_cast<double>(value));
+  };
+  counter("gemma3n_answers_total", "Answers that ended.", static_cast<double>(worker.answers));
+  counter("gemma3n_cancelled_total", "Requests whose client left.",
+          static_cast<double>(worker.cancelled));
+  counter("gemma3n_prompt_tokens_total", "Tokens of prompts, those found in a session included.",
+          static_cast<double>(worker.prompt_tokens));
+  counter("gemma3n_cached_tokens_total", "Tokens of prompts that a session held already.",
+          static_cast<double>(worker.cached_tokens));
+  counter("gemma3n_answer_tokens_total", "Tokens of answers.",
+          static_cast<double>(worker.answer_tokens));
+  counter("gemma3n_prefill_seconds_total", "Time for prompts, pictures and sound.",
+          worker.prefill_seconds);
+  counter("gemma3n_decode_seconds_total", "Time for answers; those that step together count each.",
+          worker.decode_seconds);
+  counter("gemma3n_waiting_seconds_total", "Time that requests waited for a session.",
+          worker.waiting_seconds);
+  counter("gemma3n_forbidden_decoder_calls_total",
+          "Decoder processes that were ended for a call their sandbox forbids.",
+          static_cast<double>(ForbiddenDecoderCalls()));
+  gauge("gemma3n_sessions", "Answers that can be under way at one time.", worker.sessions);
+  gauge("gemma3n_active_requests", "Requests that hold a session.", worker.active);
+  gauge("gemma3n_waiting_requests", "Requests that wait for a session.", worker.waiting);
+  gauge("gemma3n_connections", "Open connections.", connections);
+  return text;
+}
+
+}  // namespace gemma3n::server

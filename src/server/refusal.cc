@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/refusal.h"
+
+#include <new>
+
+#include "gemma3n/error.h"
+
+namespace gemma3n::server {
+
+int StatusOf(Reason reason) {
+  switch (reason) {
+    case Reason::kBadFraming:
+    case Reason::kInvalidJson:
+    case Reason::kInvalidValue:
+    case Reason::kUnsupportedValue:
+    case Reason::kMissing:
+    case Reason::kInvalidImage:
+    case Reason::kInvalidAudio:
+    case Reason::kInvalidVideo:
+    case Reason::kContextLength:
+      return 400;
+    case Reason::kInvalidKey:
+      return 401;
+    case Reason::kNotAllowed:
+      return 403;
+    case Reason::kModelNotFound:
+    case Reason::kNotFound:
+      return 404;
+    case Reason::kMethodNotAllowed:
+      return 405;
+    case Reason::kTooLarge:
+      return 413;
+    case Reason::kMediaType:
+      return 415;
+    case Reason::kTooManyGuesses:
+    case Reason::kBusy:
+      return 429;
+    case Reason::kDraining:
+    case Reason::kOutOfMemory:
+      return 503;
+    case Reason::kInternal:
+      return 500;
+  }
+  return 500;
+}
+
+Refusal AsRefusal(std::exception_ptr error) {
+  try {
+    std::rethrow_exception(std::move(error));
+  } catch (const Refusal& refusal) {
+    return refusal;
+  } catch (const Error& ours) {
+    switch (ours.kind()) {
+      case ErrorKind::kUsage:
+      case ErrorKind::kRequest:
+        return {Reason::kInvalidValue, ours.what()};
+      case ErrorKind::kMedia:
+        return {Reason::kInvalidImage, ours.what()};
+      case ErrorKind::kResources:
+        return {Reason::kOutOfMemory, "not enough memory for this request"};
+      case ErrorKind::kModel:
+      case ErrorKind::kInternal:
+        break;
+    }
+  } catch (const std::bad_alloc&) {
+    return {Reason::kOutOfMemory, "not enough memory for this request"};
+  } catch (const std::exception&) {
+  }
+  return {Reason::kInternal, "internal error; the server's log says more"};
+}
+
+std::string Shown(std::string_view text) {
+  constexpr size_t kMostBytes = 60;
+  std::string shown;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (shown.size() >= kMostBytes && (byte & 0xC0) != 0x80) return shown + "...";
+    constexpr char kDigits[] = "0123456789abcdef";
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // controls beyond ASCII
+      shown += std::string("\\u00") + kDigits[next >> 4] + kDigits[next & 15];
+      ++i;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      shown += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    } else {
+      shown += text[i];
+    }
+  }
+  return shown;
+}
+
+}  // namespace gemma3n::server

@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may ask, who gets a place, what becomes of clients that leave and of a server that is told to.
+
+    server_work_test.py GEMMA3N
+"""
+import http.client
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+
+from program import GEMMA3N, Program, call, environment
+from service import NANO, WITHOUT_END, Service, user
+
+# An answer of the long model that would take minutes.
+ENDLESS = {"messages": [user("x")], "max_tokens": 90000, "logit_bias": WITHOUT_END}
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)
+
+
+class Places(Program):
+    def service(self, *arguments):
+        return Service("--ctx", 100000, *arguments, model=self.long_model())
+
+    def test_a_client_that_leaves_frees_its_place(self):  # H18
+        with self.service("--sessions", 1, "--queue", 0) as service:
+            connection, events = service.events("/v1/chat/completions", ENDLESS)
+            next(events), next(events)
+            body = {"messages": [user("x")], "max_tokens": 1}
+            status, headers, answer = service.post("/v1/chat/completions", body)
+            self.assertEqual((status, answer["error"]["code"]), (429, "server_busy"))
+            self.assertEqual((headers["x-should-retry"], headers["Retry-After"]), ("true", "1"))
+            connection.close()
+            events.close()
+            until(lambda: service.post("/v1/chat/completions", body)[0] == 200)
+            self.assertEqual(service.metric("gemma3n_cancelled_total"), 1)
+            self.assertEqual(service.metric("gemma3n_active_requests"), 0)
+
+    def test_clients_that_leave_before_an_answer(self):  # H18: while it is read, and while it waits
+        long_prompt = json.dumps({"messages": [user("x " * 45000)], "max_tokens": 1})
+        with self.service("--sessions", 1, "--queue", 2) as service:
+            reading = service.connect()
+            reading.request("POST", "/v1/chat/completions", long_prompt)
+            until(lambda: service.metric("gemma3n_active_requests") == 1)
+            waiting = service.connect()
+            waiting.request("POST", "/v1/chat/completions", json.dumps(ENDLESS))
+            until(lambda: service.metric("gemma3n_waiting_requests") == 1)
+            waiting.close()
+            until(lambda: service.metric("gemma3n_waiting_requests") == 0)
+            reading.close()
+            until(lambda: service.metric("gemma3n_cancelled_total") == 2)
+            self.assertEqual(service.metric("gemma3n_answer_tokens_total"), 0)
+
+    def test_others_do_not_notice(self):  # F11
+        quick = {"messages": [user("y")], "max_tokens": 300, "temperature": 1, "seed": 5,
+                 "logit_bias": WITHOUT_END}
+        with self.service("--sessions", 3) as service:
+            alone = service.post("/v1/chat/completions", quick)[2]["choices"]
+            left = [service.events("/v1/chat/completions", ENDLESS) for _ in range(2)]
+            for _, events in left:
+                next(events), next(events)
+            connection, events = service.events("/v1/chat/completions", quick)
+            text = ""
+            for number, event in enumerate(events):
+                if number == 20:
+                    left[0][0].close()
+                    left[0][1].close()
+                if event != "[DONE]":
+                    text += json.loads(event)["choices"][0]["delta"].get("content", "")
+            connection.close()
+            left[1][0].close()
+            left[1][1].close()
+            self.assertEqual(text, alone[0]["message"]["content"])
+
+    def test_requests_wait_in_order(self):
+        with self.service("--sessions", 1, "--queue", 3) as service:
+            body = {"messages": [user("x")], "max_tokens": 20, "logit_bias": WITHOUT_END}
+            clients = []
+            first, events = service.events("/v1/chat/completions", ENDLESS)
+            next(events)
+            for place in range(3):
+                clients.append(service.connect())
+                clients[-1].request("POST", "/v1/chat/completions", json.dumps(body))
+                until(lambda: service.metric("gemma3n_waiting_requests") == place + 1)
+            first.close()
+            events.close()
+            waited = [json.load(client.getresponse())["timings"]["queue_ms"] for client in clients]
+            self.assertGreater(min(waited), 0)
+            for client in clients:
+                client.close()
+
+    def test_time_of_an_answer(self):
+        with self.service("--answer-seconds", 0.5) as service:
+            answer = service.post("/v1/chat/completions", {**ENDLESS, "n": 2})[2]
+            self.assertEqual([choice["finish_reason"] for choice in answer["choices"]],
+                             ["length", "length"])
+            self.assertGreater(len(answer["choices"][0]["message"]["content"]), 0)
+
+    def test_a_slow_reader_takes_nothing_from_others(self):  # H16
+        with self.service("--sessions", 2) as service:
+            slow = socket.create_connection(("127.0.0.1", service.port))
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            text = json.dumps({**ENDLESS, "stream": True}).encode()
+            slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                         b"Content-Length: %d\r\n\r\n" % len(text) + text)
+            until(lambda: service.metric("gemma3n_active_requests") == 1)
+            for _ in range(5):
+                self.assertEqual(service.post("/v1/chat/completions", {
+                    "messages": [user("x")], "max_tokens": 20})[0], 200)
+            slow.close()
+            until(lambda: service.metric("gemma3n_active_requests") == 0)
+
+
+class Endings(Program):
+    def test_drain_ends_what_takes_too_long(self):  # F06
+        with Service("--ctx", 100000, "--drain", 0.5, model=self.long_model()) as service:
+            connection, events = service.events("/v1/chat/completions", ENDLESS)
+            next(events), next(events)
+            service.process.send_signal(signal.SIGTERM)
+            events = list(events)
+            self.assertEqual(events[-1], "[DONE]")
+            self.assertEqual(json.loads(events[-2])["choices"][0]["finish_reason"], "length")
+            connection.close()
+            self.assertEqual(service.process.wait(20), 0)
+
+    def test_drain_waits_for_answers(self):
+        body = {**ENDLESS, "max_tokens": 2000}
+        with Service("--ctx", 100000, model=self.long_model()) as service:
+            idle = service.connect()
+            idle.connect()
+            connection, events = service.events("/v1/chat/completions", body)
+            next(events), next(events)
+            service.process.send_signal(signal.SIGTERM)
+            until(lambda: not service.listens())
+            events = list(events)
+            self.assertEqual(events[-1], "[DONE]")
+            self.assertGreater(len(events), 1000)
+            connection.close()
+            self.assertEqual(service.process.wait(20), 0)
+            idle.close()
+
+    def test_a_second_interrupt_ends_at_once(self):
+        with Service("--ctx", 100000, model=self.long_model()) as service:
+            connection, events = service.events("/v1/chat/completions", ENDLESS)
+            next(events)
+            service.process.send_signal(signal.SIGINT)
+            until(lambda: not service.listens())
+            service.process.send_signal(signal.SIGINT)
+            self.assertEqual(service.process.wait(20), 130)
+            connection.close()
+            events.close()
+
+
+class Access(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = pathlib.Path(tempfile.mkdtemp())
+        (cls.place / "keys").write_text("# ours\nsecret-one\n\nsecret-two\n")
+        cls.open = Service("--host-name", "box.lan", "--allow-origin", "https://page.example")
+        cls.locked = Service("--api-key-file", cls.place / "keys")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.open.__exit__()
+        cls.locked.__exit__()
+        shutil.rmtree(cls.place)
+
+    def status(self, headers, method="GET", path="/v1/models", body=None, service=None):
+        return (service or self.open).request(method, path, body, headers)[0]
+
+    def test_hosts(self):  # A01, A02
+        port = self.open.port
+        for host in ("localhost", f"localhost:{port}", f"127.0.0.1:{port}", "a.localhost", "LOCALHOST",
+                     "[::1]", f"[::1]:{port}", "127.1.2.3", "box.lan", f"Box.lan:{port}"):
+            self.assertEqual(self.status({"Host": host}), 200, host)
+        for host in ("evil.example", f"0.0.0.0:{port}", "[::]", "2130706433", "0177.0.0.1", "127.1",
+                     "192.168.1.1", "localhost.evil.example", ".localhost", "127.0.0.1.evil.example"):
+            self.assertEqual(self.status({"Host": host}), 403, host)
+        # Before the body is read: it never comes.
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 9\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+            client.sendall(head)
+            self.assertIn(b" 403 ", client.recv(4096))
+
+    def test_origins(self):  # A03, A04, A05
+        port = self.open.port
+        ask = json.dumps({"messages": [user("Hello!")], "max_tokens": 1})
+        json_type = {"Content-Type": "application/json"}
+        for origin in (f"http://127.0.0.1:{port}", "https://page.example"):
+            status, headers, _ = self.open.request(
+                "POST", "/v1/chat/completions", ask, {"Origin": origin, **json_type})
+            self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (200, origin))
+            status, headers, _ = self.open.request("OPTIONS", "/v1/chat/completions", None,
+                                                   {"Origin": origin})
+            self.assertEqual(status, 204)
+            self.assertIn("authorization", headers["Access-Control-Allow-Headers"])
+            for other in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+                self.assertEqual(self.status({"Origin": origin, "Content-Type": other}, "POST",
+                                             "/v1/chat/completions", ask), 415)
+        for origin in ("https://evil.example", "null", "", f"http://127.0.0.1:{port + 1}",
+                       f"https://127.0.0.1:{port}"):
+            for method in ("GET", "POST", "OPTIONS"):
+                status, headers, _ = self.open.request(
+                    method, "/v1/chat/completions", ask, {"Origin": origin, **json_type})
+                self.assertEqual(status, 403, origin)
+                self.assertIsNone(headers["Access-Control-Allow-Origin"])
+        self.assertEqual(self.open.metric("gemma3n_answers_total"), 2)
+
+    def test_keys(self):  # A07
+        for key in ("secret-one", "secret-two"):
+            for scheme in ("Bearer", "bearer"):
+                self.assertEqual(self.status({"Authorization": f"{scheme} {key}"},
+                                             service=self.locked), 200)
+        for given in ({}, {"Authorization": "Bearer"}, {"Authorization": "Bearer "},
+                      {"Authorization": "Bearer secret-on"}, {"Authorization": "Basic secret-one"},
+                      {"Authorization": "Bearer secret-onesecret-one"},
+                      {"Authorization": "Bearer secret-one1"}):
+            self.assertEqual(self.status(given, service=self.locked), 401)
+            time.sleep(0.15)  # ten a second are borne
+        for path in ("/v1/models", "/metrics", "/nowhere"):
+            self.assertEqual(self.status({}, path=path, service=self.locked), 401, path)
+        self.assertEqual(self.status({}, path="/health", service=self.locked), 200)
+        time.sleep(1.1)
+        found = [self.status({}, service=self.locked) for _ in range(30)]
+        self.assertEqual(found[:10], [401] * 10)
+        self.assertIn(429, found)
+        time.sleep(1.1)
+        self.assertEqual(self.status({"Authorization": "Bearer secret-one"}, service=self.locked), 200)
+
+    def test_the_cache_of_one_key_tells_another_nothing(self):  # A09
+        time.sleep(1.1)
+        with Service("--api-key-file", self.place / "keys", "--sessions", 1) as service:
+            def cached(key):
+                status, _, answer = service.post(
+                    "/v1/chat/completions", {"messages": [user("What is 3 plus 4?")]},
+                    {"Authorization": f"Bearer {key}"})
+                self.assertEqual(status, 200)
+                return answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+            self.assertEqual(cached("secret-one"), 0)
+            self.assertGreater(cached("secret-one"), 0)
+            self.assertEqual(cached("secret-two"), 0)
+            self.assertEqual(cached("secret-one"), 0)
+
+    def test_other_addresses_need_a_key(self):  # A06
+        code, _, err = call("serve", "-m", NANO, "--port", 0, "--host", "0.0.0.0")
+        self.assertEqual(code, 2)
+        self.assertIn("--api-key-file", err)
+        self.assertEqual(err.count("\n"), 1)
+        with Service("--host", "0.0.0.0", "--api-key-file", self.place / "keys") as service:
+            key = {"Authorization": "Bearer secret-two"}
+            for host, status in (("192.168.1.20", 200), ("evil.example", 403), ("0.0.0.0", 403)):
+                self.assertEqual(self.status({"Host": host, **key}, service=service), status)
+
+    def test_wrong_places(self):  # F09
+        for arguments, part in ((("--host", "example.org", "--port", 0), "expected an address"),
+                                (("--port", self.open.port), "cannot be listened on"),
+                                (("--alias", "x=y"), "the model that is served is nano"),
+                                (("--api-key-file", "/nowhere"), "cannot be read")):
+            code, _, err = call("serve", "-m", NANO, *arguments)
+            self.assertEqual((code, err.count("\n")), (2, 1), err)
+            self.assertIn(part, err)
+
+
+class Watching(unittest.TestCase):
+    def test_health_and_metrics(self):
+        with Service() as service:
+            self.assertEqual(json.loads(service.request("GET", "/health")[2]),
+                             {"status": "ok", "queue": 0, "active": 0})
+            service.chat(user("What is 3 plus 4?"))
+            text = service.request("GET", "/metrics")[2].decode()
+            self.assertIn('gemma3n_requests_total{route="/v1/chat/completions",status="200"} 1\n', text)
+            for line in text.splitlines():
+                self.assertRegex(line, r'^(# (HELP|TYPE) gemma3n_\w+ .+|gemma3n_\w+(\{[^}]*\})? [\d.e+-]+)$')
+            self.assertEqual(service.metric("gemma3n_prompt_tokens_total"), 17)
+            head = service.request("HEAD", "/health")
+            self.assertEqual((head[0], head[2]), (200, b""))
+
+    def test_the_log_holds_no_contents_and_no_keys(self):  # A08, H10, P11
+        with Service() as service:
+            service.chat(user("What is 3 plus 4?"))
+            service.request("GET", "/v1/models?key=secret-one")
+            service.raw(b"GET /a%0d%0ab\xc2\x9bc HTTP/1.1\r\nHost: localhost\r\nX: a%0d%0aY: b\r\n"
+                        b"Connection: close\r\n\r\n")
+            service.process.send_signal(signal.SIGTERM)
+            self.assertEqual(service.process.wait(20), 0)
+            log = service.log()
+        lines = [line for line in log.splitlines() if "127.0.0.1" in line]
+        self.assertEqual(len(lines), 3)
+        self.assertRegex(lines[0], r"^[0-9a-f]{16} 127\.0\.0\.1 POST /v1/chat/completions 200 \d+ bytes ")
+        self.assertIn("GET /v1/models 200", lines[1])
+        self.assertIn("/a%0d%0ab\\u009bc 404", lines[2])
+        self.assertNotIn("plus", log)
+        self.assertNotIn("secret", log)
+
+    def test_the_greeting_can_be_copied(self):
+        with Service() as service:
+            snippet = service.greeting.split("Try it:\n")[1].splitlines()[0]
+            self.assertTrue(snippet.strip().startswith("curl http://127.0.0.1:"))
+            body = snippet.split("-d '")[1].rsplit("'", 1)[0]
+            status, _, answer = service.post("/v1/chat/completions", json.loads(body))
+            self.assertEqual((status, answer["object"]), (200, "chat.completion"))
+
+    def test_systemd(self):
+        place = pathlib.Path(tempfile.mkdtemp())
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        told.bind(str(place / "notify"))
+        told.settimeout(20)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            process = subprocess.Popen(
+                ["sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{listening.fileno()}', "sh",
+                 GEMMA3N, "serve", "-m", str(NANO), "--port", "1"],
+                pass_fds=(listening.fileno(),), stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, env=environment({"NOTIFY_SOCKET": str(place / "notify")}))
+            self.assertEqual(told.recv(100), b"READY=1")
+            connection = http.client.HTTPConnection(*listening.getsockname(), timeout=20)
+            connection.request("GET", "/health")
+            self.assertEqual(connection.getresponse().status, 200)
+            connection.close()
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(told.recv(100), b"STOPPING=1")
+            process.communicate(timeout=20)
+            self.assertEqual(process.returncode, 0)
+        told.close()
+        shutil.rmtree(place)
+
+
+if __name__ == "__main__":
+    unittest.main()
