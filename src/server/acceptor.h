@@ -26,6 +26,7 @@ class Acceptor {
   // Whether all connections were gone in time.
   bool WaitUntilIdle(std::chrono::milliseconds patience);
   size_t connections() const;
+  uint64_t body_bytes() const { return shared_.body_bytes; }  // of requests that are held
 
  private:
   void Run();

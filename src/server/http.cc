@@ -83,7 +83,7 @@ class Connection : public Exchange {
       const Refusal refusal = AsRefusal(std::current_exception());
       Refuse(StatusOf(refusal.reason), refusal);
     }
-    shared_.body_bytes -= std::exchange(held_bytes_, 0);
+    LetGo();
     const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
     if (status_ != 0 || !request_.method.empty()) {
       shared_.handler.Finished(request_, status_, sent_bytes_, seconds);
@@ -278,10 +278,16 @@ class Connection : public Exchange {
     }
   }
 
+  void LetGo() {
+    std::string().swap(request_.body);
+    shared_.body_bytes -= std::exchange(held_bytes_, 0);
+  }
+
   // Tells why. Where the request did not come to its end, the connection does: what the client
   // still sends could not be told from a request. It is read and dropped for a while, else the
   // client would see a reset instead of the answer.
   void Refuse(int status, const Refusal& refusal) {
+    LetGo();
     Response response = shared_.handler.Refused(request_, refusal);
     response.status = status;
     if (status_ != 0) {  // something went wrong behind the answer's beginning: it is cut short

@@ -32,7 +32,8 @@ void Metrics::Count(const std::string& route, int status, double seconds) {
   times.seconds += seconds;
 }
 
-std::string Metrics::Text(const WorkerCounts& worker, size_t connections) const {
+std::string Metrics::Text(const WorkerCounts& worker, size_t connections,
+                          uint64_t body_bytes) const {
   std::string text;
   {
     const std::lock_guard lock(mutex_);
@@ -76,6 +77,7 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections) const 
   gauge("gemma3n_active_requests", "Requests that hold a session.", worker.active);
   gauge("gemma3n_waiting_requests", "Requests that wait for a session.", worker.waiting);
   gauge("gemma3n_connections", "Open connections.", connections);
+  gauge("gemma3n_body_bytes", "Bytes of requests that are held.", body_bytes);
   return text;
 }
 

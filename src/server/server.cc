@@ -194,7 +194,8 @@ class HttpServer : public Server, public Handler {
       {"GET", "/health", true,
        [this](const Request&, Exchange& exchange) { exchange.Send(Health()); }},
       {"GET", "/metrics", false, [this](const Request&, Exchange& exchange) {
-         exchange.Send({.body = metrics_.Text(worker_.counts(), acceptor_->connections()),
+         exchange.Send({.body = metrics_.Text(worker_.counts(), acceptor_->connections(),
+                                              acceptor_->body_bytes()),
                         .content_type = "text/plain; version=0.0.4; charset=utf-8"});
        }}};
   std::unique_ptr<Acceptor> acceptor_;  // last: its threads use all of the above

@@ -58,8 +58,11 @@ class Answers(unittest.TestCase):
             answer = self.service.chat(user(part(EVAL / name), prompt))
             self.assertEqual(text_of(answer), expected["text"], name)
             self.assertEqual(answer["usage"]["prompt_tokens"], len(expected["prompt_token_ids"]))
-        self.assertEqual(text_of(self.service.chat(user(
-            picture(EVAL / "pictures-0069.png"), "What shape is yellow?"))), "triangle")
+        for part, prompt, seen in (
+                (picture(EVAL / "pictures-0069.png"), "What shape is yellow?", "triangle"),
+                (sound(EVAL / "speech new voices-0001.flac"),
+                 "Transcribe the following speech segment.", "traz a taça preta")):
+            self.assertEqual(text_of(self.service.chat(user(part, prompt))), seen)
 
     def test_several_media_in_one_message(self):
         first, second = EVAL / "pictures-0068.png", EVAL / "pictures-0069.png"

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/media_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "server/refusal.h"
+
+namespace gemma3n::server {
+namespace {
+
+constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+// The plain way: bit by bit.
+std::string Encode(const std::string& bytes) {
+  std::string text;
+  int bits = 0, count = 0;
+  for (const char c : bytes) {
+    for (int bit = 7; bit >= 0; --bit) {
+      bits = bits << 1 | (static_cast<unsigned char>(c) >> bit & 1);
+      if (++count % 6 == 0) text += kAlphabet[std::exchange(bits, 0)];
+    }
+  }
+  for (; count % 6 != 0; ++count) {
+    bits <<= 1;
+    if ((count + 1) % 6 == 0) text += kAlphabet[bits];
+  }
+  while (text.size() % 4 != 0) text += '=';
+  return text;
+}
+
+std::string FileText(const std::string& name) {
+  std::ifstream file(GEMMA3N_SOURCE_DIR "/models/nano/eval/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Base64, GivesTheBytes) {
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(DecodeBase64(Encode(bytes)), bytes) << i;
+    bytes += static_cast<char>(i * 37);
+  }
+}
+
+TEST(Base64, HasOneSpellingOfThem) {
+  EXPECT_EQ(DecodeBase64("QQ=="), "A");
+  for (const char* wrong : {"QQ", "QQ=", "QR==", "QQ===", "QUJ=", "Q===", "====", "=QQQ", "QQ=Q",
+                            "QQ==QQ==", "Q Q=", "QQ\n=", "-_-_", "QQQ\xff"}) {
+    EXPECT_EQ(DecodeBase64(wrong), std::nullopt) << wrong;
+  }
+  EXPECT_EQ(DecodeBase64(std::string_view("QQ\0=", 4)), std::nullopt);
+}
+
+class MediaReaderTest : public testing::Test {
+ protected:
+  Part Picture(const std::string& text, const std::string& owner = "") {
+    return reader_.Read(MediaReader::Kind::kPicture, text, false, "here", owner);
+  }
+  static const Image* ImageOf(const Part& part) {
+    return std::get<std::shared_ptr<const Image>>(part.content).get();
+  }
+  ModelFacts facts_{.sees = true, .hears = false};
+  MediaReader reader_{facts_, MediaLimits()};
+};
+
+// The engine encodes a medium again unless it is handed the same one.
+TEST_F(MediaReaderTest, KnowsAPictureAgain) {
+  const std::string uri = "data:image/png;base64," + Encode(FileText("pictures-0068.png"));
+  const Part first = Picture(uri);
+  EXPECT_EQ(ImageOf(first)->width, 128);
+  EXPECT_EQ(ImageOf(Picture(uri)), ImageOf(first));
+  EXPECT_EQ(ImageOf(Picture("data:;base64," + uri.substr(uri.find(',') + 1))), ImageOf(first));
+  EXPECT_NE(ImageOf(Picture("data:;base64," + Encode(FileText("pictures-0069.png")))),
+            ImageOf(first));
+}
+
+TEST_F(MediaReaderTest, SharesNothingBetweenOwners) {
+  const std::string uri = "data:image/png;base64," + Encode(FileText("pictures-0068.png"));
+  const Part first = Picture(uri, "1");
+  EXPECT_NE(ImageOf(Picture(uri, "2")), ImageOf(first));
+}
+
+TEST_F(MediaReaderTest, RefusesWhatTheModelDoesNotTake) {
+  try {
+    reader_.Read(MediaReader::Kind::kSound, "AAAA", true, "here", "");
+    FAIL();
+  } catch (const Refusal& refusal) {
+    EXPECT_EQ(refusal.reason, Reason::kUnsupportedValue);
+    EXPECT_STREQ(refusal.what(), "here: this model does not hear");
+  }
+}
+
+}  // namespace
+}  // namespace gemma3n::server
