@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 
 constexpr size_t kPieceBytes = 64 << 10;       // read at a time; also the longest line of a chunk
 constexpr uint64_t kLingerBytes = 128u << 20;  // dropped of what a refused client still sends
-constexpr milliseconds kLinger(5000), kGlance(100);
+constexpr milliseconds kLinger(5000), kGlance(250);
 
 milliseconds Milliseconds(double seconds) {
   return milliseconds(static_cast<int64_t>(seconds * 1000));
@@ -140,7 +140,7 @@ class Connection : public Exchange {
     if (too_large_) throw TooLarge();
     if (!ReadBody(parser)) return false;
     request_.body = std::move(parser.get().body());
-    keep_alive_ = parser.keep_alive();
+    keep_alive_ = version_ == 11 && parser.keep_alive();
     complete_ = true;
     return true;
   }

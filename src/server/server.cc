@@ -44,6 +44,13 @@ std::optional<std::string> Decoded(std::string_view text) {
   return decoded;
 }
 
+// "All addresses" is none that a client can call.
+std::string Reachable(const std::string& address) {
+  if (address.starts_with("0.0.0.0:")) return "127.0.0.1" + address.substr(7);
+  if (address.starts_with("[::]:")) return "[::1]" + address.substr(4);
+  return address;
+}
+
 class HttpServer : public Server, public Handler {
  public:
   HttpServer(std::shared_ptr<Engine> engine, const ServerOptions& options,
@@ -55,12 +62,11 @@ class HttpServer : public Server, public Handler {
                           .sessions = options_.sessions,
                           .waiting = options_.waiting,
                           .answer_seconds = options_.answer_seconds}),
-        service_{*engine_, worker_,          media_,
-                 options_, options_.context, static_cast<int64_t>(std::time(nullptr))},
+        service_{*engine_, worker_,           media_,
+                 options_, worker_.context(), static_cast<int64_t>(std::time(nullptr))},
         access_(options_, std::all_of(listeners.begin(), listeners.end(),
                                       [](const Listener& one) { return one.is_loopback; })) {
-    if (service_.context == 0) service_.context = engine_->facts().max_context;
-    for (const Listener& one : listeners) urls_.push_back("http://" + one.address);
+    for (const Listener& one : listeners) urls_.push_back("http://" + Reachable(one.address));
     acceptor_ = std::make_unique<Acceptor>(std::move(listeners), options_.limits, *this);
     acceptor_->Start();
     NotifyService("READY=1");

@@ -54,6 +54,7 @@ Worker::Worker(std::shared_ptr<Engine> engine, const WorkerOptions& options)
     : engine_(std::move(engine)), options_(options), slots_(static_cast<size_t>(options.sessions)) {
   for (Slot& slot : slots_) slot.session = engine_->NewSession(options_.context);
   counts_.sessions = slots_.size();
+  context_ = slots_[0].session->context();
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -133,7 +134,18 @@ void Worker::Run() {
       taken = TakeWaiting();
     }
     for (const auto& answering : taken) Begin(answering);
-    batch_->Advance();
+    try {
+      batch_->Advance();
+    } catch (...) {  // what no single request is to blame for: memory, or the model's files
+      FailAll(std::current_exception());
+    }
+  }
+}
+
+void Worker::FailAll(const std::exception_ptr& error) {
+  batch_ = Batch::New();
+  for (Slot& slot : slots_) {
+    if (slot.answering != nullptr) Ended(slot, {}, error);
   }
 }
 
@@ -158,12 +170,11 @@ void Worker::Begin(const std::shared_ptr<Answering>& answering) {
     }
     const Ask& first = answering->asks_.front();
     const std::vector<int32_t> prompt = engine_->PromptIds(first.turns, first.options);
-    const int64_t context = slots_[0].session->context();
-    if (static_cast<int64_t>(prompt.size()) >= context) {
+    if (static_cast<int64_t>(prompt.size()) >= context_) {
       throw Refusal(Reason::kContextLength,
                     "the prompt has " + std::to_string(prompt.size()) +
                         " tokens, which leaves no room for an answer in a context of " +
-                        std::to_string(context));
+                        std::to_string(context_));
     }
     slot = &Choose(answering->owner_, prompt);
   } catch (...) {
@@ -202,9 +213,9 @@ Worker::Slot& Worker::Choose(const std::string& owner, const std::vector<int32_t
   if (nearest != nullptr) return *nearest;
   if (oldest->last_used > 0 && oldest->owner != owner) {
     oldest->session = nullptr;  // its memory first
-    oldest->session = engine_->NewSession(options_.context);
     oldest->ids.clear();
   }
+  if (oldest->session == nullptr) oldest->session = engine_->NewSession(options_.context);
   return *oldest;
 }
 

@@ -95,6 +95,7 @@ class Worker {
   void EndAll();        // requests under way end with what they have, as at their most tokens
   bool IsIdle() const;  // nothing under way, nothing waiting
   WorkerCounts counts();
+  int64_t context() const { return context_; }  // of each session
 
  private:
   struct Slot {
@@ -105,6 +106,7 @@ class Worker {
     std::shared_ptr<Answering> answering;
   };
   void Run();
+  void FailAll(const std::exception_ptr& error);
   void DropLeft();  // of those that wait, whose client has gone; under the mutex
   std::vector<std::shared_ptr<Answering>> TakeWaiting();
   void Begin(const std::shared_ptr<Answering>& answering);
@@ -115,6 +117,7 @@ class Worker {
 
   const std::shared_ptr<Engine> engine_;
   const WorkerOptions options_;
+  int64_t context_ = 0;
   std::vector<Slot> slots_;  // of the thread, but for `answering`, which the mutex guards
   std::unique_ptr<Batch> batch_ = Batch::New();
   uint64_t uses_ = 0;
