@@ -5,7 +5,7 @@ set -euo pipefail
 bin=$1
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
-mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound}
+mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound,http_request,request_json,base64}
 "$bin/gemma3n" synth --like tiny --out "$seeds/model"
 # A whole small packed model, but for the bulk of its tensors: its header and what follows.
 "$bin/gemma3n" quantize "$seeds/model" -o "$seeds/packed" --recipe q8 --quiet
@@ -15,6 +15,12 @@ head -c 20000 "$seeds/model/model.safetensors" > "$seeds/safetensors/cut"
 python3 "$(dirname "$0")/../tests/reference/tiny_gguf.py" "$seeds/gguf"
 cp "$seeds/model/config.json" "$seeds/config/"
 cp "$seeds/model/tokenizer.json" "$seeds/tokenizer_json/"
+printf 'POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhelloGET /ab HTTP/1.1\r\nHost: x\r\n\r\n' \
+  > "$seeds/http_request/length"
+printf 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n' \
+  > "$seeds/http_request/chunks"
+echo '{"messages":[{"role":"user","content":"x"}],"temperature":0.5,"seed":-1}' > "$seeds/request_json/chat"
+printf 'aGVsbG8gd29ybGQ=' > "$seeds/base64/hello"
 python3 - "$seeds" "$(dirname "$0")/../tests/reference" << 'PYTHON'
 import pathlib
 import sys
@@ -23,7 +29,7 @@ import sample_media
 sample_media.write_picture(pathlib.Path(sys.argv[1]) / "image/seed.png")
 sample_media.write_sound(pathlib.Path(sys.argv[1]) / "sound/seed.wav", 2000)
 PYTHON
-for target in safetensors packed_file gguf config tokenizer_json image sound; do
+for target in safetensors packed_file gguf config tokenizer_json image sound http_request request_json base64; do
   "$bin/fuzz_$target" -max_total_time="${SECONDS_EACH:-60}" -max_len=100000 -print_final_stats=0 \
     -artifact_prefix="$seeds/" "$seeds/$target" 2>&1 | tail -1
 done

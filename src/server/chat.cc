@@ -2,28 +2,11 @@
 #include "server/chat.h"
 
 #include <charconv>
-#include <cstdio>
-
-#include "gemma3n/error.h"
 
 namespace gemma3n::server {
 namespace {
 
 constexpr std::chrono::milliseconds kGlance(50);  // between two looks whether the client is there
-
-// What no client is told, whoever runs the service should read.
-void LogFault(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const Refusal&) {
-  } catch (const Error& ours) {
-    const bool fault = ours.kind() == ErrorKind::kModel || ours.kind() == ErrorKind::kInternal ||
-                       ours.kind() == ErrorKind::kResources;
-    if (fault) std::fprintf(stderr, "gemma3n: %s\n", ours.what());
-  } catch (const std::exception& other) {
-    std::fprintf(stderr, "gemma3n: %s\n", Shown(other.what()).c_str());
-  }
-}
 
 }  // namespace
 
@@ -79,10 +62,7 @@ bool Follow(Answering& answering, const Exchange& exchange, const Following& fol
       continue;
     }
     silent = {};
-    if (event->error != nullptr) {
-      LogFault(event->error);
-      throw AsRefusal(event->error);
-    }
+    if (event->error != nullptr) throw AsRefusal(event->error);
     ended += event->result.has_value();
     if (!following.on_event(*event)) return false;
   }

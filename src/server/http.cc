@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Beast parses from a buffer of ours, so that every wait, limit and byte is in our hands. What it
 // lets pass is refused here: a missing or second Host, transfer codings other than chunked, second
-// lengths, versions other than 1.0 and 1.1.
+// lengths, lengths that are lists.
 #include "server/http.h"
 
 #include <algorithm>
@@ -163,7 +163,7 @@ class Connection : public Exchange {
       throw BadRequest{431, "the headers are larger than " + std::to_string(limits_.header_bytes) +
                                 " bytes, the most this server takes"};
     } else if (error) {
-      throw BadRequest{400, "not a request of HTTP/1.1: " + error.message()};
+      throw BadRequest{400, "not a request of HTTP/1.1 or HTTP/1.0: " + error.message()};
     }
     return false;
   }
@@ -209,9 +209,6 @@ class Connection : public Exchange {
   }
 
   void CheckHead() const {
-    if (version_ != 10 && version_ != 11) {
-      throw BadRequest{505, "this server speaks HTTP/1.1 and HTTP/1.0"};
-    }
     if (request_.headers.size() > limits_.header_fields) {
       throw BadRequest{431, "more than " + std::to_string(limits_.header_fields) +
                                 " header fields, the most this server takes"};

@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/media_reader.h"
 
-#include <array>
-
+#include "server/base64.h"
 #include "server/refusal.h"
 
 namespace gemma3n::server {
 namespace {
 
 constexpr size_t kMostKeptBytes = 256u << 20;  // encoded and decoded together
-
-// 64: not of the alphabet.
-constexpr std::array<uint8_t, 256> Values() {
-  std::array<uint8_t, 256> values{};
-  for (uint8_t& value : values) value = 64;
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < kAlphabet.size(); ++i) {
-    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<uint8_t>(i);
-  }
-  return values;
-}
 
 bool IsAddress(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://");
@@ -76,31 +63,6 @@ struct BytesOfContent {
 };
 
 }  // namespace
-
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  static constexpr std::array<uint8_t, 256> kValues = Values();
-  if (text.size() % 4 != 0) return std::nullopt;
-  size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  for (size_t at = 0; at < text.size(); at += 4) {
-    const bool last = at + 4 == text.size();
-    const size_t digits = last ? 4 - padding : 4;
-    uint32_t group = 0;
-    for (size_t i = 0; i < 4; ++i) {
-      const uint8_t value = i < digits ? kValues[static_cast<unsigned char>(text[at + i])] : 0;
-      if (value == 64) return std::nullopt;
-      group = group << 6 | value;
-    }
-    // Bits that no byte takes must be zero, so that bytes have one spelling.
-    if ((digits == 3 && (group & 0xFF) != 0) || (digits == 2 && (group & 0xFFFF) != 0)) {
-      return std::nullopt;
-    }
-    for (size_t i = 0; i + 1 < digits; ++i) bytes += static_cast<char>(group >> (16 - 8 * i));
-  }
-  return bytes;
-}
 
 MediaReader::MediaReader(const ModelFacts& facts, const MediaLimits& limits) : facts_(facts) {
   options_.limits = limits;
@@ -161,6 +123,7 @@ Part MediaReader::Decode(Kind kind, const std::string& bytes, const VideoOptions
     }
     return Part(ParseVideo(data, param, video, options_));
   } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kMedia) throw;
     throw Refusal(ReasonOf(kind), error.what(), param);
   }
 }

@@ -7,15 +7,11 @@
 #include <optional>
 #include <semaphore>
 #include <string>
-#include <string_view>
 
 #include "gemma3n/content.h"
 #include "gemma3n/engine.h"
 
 namespace gemma3n::server {
-
-// The bytes of strict base64 (RFC 4648, padded); nothing for anything else.
-std::optional<std::string> DecodeBase64(std::string_view text);
 
 // Safe to use from several threads. What was read stays for a while: a conversation that goes on
 // sends its pictures again, and the engine knows a medium again by being handed the same one.

@@ -7,50 +7,14 @@
 #include <iterator>
 
 #include "server/refusal.h"
+#include "server/test_base64.h"
 
 namespace gemma3n::server {
 namespace {
 
-constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-// The plain way: bit by bit.
-std::string Encode(const std::string& bytes) {
-  std::string text;
-  int bits = 0, count = 0;
-  for (const char c : bytes) {
-    for (int bit = 7; bit >= 0; --bit) {
-      bits = bits << 1 | (static_cast<unsigned char>(c) >> bit & 1);
-      if (++count % 6 == 0) text += kAlphabet[std::exchange(bits, 0)];
-    }
-  }
-  for (; count % 6 != 0; ++count) {
-    bits <<= 1;
-    if ((count + 1) % 6 == 0) text += kAlphabet[bits];
-  }
-  while (text.size() % 4 != 0) text += '=';
-  return text;
-}
-
 std::string FileText(const std::string& name) {
   std::ifstream file(GEMMA3N_SOURCE_DIR "/models/nano/eval/" + name, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-TEST(Base64, GivesTheBytes) {
-  std::string bytes;
-  for (int i = 0; i < 300; ++i) {
-    EXPECT_EQ(DecodeBase64(Encode(bytes)), bytes) << i;
-    bytes += static_cast<char>(i * 37);
-  }
-}
-
-TEST(Base64, HasOneSpellingOfThem) {
-  EXPECT_EQ(DecodeBase64("QQ=="), "A");
-  for (const char* wrong : {"QQ", "QQ=", "QR==", "QQ===", "QUJ=", "Q===", "====", "=QQQ", "QQ=Q",
-                            "QQ==QQ==", "Q Q=", "QQ\n=", "-_-_", "QQQ\xff"}) {
-    EXPECT_EQ(DecodeBase64(wrong), std::nullopt) << wrong;
-  }
-  EXPECT_EQ(DecodeBase64(std::string_view("QQ\0=", 4)), std::nullopt);
 }
 
 class MediaReaderTest : public testing::Test {

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/refusal.h"
 
+#include <cstdio>
 #include <new>
 
 #include "gemma3n/error.h"
 
 namespace gemma3n::server {
+namespace {
+
+// What no client is told, whoever runs the service should read.
+void Log(const std::string& message) {
+  std::fprintf(stderr, "gemma3n: %s\n", message.c_str());
+}
+
+}  // namespace
 
 int StatusOf(Reason reason) {
   switch (reason) {
@@ -57,14 +66,18 @@ Refusal AsRefusal(std::exception_ptr error) {
       case ErrorKind::kMedia:
         return {Reason::kInvalidImage, ours.what()};
       case ErrorKind::kResources:
+        Log(ours.what());
         return {Reason::kOutOfMemory, "not enough memory for this request"};
       case ErrorKind::kModel:
       case ErrorKind::kInternal:
+        Log(ours.what());
         break;
     }
   } catch (const std::bad_alloc&) {
+    Log("not enough memory");
     return {Reason::kOutOfMemory, "not enough memory for this request"};
-  } catch (const std::exception&) {
+  } catch (const std::exception& other) {
+    Log(Shown(other.what()));
   }
   return {Reason::kInternal, "internal error; the server's log says more"};
 }

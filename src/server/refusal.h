@@ -46,7 +46,7 @@ struct Refusal : std::runtime_error {
 int StatusOf(Reason reason);
 
 // What was thrown, as a refusal: what the engine says about a request is told, what it says about
-// the machine and its files is not.
+// the machine and its files goes to standard error alone.
 Refusal AsRefusal(std::exception_ptr error);
 
 // A piece of a request as it may stand in a message: at most 60 bytes, controls made visible.
