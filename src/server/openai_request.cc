@@ -135,7 +135,8 @@ OpenAiCall ReadCall(const Field& body, const Service& service) {
 }
 
 // The asks of one prompt: the same with other seeds.
-void AddChoices(const Ask& ask, OpenAiCall& call) {
+void AddChoices(Ask& ask, const Service& service, OpenAiCall& call) {
+  service.worker.LayOut(ask);
   for (size_t i = 0; i < call.choices_per_prompt; ++i) {
     call.asks.push_back(ask);
     std::optional<uint64_t>& seed = call.asks.back().options.sampling.seed;
@@ -333,7 +334,7 @@ OpenAiCall ReadChatCall(const Field& body, const Service& service, const std::st
   call.ignored = UnknownFields(body, kOfChat);
   // Last, since it decodes pictures and sound.
   ask.turns = ChatReader(service, owner, call).Read(body["messages"]);
-  AddChoices(ask, call);
+  AddChoices(ask, service, call);
   return call;
 }
 
@@ -364,7 +365,7 @@ OpenAiCall ReadCompletionCall(const Field& body, const Service& service) {
     for (size_t i = 0; i < call.choices_per_prompt; ++i) {
       call.echoes.push_back(echo.Flag(false) ? one.Text() : "");
     }
-    AddChoices(ask, call);
+    AddChoices(ask, service, call);
     if (call.asks.size() > kMostPrompts * kMostChoices) break;
   }
   if (prompts.empty() || prompts.size() > kMostPrompts) {

@@ -72,7 +72,25 @@ Worker::~Worker() {
   thread_.join();
 }
 
+void Worker::LayOut(Ask& ask) const {
+  try {
+    ask.prompt = engine_->PromptIds(ask.turns, ask.options);
+  } catch (const Error& error) {
+    // Pictures were read before; of sound it is now known whether the model hears so much at once.
+    if (error.kind() == ErrorKind::kMedia) throw Refusal(Reason::kInvalidAudio, error.what());
+    throw AsRefusal(std::current_exception());
+  }
+  if (static_cast<int64_t>(ask.prompt.size()) < context_) return;
+  throw Refusal(Reason::kContextLength, "the prompt has " + std::to_string(ask.prompt.size()) +
+                                            " tokens, which leaves no room for an answer in a "
+                                            "context of " +
+                                            std::to_string(context_));
+}
+
 std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const std::string& owner) {
+  for (Ask& ask : asks) {
+    if (ask.prompt.empty()) LayOut(ask);
+  }
   const std::shared_ptr<Answering> answering(
       new Answering(std::move(asks), owner, options_.answer_seconds));
   {
@@ -168,15 +186,7 @@ void Worker::Begin(const std::shared_ptr<Answering>& answering) {
     if (!answering->GoesOn()) {
       throw Refusal(Reason::kBusy, "the request ended before a session was free");
     }
-    const Ask& first = answering->asks_.front();
-    const std::vector<int32_t> prompt = engine_->PromptIds(first.turns, first.options);
-    if (static_cast<int64_t>(prompt.size()) >= context_) {
-      throw Refusal(Reason::kContextLength,
-                    "the prompt has " + std::to_string(prompt.size()) +
-                        " tokens, which leaves no room for an answer in a context of " +
-                        std::to_string(context_));
-    }
-    slot = &Choose(answering->owner_, prompt);
+    slot = &Choose(answering->owner_, answering->asks_.front().prompt);
   } catch (...) {
     {
       const std::lock_guard lock(mutex_);

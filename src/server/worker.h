@@ -23,6 +23,7 @@ namespace gemma3n::server {
 struct Ask {
   std::vector<Turn> turns;
   GenerateOptions options = {};
+  std::vector<int32_t> prompt = {};  // its ids, once it is laid out
 };
 
 // What happens to a request, in order: texts of its answers one after another, the end of each.
@@ -86,9 +87,14 @@ class Worker {
   // Requests under way end at once.
   ~Worker();
 
-  // The asks of one request are answered one after another in one session, which reads what they
-  // have in common once. What one owner has asked is never reused for another, so that not even
-  // time tells of it. Throws Refusal (kBusy, kDraining).
+  // Finds the ids of the prompt, in the caller's thread: a long text takes its time. Throws Refusal
+  // (kContextLength, kInvalidAudio, kInvalidValue) for what no session could answer.
+  void LayOut(Ask& ask) const;
+
+  // The asks of one request, laid out here where they are not yet, are answered one after another
+  // in one session, which reads what they have in common once. What one owner has asked is never
+  // reused for another, so that not even time tells of it. Throws Refusal (kBusy, kDraining) and
+  // what LayOut throws.
   std::shared_ptr<Answering> Submit(std::vector<Ask> asks, const std::string& owner);
 
   void StopTaking();    // new requests are refused from now on

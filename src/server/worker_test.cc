@@ -123,20 +123,48 @@ TEST_F(WorkerTest, MoreThanMayWaitAreRefused) {
   EXPECT_EQ(worker.counts().cancelled, 2u);
 }
 
-TEST_F(WorkerTest, ARequestThatFailsEndsAlone) {
-  Worker worker(engine_, {.context = 64, .sessions = 2});
+TEST_F(WorkerTest, APromptWithoutRoomForAnAnswerIsRefused) {
+  Worker worker(engine_, {.context = 64});
   std::string words;
   for (int i = 0; i < 100; ++i) words += " word";
-  const auto wrong = worker.Submit({Text(words)}, "");
-  const auto right = worker.Submit({Text(kSum)}, "");
   try {
-    Ends(*wrong);
+    worker.Submit({Text(words)}, "");
     FAIL();
   } catch (const Refusal& refusal) {
     EXPECT_EQ(refusal.reason, Reason::kContextLength);
     EXPECT_THAT(refusal.what(), testing::HasSubstr("in a context of 64"));
   }
+}
+
+TEST_F(WorkerTest, AClipThatIsTooLongIsRefused) {
+  Worker worker(engine_, {});
+  AudioClip clip;
+  clip.samples.resize(16000 * 5);
+  Ask ask = Text("x");
+  ask.turns[0].parts.push_back(Part(std::move(clip)));
+  try {
+    worker.Submit({ask}, "");
+    FAIL();
+  } catch (const Refusal& refusal) {
+    EXPECT_EQ(refusal.reason, Reason::kInvalidAudio);
+  }
+}
+
+TEST_F(WorkerTest, ARequestThatFailsEndsAlone) {
+  Worker worker(engine_, {.sessions = 2});
+  Ask both = Text(kSum);  // which do not go together
+  both.options.speculation = Speculation::kLookup;
+  both.options.size_change = SizeChange::kRereadBehind;
+  const auto wrong = worker.Submit({both}, "");
+  const auto right = worker.Submit({Text(kSum)}, "");
+  try {
+    Ends(*wrong);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+  }
   EXPECT_EQ(Ends(*right)[0].text, "7");
+  EXPECT_TRUE(worker.IsIdle());
 }
 
 TEST_F(WorkerTest, AnAnswerWhoseTimeIsUpEndsWithWhatItHas) {

@@ -5,8 +5,12 @@
 """
 import concurrent.futures
 import json
+import pathlib
+import shutil
+import tempfile
 import unittest
 
+from program import sample_media
 from service import NANO, Service, film, picture, run, sound, user
 
 EVAL = NANO / "eval"
@@ -224,11 +228,13 @@ class Refusals(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.place = pathlib.Path(tempfile.mkdtemp())
         cls.service = Service()
 
     @classmethod
     def tearDownClass(cls):
         cls.service.__exit__()
+        shutil.rmtree(cls.place)
 
     def refused(self, body, code, param, path="/v1/chat/completions", status=400):
         text = body if isinstance(body, (str, bytes)) else json.dumps(body)
@@ -346,6 +352,9 @@ class Refusals(unittest.TestCase):
         part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
         self.refused({"messages": [user(part)]}, "invalid_audio",
                      "messages[0].content[0].input_audio.data")
+        silence = self.place / "long.wav"
+        sample_media.write_sound(silence, 16000 * 5)
+        self.refused({"messages": [user(sound(silence))]}, "invalid_audio", None)
         seen = picture(EVAL / "pictures-0069.png")
         self.refused({"messages": [user(*[seen] * 65, "x")]}, "invalid_value",
                      "messages[0].content[64].image_url.url")
@@ -372,6 +381,8 @@ class Refusals(unittest.TestCase):
         self.assertEqual(status, 200)
         self.assertLess(answer["usage"]["total_tokens"], 2050)
         message = self.refused(ask(most), "context_length_exceeded", None, "/v1/completions")
+        self.refused({**ask(most), "stream": True}, "context_length_exceeded", None,
+                     "/v1/completions")
         self.assertIn("2048", message)
 
     def test_control_tokens_are_text(self):  # P01
