@@ -63,10 +63,7 @@ Worker::~Worker() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const auto& answering : waiting_) answering->Cancel();
-    for (const Slot& slot : slots_) {
-      if (slot.answering != nullptr) slot.answering->Cancel();
-    }
+    StopAll(Answering::Ending::kCancelled);
   }
   came_.notify_one();
   thread_.join();
@@ -97,7 +94,7 @@ std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const std::stri
     const std::lock_guard lock(mutex_);
     if (!taking_) throw Refusal(Reason::kDraining, "the server is shutting down");
     DropLeft();
-    const bool free = counts_.active + waiting_.size() < slots_.size();
+    const bool free = under_way_.size() + waiting_.size() < slots_.size();
     if (!free && waiting_.size() >= static_cast<size_t>(options_.waiting)) {
       throw Refusal(Reason::kBusy, std::to_string(waiting_.size()) +
                                        " requests are waiting already; try again later");
@@ -115,15 +112,22 @@ void Worker::StopTaking() {
 
 void Worker::EndAll() {
   const std::lock_guard lock(mutex_);
-  for (const auto& answering : waiting_) answering->Stop(Answering::Ending::kTimeUp);
-  for (const Slot& slot : slots_) {
-    if (slot.answering != nullptr) slot.answering->Stop(Answering::Ending::kTimeUp);
-  }
+  StopAll(Answering::Ending::kTimeUp);
+}
+
+void Worker::StopAll(Answering::Ending ending) {
+  for (const auto& answering : waiting_) answering->Stop(ending);
+  for (const auto& answering : under_way_) answering->Stop(ending);
+}
+
+void Worker::Leave(const std::shared_ptr<Answering>& answering) {
+  std::erase(under_way_, answering);
+  counts_.cancelled += answering->ending_ == Answering::Ending::kCancelled;
 }
 
 bool Worker::IsIdle() const {
   const std::lock_guard lock(mutex_);
-  return counts_.active == 0 && waiting_.empty();
+  return under_way_.empty() && waiting_.empty();
 }
 
 void Worker::DropLeft() {
@@ -139,6 +143,7 @@ WorkerCounts Worker::counts() {
   DropLeft();
   WorkerCounts counts = counts_;
   counts.waiting = waiting_.size();
+  counts.active = under_way_.size();
   return counts;
 }
 
@@ -170,8 +175,8 @@ void Worker::FailAll(const std::exception_ptr& error) {
 // As many as there are free sessions, in the order they came.
 std::vector<std::shared_ptr<Answering>> Worker::TakeWaiting() {
   std::vector<std::shared_ptr<Answering>> taken;
-  while (!waiting_.empty() && counts_.active < slots_.size()) {
-    ++counts_.active;
+  while (!waiting_.empty() && under_way_.size() < slots_.size()) {
+    under_way_.push_back(waiting_.front());
     taken.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
     taken.back()->waited_ms_ = MillisecondsSince(taken.back()->came_);
@@ -190,17 +195,13 @@ void Worker::Begin(const std::shared_ptr<Answering>& answering) {
   } catch (...) {
     {
       const std::lock_guard lock(mutex_);
-      --counts_.active;
-      counts_.cancelled += answering->ending_ == Answering::Ending::kCancelled;
+      Leave(answering);
     }
     return answering->Push({.error = std::current_exception()});
   }
   slot->last_used = ++uses_;
   slot->owner = answering->owner_;
-  {
-    const std::lock_guard lock(mutex_);
-    slot->answering = answering;
-  }
+  slot->answering = answering;
   AskNext(*slot);
 }
 
@@ -261,12 +262,9 @@ void Worker::Ended(Slot& slot, GenerateResult result, std::exception_ptr error) 
   {
     const std::lock_guard lock(mutex_);
     Count(result);
-    if (!more) {
-      slot.answering = nullptr;
-      --counts_.active;
-      counts_.cancelled += answering->ending_ == Answering::Ending::kCancelled;
-    }
+    if (!more) Leave(answering);
   }
+  if (!more) slot.answering = nullptr;
   const size_t choice = answering->at_;
   if (error != nullptr) {
     answering->Push({.choice = choice, .error = error});

@@ -107,13 +107,15 @@ class Worker {
   struct Slot {
     std::unique_ptr<Session> session;
     std::string owner;
-    std::vector<int32_t> ids;  // of the conversation that it holds
-    uint64_t last_used = 0;    // 0: never
-    std::shared_ptr<Answering> answering;
+    std::vector<int32_t> ids;              // of the conversation that it holds
+    uint64_t last_used = 0;                // 0: never
+    std::shared_ptr<Answering> answering;  // null: free
   };
   void Run();
   void FailAll(const std::exception_ptr& error);
-  void DropLeft();  // of those that wait, whose client has gone; under the mutex
+  void StopAll(Answering::Ending ending);                   // under the mutex
+  void Leave(const std::shared_ptr<Answering>& answering);  // it is under way no more; the same
+  void DropLeft();  // of those that wait, whose client has gone; the same
   std::vector<std::shared_ptr<Answering>> TakeWaiting();
   void Begin(const std::shared_ptr<Answering>& answering);
   void AskNext(Slot& slot);
@@ -124,13 +126,14 @@ class Worker {
   const std::shared_ptr<Engine> engine_;
   const WorkerOptions options_;
   int64_t context_ = 0;
-  std::vector<Slot> slots_;  // of the thread, but for `answering`, which the mutex guards
+  std::vector<Slot> slots_;  // of the thread
   std::unique_ptr<Batch> batch_ = Batch::New();
   uint64_t uses_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable came_;
   std::deque<std::shared_ptr<Answering>> waiting_;
+  std::vector<std::shared_ptr<Answering>> under_way_;  // each has a session, or gets one now
   bool stopping_ = false, taking_ = true;
   WorkerCounts counts_;
   std::thread thread_;
