@@ -44,11 +44,6 @@ std::string TokenBytes(const Engine& engine, int32_t id) {
 }
 
 bool Follow(Answering& answering, const Exchange& exchange, const Following& following) {
-  // Whatever ends this ends the work.
-  struct Cancel {
-    Answering& answering;
-    ~Cancel() { answering.Cancel(); }
-  } const cancel{answering};
   std::chrono::milliseconds silent(0);
   for (size_t ended = 0; ended < following.choices;) {
     std::optional<AnswerEvent> event = answering.Next(kGlance);

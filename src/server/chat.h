@@ -33,8 +33,8 @@ struct Service {
 // The bytes that a token stands for, which may be a part of a character.
 std::string TokenBytes(const Engine& engine, int32_t id);
 
-// Goes through the events of a request until all `choices` have ended, and cancels it where the
-// client leaves or `on_event` returns false; returns whether it went to the end. `on_silence` is
+// Goes through the events of a request until all `choices` have ended, the client leaves or
+// `on_event` returns false; returns whether it went to the end. `on_silence` is
 // called, where nothing has come for so long. Throws what the request failed with, as Refusal.
 struct Following {
   size_t choices = 1;

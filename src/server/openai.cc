@@ -94,7 +94,7 @@ void Stream(const OpenAiCall& call, const OpenAiWriter& writer, Answering& answe
                         return stream.Ping();
                       }});
     }
-    if (!there) return answering.Cancel();
+    if (!there) return;  // the client left
     if (call.include_usage) stream.Data(writer.UsageChunk(results, answering.waited_ms()));
     stream.Data("[DONE]");
   } catch (const Refusal& refusal) {

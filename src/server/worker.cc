@@ -102,7 +102,7 @@ std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const std::stri
     waiting_.push_back(answering);
   }
   came_.notify_one();
-  return answering;
+  return {answering.get(), [answering](Answering* left) { left->Cancel(); }};
 }
 
 void Worker::StopTaking() {

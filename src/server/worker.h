@@ -93,8 +93,8 @@ class Worker {
 
   // The asks of one request, laid out here where they are not yet, are answered one after another
   // in one session, which reads what they have in common once. What one owner has asked is never
-  // reused for another, so that not even time tells of it. Throws Refusal (kBusy, kDraining) and
-  // what LayOut throws.
+  // reused for another, so that not even time tells of it. Letting go of what is returned cancels
+  // the request. Throws Refusal (kBusy, kDraining) and what LayOut throws.
   std::shared_ptr<Answering> Submit(std::vector<Ask> asks, const std::string& owner);
 
   void StopTaking();    // new requests are refused from now on
