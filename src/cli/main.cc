@@ -45,10 +45,9 @@ int Main(int argc, char** argv) {
     if (debug) TellDetails(app.config_to_str());
   });
   int exit_code = 0;
-  for (auto add :
-       {AddRun, AddChat, AddServe, AddTranscribe, AddTranslate, AddDescribe, AddWatch, AddEval,
-        AddPerplexity, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth, AddQuantize, AddSlice,
-        AddBench, AddLab}) {
+  for (auto add : {AddRun, AddChat, AddServe, AddTranscribe, AddTranslate, AddDescribe, AddWatch,
+                   AddEval, AddPerplexity, AddInspect, AddTokenize, AddLogits, AddDump, AddSynth,
+                   AddQuantize, AddSlice, AddBench, AddLab}) {
     add(app, exit_code);
   }
   NameSources(app);
