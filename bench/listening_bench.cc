@@ -122,7 +122,8 @@ void Run(Engine& engine, const std::vector<double>& lengths, double pause_s, int
 
 int Main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: listening_bench MODEL [threads] [size] [seconds] [pause]\n");
+    std::fprintf(stderr,
+                 "usage: listening_bench MODEL [threads] [size] [seconds] [pause] [rounds]\n");
     return 2;
   }
   const auto engine = Engine::Load({.model = argv[1],

@@ -18,7 +18,8 @@ namespace {
 constexpr char kFooter[] = R"(
 Every option is also an environment variable (--top-k: GEMMA3N_TOP_K) and a key in the configuration
 file, for all commands or in a section for one, such as [run]. The command line counts before the
-environment, the environment before the file. Only `watch --url` asks anything of a network; serve answers.
+environment, the environment before the file. Only `watch --url` asks anything of a network; serve
+answers.
 Exit codes: 0 good, 1 failed while working, 2 wrong usage, 3 model missing or bad, 4 media bad,
 5 not enough memory or disk, 130 interrupted.
 )";

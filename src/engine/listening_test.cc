@@ -134,6 +134,42 @@ TEST_F(ListeningTest, AConversationThatWasGivenStaysAsItIs) {
   ExpectSame(session->Generate(listening->Conversation(), Options()), Whole(Ask({}), Options()));
 }
 
+// A little more changes the clip's last rows before any further one is known.
+TEST_F(ListeningTest, TwoThatWereGivenKeepTheirOwnEnds) {
+  const auto session = engine_->NewSession(512);
+  const auto listening = session->Listen(Ask({}), Options());
+  const size_t half = size() / 2;
+  listening->Push(Samples(0, half));
+  const int64_t known = listening->timings().audio_tokens;
+  const std::vector<Turn> given = listening->Conversation();
+  listening->Push(Samples(half, half + 4000));
+  ASSERT_EQ(listening->timings().audio_tokens, known);
+  listening->Conversation();
+  AudioClip first;
+  first.samples.assign(speech_.samples.begin(),
+                       speech_.samples.begin() + static_cast<ptrdiff_t>(half));
+  ExpectSame(session->Generate(given, Options()), Whole(Ask(first), Options()));
+}
+
+// Reading on stops while the rings still hold what stands before the end that may be none.
+TEST_F(ListeningTest, ALongQuestionBehindDoesNotLoseWhatStandsBefore) {
+  std::string words = "Say:";
+  for (int i = 0; i < 60; ++i) words += " red blue";
+  const std::vector<Turn> turns = {
+      {Role::kUser, {Part(words), Part(AudioClip{}), Part(words + words + words)}}};
+  const auto session = engine_->NewSession(1024);
+  const auto listening = session->Listen(turns, Options());
+  const int64_t before = session->position();
+  ASSERT_GT(before, 100);
+  listening->Push(Samples(0, size() / 2));
+  while (listening->ReadOn()) {
+  }
+  EXPECT_GT(session->position(), before + 100);
+  const int64_t read = listening->timings().prefill_tokens;
+  listening->Push(Samples(size() / 2, size()));
+  EXPECT_LT(listening->timings().prefill_tokens - read, before);
+}
+
 TEST_F(ListeningTest, IsRefusedWhileTheSessionAnswers) {
   const auto session = engine_->NewSession(512);
   const auto listening = session->Listen(Ask({}), Options());

@@ -4,6 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <string>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "gemma3n/error.h"
 
 namespace gemma3n {
 namespace {
@@ -58,6 +63,34 @@ TEST_F(ControlGroups, WithoutALimitNothingIsKnown) {
 
 TEST(Memory, SomethingIsFree) {
   EXPECT_GT(FreeMemory(), 1 << 20);
+}
+
+TEST(Memory, WhatOtherConversationsWillTakeIsNotFree) {
+  const LoadedModel model({.model = GEMMA3N_SOURCE_DIR "/models/nano"});
+  const TextConfig& config = model.config.text;
+  CheckContextFits(config, 64, ops::KeyValueType::kF32);
+  try {
+    CheckContextFits(config, 64, ops::KeyValueType::kF32, FreeMemory());
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kResources);
+    EXPECT_NE(std::string(error.what()).find("other conversations will take"), std::string::npos)
+        << error.what();
+  }
+}
+
+// Memory counts as taken once a position has been there, also when it is rewound.
+TEST(Memory, AConversationTakesWhatItHasFilled) {
+  LoadedModel model({.model = GEMMA3N_SOURCE_DIR "/models/nano"});
+  EXPECT_EQ(model.PromisedBytes(), 0);
+  DecoderState state(model.config.text, {.context_length = 128, .kv_type = model.kv_type});
+  model.states.insert(&state);
+  EXPECT_EQ(model.PromisedBytes(), state.cache_bytes());
+  const std::vector<DecoderInput> inputs(64, DecoderInput{.id = model.config.bos_token_id});
+  model.NewDecoder()->Prefill(state, inputs, LogitsWanted::kNone, {});
+  EXPECT_EQ(model.PromisedBytes(), state.cache_bytes() / 2);
+  state.Rewind(0);
+  EXPECT_EQ(model.PromisedBytes(), state.cache_bytes() / 2);
 }
 
 TEST(Memory, WeightsThatDoNotFitAreANote) {
