@@ -7,11 +7,10 @@
 #include <filesystem>
 
 #include "gemma3n/error.h"
-#include "gemma3n/lab.h"
-#include "gemma3n/listening.h"
 #include "gemma3n/media.h"
 #include "gemma3n/transcribe.h"
 #include "speech/test_sounds.h"
+#include "tiny/silent_engine.h"
 
 namespace gemma3n {
 namespace {
@@ -316,63 +315,30 @@ TEST_F(TranscriberTest, OptionsOutOfRangeAreRefused) {
 }
 
 // Hears what it is told to, piece after piece.
-class ToldEngine : public Engine {
+class ToldEngine : public SilentEngine {
  public:
   explicit ToldEngine(std::vector<std::string> answers) : answers_(std::move(answers)) {
     facts_.hears = true;
     facts_.max_context = 512;
     facts_.max_clip_seconds = 3;
   }
-  const ModelFacts& facts() const override { return facts_; }
   std::unique_ptr<Session> NewSession(int64_t) override;
   std::string NextAnswer() { return next_ < answers_.size() ? answers_[next_++] : "too many"; }
 
-  const ModelSize& size() const override { return size_; }
-  ModelSize ParseSize(const std::string&) const override { return size_; }
-  SizeFacts FactsOf(const ModelSize&) const override { return {}; }
-  std::vector<ModelSize> Ladder(const ModelSize&) const override { return {}; }
-  std::vector<int32_t> Tokenize(const std::string&, bool, bool) const override { return {}; }
-  std::string Detokenize(std::span<const int32_t>, bool) const override { return ""; }
-  std::string Piece(int32_t) const override { return ""; }
-  std::vector<int32_t> PromptIds(const std::vector<Turn>&, const GenerateOptions&) override {
-    return {};
-  }
-  std::string PromptText(const std::vector<Turn>&, const GenerateOptions&) override { return ""; }
-  bool WriteLogits(std::span<const int32_t>, const std::filesystem::path&,
-                   const ProgressCallback&) override {
-    return false;
-  }
-  bool Dump(const std::vector<Turn>&, const GenerateOptions&, const std::filesystem::path&,
-            const ProgressCallback&) override {
-    return false;
-  }
-  std::optional<PerplexityReport> Perplexity(const Passages&, const PerplexityOptions&,
-                                             const ProgressCallback&) override {
-    return std::nullopt;
-  }
-  std::unique_ptr<Lab> NewLab() override { return nullptr; }
-
  private:
-  ModelFacts facts_;
-  ModelSize size_;
   std::vector<std::string> answers_;
   size_t next_ = 0;
 };
 
-class ToldSession : public Session {
+class ToldSession : public SilentSession {
  public:
-  explicit ToldSession(ToldEngine& engine) : engine_(engine) {}
+  explicit ToldSession(ToldEngine& engine) : SilentSession(512), engine_(engine) {}
   GenerateResult Generate(const std::vector<Turn>&, const GenerateOptions&, const TextCallback&,
                           const ProgressCallback&) override {
     GenerateResult result;
     result.text = engine_.NextAnswer();
     return result;
   }
-  std::unique_ptr<Listening> Listen(const std::vector<Turn>&, const GenerateOptions&) override {
-    return nullptr;
-  }
-  int64_t context() const override { return 512; }
-  int64_t position() const override { return 0; }
 
  private:
   ToldEngine& engine_;

@@ -11,7 +11,7 @@
 
 #include "gemma3n/describe.h"
 #include "gemma3n/error.h"
-#include "watching/told_engine.h"
+#include "watching/test_engine.h"
 
 namespace gemma3n {
 namespace {

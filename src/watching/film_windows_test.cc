@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "gemma3n/error.h"
-#include "watching/told_engine.h"
+#include "watching/test_engine.h"
 
 namespace gemma3n {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "gemma3n/error.h"
 #include "gemma3n/watch.h"
-#include "watching/told_engine.h"
+#include "watching/test_engine.h"
 
 namespace gemma3n {
 namespace {

@@ -12,9 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "gemma3n/engine.h"
-#include "gemma3n/lab.h"
-#include "gemma3n/listening.h"
+#include "tiny/silent_engine.h"
 
 namespace gemma3n {
 
@@ -28,7 +26,7 @@ struct Asked {
   const std::string& question() const { return texts.back(); }
 };
 
-class ToldEngine : public Engine {
+class ToldEngine : public SilentEngine {
  public:
   // The answer to a question; "yes" and "no" alike, with these probabilities.
   using Answers = std::function<std::string(const Asked&)>;
@@ -40,11 +38,9 @@ class ToldEngine : public Engine {
     facts_.audio_tokens = 5;
     facts_.max_clip_seconds = 3;
   }
-  ModelFacts facts_;
   std::vector<Asked> asked;
   double yes = 0.5;  // probability of "yes" where an answer's probabilities are asked for
 
-  const ModelFacts& facts() const override { return facts_; }
   std::unique_ptr<Session> NewSession(int64_t context) override;
   std::vector<int32_t> Tokenize(const std::string& text, bool, bool) const override {
     std::vector<int32_t> ids;
@@ -81,27 +77,6 @@ class ToldEngine : public Engine {
     return result;
   }
 
-  const ModelSize& size() const override { return size_; }
-  ModelSize ParseSize(const std::string&) const override { return size_; }
-  SizeFacts FactsOf(const ModelSize&) const override { return {}; }
-  std::vector<ModelSize> Ladder(const ModelSize&) const override { return {}; }
-  std::string Detokenize(std::span<const int32_t>, bool) const override { return ""; }
-  std::string Piece(int32_t) const override { return ""; }
-  std::string PromptText(const std::vector<Turn>&, const GenerateOptions&) override { return ""; }
-  bool WriteLogits(std::span<const int32_t>, const std::filesystem::path&,
-                   const ProgressCallback&) override {
-    return false;
-  }
-  bool Dump(const std::vector<Turn>&, const GenerateOptions&, const std::filesystem::path&,
-            const ProgressCallback&) override {
-    return false;
-  }
-  std::optional<PerplexityReport> Perplexity(const Passages&, const PerplexityOptions&,
-                                             const ProgressCallback&) override {
-    return std::nullopt;
-  }
-  std::unique_ptr<Lab> NewLab() override { return nullptr; }
-
  private:
   static Asked Read(const std::vector<Turn>& turns) {
     Asked read;
@@ -127,14 +102,13 @@ class ToldEngine : public Engine {
     return read;
   }
 
-  ModelSize size_;
   Answers answers_;
   mutable std::map<std::string, int32_t> ids_;
 };
 
-class ToldSession : public Session {
+class ToldSession : public SilentSession {
  public:
-  ToldSession(ToldEngine& engine, int64_t context) : engine_(engine), context_(context) {}
+  ToldSession(ToldEngine& engine, int64_t context) : SilentSession(context), engine_(engine) {}
   GenerateResult Generate(const std::vector<Turn>& turns, const GenerateOptions& options,
                           const TextCallback& on_text, const ProgressCallback&) override {
     GenerateResult result = engine_.Answer(turns, options);
@@ -151,15 +125,9 @@ class ToldSession : public Session {
     if (on_text && !on_text(result.text)) result.finish_reason = FinishReason::kCancelled;
     return result;
   }
-  std::unique_ptr<Listening> Listen(const std::vector<Turn>&, const GenerateOptions&) override {
-    return nullptr;
-  }
-  int64_t context() const override { return context_; }
-  int64_t position() const override { return 0; }
 
  private:
   ToldEngine& engine_;
-  int64_t context_;
   const void* last_picture_ = nullptr;
 };
 
