@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "engine/loaded_model.h"
-#include "gemma3n/error.h"
 #include "kernels/isa.h"
 #include "model/decoder.h"
+#include "run_main.h"
 
 namespace gemma3n {
 namespace {
@@ -114,10 +114,5 @@ int Main(int argc, char** argv) {
 }  // namespace gemma3n
 
 int main(int argc, char** argv) {
-  try {
-    return gemma3n::Main(argc, argv);
-  } catch (const gemma3n::Error& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
+  return gemma3n::RunMain(gemma3n::Main, argc, argv);
 }

@@ -20,6 +20,7 @@
 
 #include "gemma3n/engine.h"
 #include "gemma3n/listening.h"
+#include "run_main.h"
 
 namespace gemma3n {
 namespace {
@@ -141,10 +142,5 @@ int Main(int argc, char** argv) {
 }  // namespace gemma3n
 
 int main(int argc, char** argv) {
-  try {
-    return gemma3n::Main(argc, argv);
-  } catch (const gemma3n::Error& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
+  return gemma3n::RunMain(gemma3n::Main, argc, argv);
 }

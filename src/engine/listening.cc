@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/free_memory.h"
+#include "engine/elapsed.h"
 #include "engine/session.h"
 #include "model/soft_tokens.h"
 
@@ -12,10 +13,6 @@ namespace gemma3n {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double MillisecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
 
 // The one clip without samples. Throws Error (kUsage).
 Part* PlaceOfClip(std::vector<Turn>& turns) {

@@ -5,16 +5,13 @@
 #include <chrono>
 
 #include "base/free_memory.h"
+#include "engine/elapsed.h"
 #include "model/soft_tokens.h"
 
 namespace gemma3n {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double MillisecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-}
 
 }  // namespace
 
