@@ -18,6 +18,8 @@
 
 namespace gemma3n {
 
+class Constraint;  // gemma3n/constraint.h
+
 // Text, or something to look at or listen to. Media are shared, never changed: a Part that is
 // handed in again with the same picture is not encoded again.
 struct Part {
@@ -52,7 +54,11 @@ struct SamplingOptions {
   std::optional<int64_t> top_k;       // 0: all
   std::optional<double> top_p;        // (0, 1]
   double min_p = 0;                   // share of the likeliest token's probability, [0, 1]
+  double typical_p = 1;               // (0, 1]; 1: none (Meister et al. 2023)
   double repetition_penalty = 1;      // > 0; 1: none. Over the prompt and the answer
+  int64_t repetition_window = -1;     // of so many of the last tokens; -1: of all
+  // Taken from a token's logit once it stands in the answer, and for each time it does.
+  double presence_penalty = 0, frequency_penalty = 0;  // [-2, 2]
   std::map<int32_t, double> logit_bias;
   std::optional<uint64_t> seed;  // unset: a new one each time
 };
@@ -82,6 +88,13 @@ struct GenerateOptions {
   int64_t image_size = 0;         // side pictures are stretched to; 0: the model's default
   // The prompt is one text that is not laid out as a conversation: <bos>, then the parts.
   bool raw = false;
+  // Together with `raw`: the prompt is these ids as they are, and the turns are empty.
+  std::vector<int32_t> raw_ids = {};
+  // Together with `top_logprobs`: also of the prompt's tokens. `max_tokens` may be 0 then.
+  bool prompt_logprobs = false;
+  // What the answer may be: tokens that would lead out of it are never taken, and the answer ends
+  // where it is complete. Null: anything. Not together with speculation.
+  std::shared_ptr<const Constraint> constraint = nullptr;
   // The size to answer with; unset: the engine's. What a session holds of the conversation is kept
   // where both sizes have the same layers up to the last one that writes keys and values, and the
   // same widths below it; else `size_change` says how the new one gets to it (docs/matformer.md).
@@ -128,6 +141,8 @@ struct GenerateResult {
   std::vector<int32_t> prompt_token_ids;  // placeholders included
   FinishReason finish_reason = FinishReason::kStop;
   std::vector<TokenLogprob> logprobs;  // of token_ids, where asked for
+  // Of prompt_token_ids, where asked for; nothing comes before the first, whose logprob is 0.
+  std::vector<TokenLogprob> prompt_logprobs;
   std::vector<SizeSwitch> size_switches;
   Timings timings;
 };

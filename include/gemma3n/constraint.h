@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an answer may be, as an automaton over its bytes: a JSON schema, any JSON object, one of
+// some texts. docs/constraint.md.
+//
+//   auto constraint = Constraint::FromJsonSchema(schema);
+//   auto result = session->Generate(turns, {.constraint = constraint});
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gemma3n {
+
+// Each is checked before the memory or the work that it bounds.
+struct ConstraintLimits {
+  size_t schema_bytes = 256 << 10;
+  size_t schema_depth = 32;
+  size_t states = 100'000;
+  size_t pattern_bytes = 1 << 10;
+  size_t repetitions = 1'000;  // of a counted piece of a pattern
+  double compile_ms = 250;
+};
+
+// One function that may be called.
+struct CallableTool {
+  std::string name;
+  std::string parameters;  // a JSON schema; empty: an object without members
+  bool strict = false;     // the arguments hold to the schema, else they are any JSON object
+};
+
+struct ToolCallOptions {
+  bool parallel = true;  // several calls in one answer
+  bool required = true;  // false: an answer that does not begin as a call does is any text
+};
+
+// Immutable: one may be used by any number of answers at one time.
+class Constraint {
+ public:
+  virtual ~Constraint() = default;
+
+  // Throws Error (kRequest) for a schema that is not JSON, asks for what is not supported, that
+  // nothing can satisfy, or that passes a limit; the message begins with a JSON pointer to the
+  // place ("/properties/a/pattern: ...").
+  static std::shared_ptr<const Constraint> FromJsonSchema(std::string_view schema,
+                                                          const ConstraintLimits& limits = {});
+  static std::shared_ptr<const Constraint> JsonObject();
+  // Exactly one of these texts; none is empty. Throws as FromJsonSchema.
+  static std::shared_ptr<const Constraint> OneOf(const std::vector<std::string>& texts,
+                                                 const ConstraintLimits& limits = {});
+  // [{"name": NAME, "parameters": {...}}, ...], with one element where calls are not parallel.
+  // Throws as FromJsonSchema; the pointer begins with the tool's place in the list.
+  static std::shared_ptr<const Constraint> ToolCalls(const std::vector<CallableTool>& tools,
+                                                     const ToolCallOptions& options = {},
+                                                     const ConstraintLimits& limits = {});
+};
+
+}  // namespace gemma3n
