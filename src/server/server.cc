@@ -6,43 +6,19 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
-#include <functional>
+#include <map>
 
 #include "gemma3n/error.h"
 #include "server/acceptor.h"
 #include "server/access.h"
 #include "server/chat.h"
+#include "server/dialect.h"
 #include "server/metrics.h"
-#include "server/openai.h"
+#include "server/openai/openai.h"
 
 namespace gemma3n {
 namespace server {
 namespace {
-
-constexpr std::string_view kModelPath = "/v1/models/";
-
-// Percent-decoded, once; nothing for half an escape and for what no name holds.
-std::optional<std::string> Decoded(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string decoded;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? digit(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? digit(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return std::nullopt;
-    decoded += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return decoded;
-}
 
 // "All addresses" is none that a client can call.
 std::string Reachable(const std::string& address) {
@@ -66,6 +42,9 @@ class HttpServer : public Server, public Handler {
                  options_, worker_.context(), static_cast<int64_t>(std::time(nullptr))},
         access_(options_, std::all_of(listeners.begin(), listeners.end(),
                                       [](const Listener& one) { return one.is_loopback; })) {
+    dialects_.push_back(std::make_unique<OpenAi>(service_));
+    for (const auto& dialect : dialects_) routes_[dialect.get()] = dialect->Routes();
+    AddOwn(routes_[dialects_.back().get()]);
     for (const Listener& one : listeners) urls_.push_back("http://" + Reachable(one.address));
     acceptor_ = std::make_unique<Acceptor>(std::move(listeners), options_.limits, *this);
     acceptor_->Start();
@@ -89,17 +68,15 @@ class HttpServer : public Server, public Handler {
     access_.CheckHost(request);
     access_.CheckOrigin(request);
     if (request.method == "OPTIONS") return;
-    const Route* const route = Find(request);
-    if (route == nullptr || !route->open) request.owner = access_.CheckKey(request);
-    if (route == nullptr) {
-      throw Refusal(Reason::kNotFound,
-                    "nothing is served at '" + Shown(request.path) +
-                        "'; /v1/chat/completions, /v1/completions, /v1/models, /health and "
-                        "/metrics are");
-    }
-    if (request.method != route->method && !(request.method == "HEAD" && IsGet(*route))) {
-      throw Refusal(Reason::kMethodNotAllowed,
-                    std::string("expected ") + route->method + ", found " + Shown(request.method));
+    const Found found = Find(request);
+    if (found.route == nullptr || !found.route->open) request.owner = access_.CheckKey(request);
+    if (found.route == nullptr) {
+      if (!found.method.empty()) {
+        throw Refusal(Reason::kMethodNotAllowed,
+                      "expected " + found.method + ", found " + Shown(request.method));
+      }
+      throw Refusal(Reason::kNotFound, "nothing is served at '" + Shown(request.path) +
+                                           "'; docs/server.md lists the paths");
     }
     const std::string* const coding = request.Find("Content-Encoding");
     if (coding != nullptr && *coding != "identity") {
@@ -116,11 +93,20 @@ class HttpServer : public Server, public Handler {
       }
       return exchange.Send(access_.Preflight(request));
     }
-    Find(request)->handle(request, exchange);
+    const Found found = Find(request);
+    found.route->handle(request, found.name, exchange);
   }
 
-  Response Refused(const Request&, const Refusal& refusal) override {
-    return OpenAi::Refused(refusal);
+  Response Refused(const Request& request, const Refusal& refusal) override {
+    Response response = Speaking(request).Refused(refusal);
+    // Clients ask again after any 429 and 5xx unless they are told not to.
+    const bool again = refusal.reason == Reason::kBusy || refusal.reason == Reason::kTooManyGuesses;
+    response.headers.emplace_back("x-should-retry", again ? "true" : "false");
+    if (again) response.headers.emplace_back("Retry-After", "1");
+    if (refusal.reason == Reason::kInvalidKey) {
+      response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    }
+    return response;
   }
 
   Headers Common(const Request& request) override {
@@ -131,8 +117,8 @@ class HttpServer : public Server, public Handler {
   }
 
   void Finished(const Request& request, int status, uint64_t bytes, double seconds) override {
-    const Route* const route = Find(request);
-    metrics_.Count(route == nullptr ? "other" : route->path, status, seconds);
+    const Found found = Find(request);
+    metrics_.Count(found.route == nullptr ? "other" : found.route->pattern, status, seconds);
     if (!options_.access_log) return;
     // The path without its query, which may hold a key.
     std::fprintf(stderr, "%s %s %s %s %d %llu bytes %.0f ms%s%s\n", request.id.c_str(),
@@ -142,25 +128,56 @@ class HttpServer : public Server, public Handler {
   }
 
  private:
-  struct Route {
-    const char* method;
-    const char* path;  // a whole path, or one that ends with '/' and a name follows
-    bool open;         // to everybody, without a key
-    std::function<void(const Request&, Exchange&)> handle;
+  struct Found {
+    const Route* route = nullptr;
+    std::string name = "";    // what the star of its pattern stands for
+    std::string method = "";  // without a route: what another method of this path would be
   };
 
-  static bool IsGet(const Route& route) { return std::string_view(route.method) == "GET"; }
-
-  const Route* Find(const Request& request) const {
-    for (const Route& route : routes_) {
-      const std::string_view path = route.path;
-      const bool named = path.ends_with('/');
-      if (named ? request.path.starts_with(path) && request.path.size() > path.size()
-                : request.path == path) {
-        return &route;
+  Found Find(const Request& request) const {
+    Found found;
+    for (const Dialect* const dialect : InOrder(request)) {
+      for (const Route& route : routes_.at(dialect)) {
+        const std::optional<std::string> name = Match(route.pattern, request.path);
+        if (!name) continue;
+        if (request.method == route.method || (request.method == "HEAD" && route.method == "GET")) {
+          return {&route, *name};
+        }
+        if (found.method.empty()) found.method = route.method;
       }
     }
-    return nullptr;
+    return found;
+  }
+
+  const Dialect& Speaking(const Request& request) const {
+    for (const auto& dialect : dialects_) {
+      if (dialect->Speaks(request)) return *dialect;
+    }
+    return *dialects_.back();
+  }
+
+  // Who speaks the request's dialect is asked first about its path.
+  std::vector<const Dialect*> InOrder(const Request& request) const {
+    std::vector<const Dialect*> order = {&Speaking(request)};
+    for (const auto& dialect : dialects_) {
+      if (dialect.get() != order.front()) order.push_back(dialect.get());
+    }
+    return order;
+  }
+
+  // What belongs to no dialect.
+  void AddOwn(std::vector<Route>& routes) {
+    routes.push_back({.method = "GET",
+                      .pattern = "/health",
+                      .handle = [this](const Request&, const std::string&,
+                                       Exchange& exchange) { exchange.Send(Health()); },
+                      .open = true});
+    routes.push_back(
+        {"GET", "/metrics", [this](const Request&, const std::string&, Exchange& exchange) {
+           exchange.Send({.body = metrics_.Text(worker_.counts(), acceptor_->connections(),
+                                                acceptor_->body_bytes()),
+                          .content_type = "text/plain; version=0.0.4; charset=utf-8"});
+         }});
   }
 
   Response Health() {
@@ -176,34 +193,12 @@ class HttpServer : public Server, public Handler {
   MediaReader media_;
   Worker worker_;
   Service service_;
-  const OpenAi openai_{service_};
   Access access_;
   Metrics metrics_;
   std::vector<std::string> urls_;
   std::atomic<bool> draining_ = false;
-  const std::vector<Route> routes_ = {
-      {"POST", "/v1/chat/completions", false,
-       [this](const Request& request, Exchange& exchange) {
-         openai_.ChatCompletions(request, exchange);
-       }},
-      {"POST", "/v1/completions", false,
-       [this](const Request& request, Exchange& exchange) {
-         openai_.Completions(request, exchange);
-       }},
-      {"GET", "/v1/models", false,
-       [this](const Request&, Exchange& exchange) { exchange.Send(openai_.Models()); }},
-      {"GET", kModelPath.data(), false,
-       [this](const Request& request, Exchange& exchange) {
-         const auto name = Decoded(std::string_view(request.path).substr(kModelPath.size()));
-         exchange.Send(openai_.Model(name.value_or("")));
-       }},
-      {"GET", "/health", true,
-       [this](const Request&, Exchange& exchange) { exchange.Send(Health()); }},
-      {"GET", "/metrics", false, [this](const Request&, Exchange& exchange) {
-         exchange.Send({.body = metrics_.Text(worker_.counts(), acceptor_->connections(),
-                                              acceptor_->body_bytes()),
-                        .content_type = "text/plain; version=0.0.4; charset=utf-8"});
-       }}};
+  std::vector<std::unique_ptr<Dialect>> dialects_;  // the last one is for whoever speaks none
+  std::map<const Dialect*, std::vector<Route>> routes_;
   std::unique_ptr<Acceptor> acceptor_;  // last: its threads use all of the above
 };
 

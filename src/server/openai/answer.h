@@ -5,26 +5,30 @@
 #include <string>
 #include <vector>
 
+#include "server/answer_stream.h"
 #include "server/chat.h"
-#include "server/openai_request.h"
+#include "server/openai/request.h"
 #include "server/refusal.h"
 
 namespace gemma3n::server {
 
 enum class OpenAiKind { kChat, kCompletion };
 
-// Writes one call's answer, whole or in chunks; all have the same id and time.
-class OpenAiWriter {
+// Writes one call's answer, whole or as a stream; all chunks have the same id and time.
+class OpenAiWriter : public StreamWriter {
  public:
   OpenAiWriter(OpenAiKind kind, const OpenAiCall& call, const Service& service);
 
   std::string Whole(const std::vector<GenerateResult>& results, double waited_ms) const;
 
-  std::vector<std::string> FirstChunks() const;
-  std::string TextChunk(size_t choice, const std::string& text) const;
+  std::string ContentType() const override { return "text/event-stream; charset=utf-8"; }
+  std::string Begin() override;
+  std::string Text(size_t choice, const std::string& text) override;
   // With the log-probabilities of the whole choice, where they were asked for.
-  std::string EndChunk(size_t choice, const GenerateResult& result) const;
-  std::string UsageChunk(const std::vector<GenerateResult>& results, double waited_ms) const;
+  std::string End(size_t choice, const GenerateResult& result) override;
+  std::string Finish(const std::vector<GenerateResult>& results, double waited_ms) override;
+  std::string Failure(const Refusal& refusal) override;
+  std::string Ping() override { return ": ping\n\n"; }
 
  private:
   const OpenAiKind kind_;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rule for fields: what would change the answer and cannot be done is refused; what is about
 // somebody's billing, storage or supervision is read and left alone.
-#include "server/openai_request.h"
+#include "server/openai/request.h"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "server/refusal.h"
@@ -12,9 +11,8 @@
 namespace gemma3n::server {
 namespace {
 
-constexpr size_t kMostMessages = 4096, kMostParts = 512, kMostPictures = 64, kMostChoices = 8;
-constexpr size_t kMostStops = 16, kMostStopBytes = 256, kMostBiases = 1024, kMostPrompts = 32;
-constexpr int64_t kMostTopLogprobs = 20, kMostCompletionLogprobs = 5, kDefaultCompletionTokens = 16;
+constexpr size_t kMostPrompts = 32;
+constexpr int64_t kMostCompletionLogprobs = 5, kDefaultCompletionTokens = 16;
 
 const std::vector<std::string_view> kSampling = {
     "model", "stream", "stream_options", "max_tokens", "temperature", "top_p", "n", "stop", "seed",
@@ -31,54 +29,11 @@ const std::vector<std::string_view> kOfChat = {
     "moderation"};
 const std::vector<std::string_view> kOfCompletions = {"prompt", "echo", "best_of", "suffix"};
 
-[[noreturn]] void CannotDo(const Field& field, const std::string& what) {
-  throw Refusal(Reason::kUnsupportedValue, field.path() + ": " + what, field.path());
-}
-
 std::vector<std::string> UnknownFields(const Field& body,
                                        const std::vector<std::string_view>& more) {
   std::vector<std::string_view> known = kSampling;
   known.insert(known.end(), more.begin(), more.end());
   return body.Others(known);
-}
-
-std::vector<std::string> ReadStops(const Field& field) {
-  if (!field.present()) return {};
-  std::vector<std::string> stops;
-  for (const Field& stop : field.is_text() ? std::vector{field} : field.Items(kMostStops)) {
-    stops.push_back(stop.Text());
-    if (stops.back().empty() || stops.back().size() > kMostStopBytes) {
-      throw Refusal(Reason::kInvalidValue,
-                    stop.path() + ": expected 1 to " + std::to_string(kMostStopBytes) +
-                        " bytes, found " + std::to_string(stops.back().size()),
-                    stop.path());
-    }
-  }
-  return stops;
-}
-
-std::map<int32_t, double> ReadBiases(const Field& field, int64_t vocab_size) {
-  std::map<int32_t, double> biases;
-  if (!field.present()) return biases;
-  const auto wrong = [&](const std::string& expected) {
-    return Refusal(Reason::kInvalidValue, field.path() + ": expected " + expected, field.path());
-  };
-  if (!field.json().is_object()) throw wrong("an object");
-  if (field.json().size() > kMostBiases) {
-    throw wrong("at most " + std::to_string(kMostBiases) + " tokens");
-  }
-  for (const auto& [key, value] : field.json().items()) {
-    int64_t id = -1;
-    const char* const end = key.data() + key.size();
-    const auto [next, error] = std::from_chars(key.data(), end, id);
-    if (error != std::errc() || next != end || id < 0 || id >= vocab_size) {
-      throw wrong("token ids from 0 to " + std::to_string(vocab_size - 1) + ", found '" +
-                  Shown(key) + "'");
-    }
-    biases[static_cast<int32_t>(id)] =
-        Field(value, field.path() + "." + key).Number(-100, 100).value_or(0);
-  }
-  return biases;
 }
 
 void ReadSampling(const Field& body, const Service& service, GenerateOptions& options) {
@@ -134,16 +89,6 @@ OpenAiCall ReadCall(const Field& body, const Service& service) {
   return call;
 }
 
-// The asks of one prompt: the same with other seeds.
-void AddChoices(Ask& ask, const Service& service, OpenAiCall& call) {
-  service.worker.LayOut(ask);
-  for (size_t i = 0; i < call.choices_per_prompt; ++i) {
-    call.asks.push_back(ask);
-    std::optional<uint64_t>& seed = call.asks.back().options.sampling.seed;
-    if (seed) *seed += i;
-  }
-}
-
 std::string TextOf(const Field& content) {
   if (content.is_text()) return content.Text();
   std::string text;
@@ -161,7 +106,7 @@ std::string TextOf(const Field& content) {
 class ChatReader {
  public:
   ChatReader(const Service& service, const std::string& owner, OpenAiCall& call)
-      : service_(service), owner_(owner), call_(call) {}
+      : media_(service, owner, call) {}
 
   std::vector<Turn> Read(const Field& messages) {
     std::vector<Turn> turns;
@@ -210,11 +155,7 @@ class ChatReader {
     if (content.is_text()) return {Part(content.Text())};
     std::vector<Part> parts;
     for (const Field& part : content.Items(kMostParts)) {
-      if (++parts_ > kMostParts) {
-        throw Refusal(Reason::kInvalidValue,
-                      "messages: expected at most " + std::to_string(kMostParts) + " parts",
-                      "messages");
-      }
+      media_.CountPart(part);
       parts.push_back(UserPart(part));
     }
     if (parts.empty()) {
@@ -235,29 +176,16 @@ class ChatReader {
              "expected text, image_url, input_audio or video_url, found '" + Shown(kind) + "'");
   }
 
-  void CountPictures(int64_t count, const Field& field) {
-    call_.pictures += count;
-    if (call_.pictures > static_cast<int64_t>(kMostPictures)) {
-      throw Refusal(Reason::kInvalidValue,
-                    field.path() + ": more than " + std::to_string(kMostPictures) +
-                        " pictures in one request",
-                    field.path());
-    }
-  }
-
   Part Picture(const Field& field) {
     const Field url = field.is_text() ? field : field["url"];
     // The model sees every picture at one size and cost; there is nothing to choose.
     if (!field.is_text()) field["detail"].Word({"auto", "low", "high"});
-    CountPictures(1, url);
-    return service_.media.Read(MediaReader::Kind::kPicture, url.Text(), false, url.path(), owner_);
+    return media_.Picture(url);
   }
 
   Part Sound(const Field& field) {
-    const Field data = field["data"];
     if (field["format"].present()) field["format"].Text();  // the bytes say what it is
-    ++call_.clips;
-    return service_.media.Read(MediaReader::Kind::kSound, data.Text(), true, data.path(), owner_);
+    return media_.Sound(field["data"]);
   }
 
   Part Film(const Field& field) {
@@ -268,18 +196,10 @@ class ChatReader {
       video.from_s = field["start"].Number(0, 1e6).value_or(video.from_s);
       video.to_s = field["end"].Number(0, 1e6).value_or(video.to_s);
     }
-    Part part =
-        service_.media.Read(MediaReader::Kind::kFilm, url.Text(), false, url.path(), owner_, video);
-    const auto& film = std::get<std::shared_ptr<const VideoClip>>(part.content);
-    CountPictures(static_cast<int64_t>(film->frames.size()), url);
-    call_.clips += !film->audio.samples.empty() && service_.engine.facts().hears;
-    return part;
+    return media_.Film(url, video);
   }
 
-  const Service& service_;
-  const std::string& owner_;
-  OpenAiCall& call_;
-  size_t parts_ = 0;
+  MediaParts media_;
 };
 
 // Fields of a chat that would change the answer and are not served.

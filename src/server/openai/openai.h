@@ -3,24 +3,22 @@
 #pragma once
 
 #include "server/chat.h"
-#include "server/http.h"
-#include "server/refusal.h"
+#include "server/dialect.h"
 
 namespace gemma3n::server {
 
-class OpenAi {
+class OpenAi : public Dialect {
  public:
   explicit OpenAi(const Service& service) : service_(service) {}
 
-  // Each throws Refusal before it has answered anything.
-  void ChatCompletions(const Request& request, Exchange& exchange) const;
-  void Completions(const Request& request, Exchange& exchange) const;
-  Response Models() const;
-  Response Model(const std::string& name) const;
-
-  static Response Refused(const Refusal& refusal);
+  std::vector<Route> Routes() override;
+  bool Speaks(const Request& request) const override { return request.path.starts_with("/v1"); }
+  Response Refused(const Refusal& refusal) const override;
 
  private:
+  void ChatCompletions(const Request& request, Exchange& exchange) const;
+  void Completions(const Request& request, Exchange& exchange) const;
+
   const Service& service_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "server/openai_answer.h"
+#include "server/openai/answer.h"
 
 #include <algorithm>
 #include <ctime>
@@ -267,44 +267,51 @@ Json News(OpenAiKind kind, size_t choice, Json delta, Json logprobs, Json finish
 
 }  // namespace
 
-std::vector<std::string> OpenAiWriter::FirstChunks() const {
-  std::vector<std::string> chunks;
+std::string OpenAiWriter::Begin() {
+  std::string frames;
   for (size_t i = 0; i < call_.asks.size(); ++i) {
     if (kind_ == OpenAiKind::kChat) {
       Json role = {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}};
-      chunks.push_back(
+      frames += EventFrame(
           Dump(Chunk(kind_, id_, created_, call_, News(kind_, i, role, nullptr, nullptr))));
     } else {
-      chunks.push_back(TextChunk(i, call_.echoes[i]));
+      frames += Text(i, call_.echoes[i]);
     }
   }
-  return chunks;
+  return frames;
 }
 
-std::string OpenAiWriter::TextChunk(size_t choice, const std::string& text) const {
+std::string OpenAiWriter::Text(size_t choice, const std::string& text) {
   Json delta = kind_ == OpenAiKind::kChat ? Json{{"content", text}} : Json(text);
-  return Dump(
-      Chunk(kind_, id_, created_, call_, News(kind_, choice, std::move(delta), nullptr, nullptr)));
+  return EventFrame(Dump(
+      Chunk(kind_, id_, created_, call_, News(kind_, choice, std::move(delta), nullptr, nullptr))));
 }
 
-std::string OpenAiWriter::EndChunk(size_t choice, const GenerateResult& result) const {
+std::string OpenAiWriter::End(size_t choice, const GenerateResult& result) {
   const bool chat = kind_ == OpenAiKind::kChat;
   Json logprobs = nullptr;
   if (call_.asks[choice].options.top_logprobs >= 0) {
     logprobs = chat ? ChatLogprobs(service_.engine, result)
                     : CompletionLogprobs(service_.engine, result, 0);
   }
-  return Dump(Chunk(kind_, id_, created_, call_,
-                    News(kind_, choice, chat ? Json::object() : Json(""), std::move(logprobs),
-                         FinishReasonName(result.finish_reason))));
+  return EventFrame(Dump(Chunk(kind_, id_, created_, call_,
+                               News(kind_, choice, chat ? Json::object() : Json(""),
+                                    std::move(logprobs), FinishReasonName(result.finish_reason)))));
 }
 
-std::string OpenAiWriter::UsageChunk(const std::vector<GenerateResult>& results,
-                                     double waited_ms) const {
-  Json chunk = Chunk(kind_, id_, created_, call_, Json::array());
-  chunk["usage"] = Usage(call_, service_, results);
-  chunk["timings"] = TimingsOf(results, waited_ms);
-  return Dump(chunk);
+std::string OpenAiWriter::Finish(const std::vector<GenerateResult>& results, double waited_ms) {
+  std::string frames;
+  if (call_.include_usage) {
+    Json chunk = Chunk(kind_, id_, created_, call_, Json::array());
+    chunk["usage"] = Usage(call_, service_, results);
+    chunk["timings"] = TimingsOf(results, waited_ms);
+    frames = EventFrame(Dump(chunk));
+  }
+  return frames + EventFrame("[DONE]");
+}
+
+std::string OpenAiWriter::Failure(const Refusal& refusal) {
+  return EventFrame(ErrorText(refusal));
 }
 
 std::string ModelText(const Service& service, const std::string& name) {

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/call.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+namespace gemma3n::server {
+namespace {
+
+constexpr size_t kMostStops = 16, kMostStopBytes = 256, kMostBiases = 1024;
+
+}  // namespace
+
+void CannotDo(const Field& field, const std::string& what) {
+  throw Refusal(Reason::kUnsupportedValue, field.path() + ": " + what, field.path());
+}
+
+void Expected(const Field& field, const std::string& what) {
+  throw Refusal(Reason::kInvalidValue, field.path() + ": expected " + what, field.path());
+}
+
+std::vector<std::string> ReadStops(const Field& field) {
+  if (!field.present()) return {};
+  std::vector<std::string> stops;
+  for (const Field& stop : field.is_text() ? std::vector{field} : field.Items(kMostStops)) {
+    stops.push_back(stop.Text());
+    if (stops.back().empty() || stops.back().size() > kMostStopBytes) {
+      Expected(stop, "1 to " + std::to_string(kMostStopBytes) + " bytes, found " +
+                         std::to_string(stops.back().size()));
+    }
+  }
+  return stops;
+}
+
+std::map<int32_t, double> ReadBiases(const Field& field, int64_t vocab_size) {
+  std::map<int32_t, double> biases;
+  if (!field.present()) return biases;
+  if (!field.json().is_object()) Expected(field, "an object");
+  if (field.json().size() > kMostBiases) {
+    Expected(field, "at most " + std::to_string(kMostBiases) + " tokens");
+  }
+  for (const auto& [key, value] : field.json().items()) {
+    int64_t id = -1;
+    const char* const end = key.data() + key.size();
+    const auto [next, error] = std::from_chars(key.data(), end, id);
+    if (error != std::errc() || next != end || id < 0 || id >= vocab_size) {
+      Expected(field, "token ids from 0 to " + std::to_string(vocab_size - 1) + ", found '" +
+                          Shown(key) + "'");
+    }
+    biases[static_cast<int32_t>(id)] =
+        Field(value, field.path() + "." + key).Number(-100, 100).value_or(0);
+  }
+  return biases;
+}
+
+void AddChoices(Ask& ask, const Service& service, Call& call) {
+  service.worker.LayOut(ask);
+  for (size_t i = 0; i < call.choices_per_prompt; ++i) {
+    call.asks.push_back(ask);
+    std::optional<uint64_t>& seed = call.asks.back().options.sampling.seed;
+    if (seed) *seed += i;
+  }
+}
+
+Part MediaParts::Picture(const Field& uri, bool bare) {
+  CountPictures(1, uri);
+  return service_.media.Read(MediaReader::Kind::kPicture, uri.Text(), bare, uri.path(), owner_);
+}
+
+Part MediaParts::Sound(const Field& uri) {
+  ++call_.clips;
+  return service_.media.Read(MediaReader::Kind::kSound, uri.Text(), true, uri.path(), owner_);
+}
+
+Part MediaParts::Film(const Field& uri, const VideoOptions& video, bool bare) {
+  Part part =
+      service_.media.Read(MediaReader::Kind::kFilm, uri.Text(), bare, uri.path(), owner_, video);
+  const auto& film = std::get<std::shared_ptr<const VideoClip>>(part.content);
+  CountPictures(static_cast<int64_t>(film->frames.size()), uri);
+  call_.clips += !film->audio.samples.empty() && service_.engine.facts().hears;
+  return part;
+}
+
+void MediaParts::CountPart(const Field& part) {
+  if (++parts_ > kMostParts) {
+    Expected(part, "at most " + std::to_string(kMostParts) + " parts in one request");
+  }
+}
+
+void MediaParts::CountPictures(int64_t count, const Field& field) {
+  call_.pictures += count;
+  if (call_.pictures > static_cast<int64_t>(kMostPictures)) {
+    throw Refusal(
+        Reason::kInvalidValue,
+        field.path() + ": more than " + std::to_string(kMostPictures) + " pictures in one request",
+        field.path());
+  }
+}
+
+Headers IgnoredHeader(const std::vector<std::string>& names) {
+  constexpr size_t kMostNames = 20, kMostBytes = 64;
+  // It is the client who wrote them.
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+  std::string list;
+  for (size_t i = 0; i < std::min(names.size(), kMostNames); ++i) {
+    if (names[i].size() > kMostBytes || names[i].empty()) continue;
+    if (names[i].find_first_not_of(kAllowed) != std::string::npos) continue;
+    list += (list.empty() ? "" : ",") + names[i];
+  }
+  return list.empty() ? Headers() : Headers{{"x-gemma3n-ignored", list}};
+}
+
+}  // namespace gemma3n::server

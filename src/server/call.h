@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the requests of all dialects come to, and how their common parts are read.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "server/chat.h"
+#include "server/json.h"
+#include "server/refusal.h"
+
+namespace gemma3n::server {
+
+constexpr size_t kMostMessages = 4096, kMostParts = 512, kMostPictures = 64, kMostChoices = 8;
+constexpr int64_t kMostTopLogprobs = 20;
+
+struct Call {
+  std::vector<Ask> asks;
+  std::string model;  // as it was asked for
+  bool stream = false;
+  size_t choices_per_prompt = 1;
+  int64_t pictures = 0, clips = 0;   // in the prompt
+  std::vector<std::string> ignored;  // fields that we do not know
+};
+
+// Throws Refusal (kUnsupportedValue): what the field asks for would change the answer.
+[[noreturn]] void CannotDo(const Field& field, const std::string& what);
+// Throws Refusal (kInvalidValue): "PATH: expected WHAT".
+[[noreturn]] void Expected(const Field& field, const std::string& what);
+
+// A text or up to 16; each of 1 to 256 bytes.
+std::vector<std::string> ReadStops(const Field& field);
+// Token ids, as keys, and what is added to their logits.
+std::map<int32_t, double> ReadBiases(const Field& field, int64_t vocab_size);
+
+// The asks of one prompt: the same, laid out once, with other seeds.
+void AddChoices(Ask& ask, const Service& service, Call& call);
+
+// Reads the media of one call in the order of its parts and counts them.
+class MediaParts {
+ public:
+  MediaParts(const Service& service, std::string owner, Call& call)
+      : service_(service), owner_(std::move(owner)), call_(call) {}
+
+  // Data URIs; a sound's, and with `bare` a picture's, may be base64 alone. Each throws what
+  // MediaReader::Read throws, and Refusal (kInvalidValue) past 64 pictures and frames.
+  Part Picture(const Field& uri, bool bare = false);
+  Part Sound(const Field& uri);
+  Part Film(const Field& uri, const VideoOptions& video, bool bare = false);
+  // Throws Refusal (kInvalidValue) past the 512 parts of a call.
+  void CountPart(const Field& part);
+
+ private:
+  void CountPictures(int64_t count, const Field& field);
+
+  const Service& service_;
+  const std::string owner_;
+  Call& call_;
+  size_t parts_ = 0;
+};
+
+// The names of fields that were left alone, as the header x-gemma3n-ignored tells them.
+Headers IgnoredHeader(const std::vector<std::string>& names);
+
+}  // namespace gemma3n::server

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/openai/openai.h"
+
+#include <nlohmann/json.hpp>
+
+#include "server/answer_stream.h"
+#include "server/openai/answer.h"
+#include "server/openai/request.h"
+
+namespace gemma3n::server {
+namespace {
+
+void Answer(const OpenAiCall& call, OpenAiKind kind, const Service& service,
+            const std::string& owner, Exchange& exchange) {
+  const Headers headers = IgnoredHeader(call.ignored);
+  const std::shared_ptr<Answering> answering = service.worker.Submit(call.asks, owner);
+  OpenAiWriter writer(kind, call, service);
+  if (call.stream) {
+    StreamAnswers(writer, headers, call.asks.size(), *answering, exchange);
+    return;
+  }
+  const std::vector<GenerateResult> results = Collect(*answering, exchange, call.asks.size());
+  if (results.empty()) return;  // the client left
+  exchange.Send({.headers = headers, .body = writer.Whole(results, answering->waited_ms())});
+}
+
+}  // namespace
+
+std::vector<Route> OpenAi::Routes() {
+  return {
+      {"POST", "/v1/chat/completions",
+       [this](const Request& request, const std::string&, Exchange& exchange) {
+         ChatCompletions(request, exchange);
+       }},
+      {"POST", "/v1/completions",
+       [this](const Request& request, const std::string&, Exchange& exchange) {
+         Completions(request, exchange);
+       }},
+      {"GET", "/v1/models",
+       [this](const Request&, const std::string&, Exchange& exchange) {
+         exchange.Send({.body = ModelListText(service_)});
+       }},
+      {"GET", "/v1/models/*", [this](const Request&, const std::string& name, Exchange& exchange) {
+         service_.CheckModel(name);
+         exchange.Send({.body = ModelText(service_, name)});
+       }}};
+}
+
+void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {
+  const nlohmann::json body = ParseJson(request.body);
+  const OpenAiCall call = ReadChatCall(Field(body, ""), service_, request.owner);
+  Answer(call, OpenAiKind::kChat, service_, request.owner, exchange);
+}
+
+void OpenAi::Completions(const Request& request, Exchange& exchange) const {
+  const nlohmann::json body = ParseJson(request.body);
+  const OpenAiCall call = ReadCompletionCall(Field(body, ""), service_);
+  Answer(call, OpenAiKind::kCompletion, service_, request.owner, exchange);
+}
+
+Response OpenAi::Refused(const Refusal& refusal) const {
+  return {.status = StatusOf(refusal.reason), .body = ErrorText(refusal)};
+}
+
+}  // namespace gemma3n::server
