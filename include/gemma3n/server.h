@@ -26,6 +26,13 @@ struct ServerLimits {
   double body_bytes_per_second = 16 << 10;
   double stalled_seconds = 30;  // a client that reads nothing of its answer for so long is dropped
   size_t connections = 256;
+
+  size_t websockets = 32;  // of the connections
+  uint64_t websocket_message_bytes = 8 << 20;
+  size_t websocket_fragments = 64;            // of a message
+  uint64_t websocket_unread_bytes = 4 << 20;  // a client that leaves more is dropped
+  double websocket_ping_seconds = 20;
+  double websocket_silent_seconds = 60;  // a client that says nothing for so long is dropped
   MediaLimits media = {};
 };
 

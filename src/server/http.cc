@@ -11,6 +11,8 @@
 #include <ctime>
 #include <random>
 
+#include "server/frames.h"
+
 namespace gemma3n::server {
 namespace {
 
@@ -54,6 +56,7 @@ std::string DateLine() {
 struct BadRequest {
   int status;
   std::string message;
+  Headers headers = {};
 };
 
 class Connection : public Exchange {
@@ -69,14 +72,14 @@ class Connection : public Exchange {
     request_ = {.id = NewId(), .peer = peer_};
     status_ = 0;
     sent_bytes_ = 0;
-    streams_ = keep_alive_ = complete_ = false;
+    streams_ = keep_alive_ = complete_ = is_websocket_ = false;
     try {
       if (ReadRequest()) {
         shared_.handler.Handle(request_, *this);
         if (streams_ && chunked_) Put("0\r\n\r\n");
       }
     } catch (const BadRequest& bad) {
-      Refuse(bad.status, Refusal(Reason::kBadFraming, bad.message));
+      Refuse(bad.status, Refusal(Reason::kBadFraming, bad.message), bad.headers);
     } catch (const Refusal& refusal) {
       Refuse(StatusOf(refusal.reason), refusal);
     } catch (const std::exception&) {
@@ -84,6 +87,7 @@ class Connection : public Exchange {
       Refuse(StatusOf(refusal.reason), refusal);
     }
     LetGo();
+    if (is_websocket_) --shared_.websockets;
     const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
     if (status_ != 0 || !request_.method.empty()) {
       shared_.handler.Finished(request_, status_, sent_bytes_, seconds);
@@ -114,6 +118,24 @@ class Connection : public Exchange {
   }
 
   bool ClientIsGone() const override { return failed_ || socket_.IsLeft(); }
+
+  std::unique_ptr<WebSocket> Upgrade(const std::string& subprotocol) override {
+    const std::string accept = CheckUpgrade();
+    if (++shared_.websockets > limits_.websockets) {
+      --shared_.websockets;
+      throw Refusal(Reason::kBusy, "there are " + std::to_string(limits_.websockets) +
+                                       " WebSockets, the most this server has");
+    }
+    is_websocket_ = true;
+    keep_alive_ = false;
+    Response head{.status = 101,
+                  .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", accept}},
+                  .content_type = ""};
+    if (!subprotocol.empty()) head.headers.emplace_back("Sec-WebSocket-Protocol", subprotocol);
+    Put(Head(head) + "\r\n");
+    return MakeWebSocket(socket_, std::exchange(pending_, {}), limits_, shared_.closing,
+                         sent_bytes_);
+  }
 
  private:
   // Waits for the first byte of a request; in glances, since the service may close meanwhile.
@@ -196,6 +218,8 @@ class Connection : public Exchange {
     const size_t question = target.find('?');
     request_.path = target.substr(0, question);
     if (question != std::string::npos) request_.query = target.substr(question + 1);
+    // Google's JavaScript client doubles the slash that begins the path of a WebSocket.
+    if (request_.path.starts_with("//ws/")) request_.path.erase(0, 1);
     for (const auto& field : message) {
       request_.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     }
@@ -236,6 +260,34 @@ class Connection : public Exchange {
     if (expect != nullptr && !EqualWithoutCase(*expect, "100-continue")) {
       throw BadRequest{417, "expected Expect: 100-continue or none"};
     }
+  }
+
+  bool Lists(std::string_view name, std::string_view element) const {
+    const std::vector<std::string> list = request_.List(name);
+    return std::any_of(list.begin(), list.end(),
+                       [&](const std::string& one) { return EqualWithoutCase(one, element); });
+  }
+
+  // What the answer to a request for a WebSocket has to say (RFC 6455, 4.2).
+  std::string CheckUpgrade() const {
+    const Headers ours = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}};
+    if (!Lists("Upgrade", "websocket") || !Lists("Connection", "Upgrade")) {
+      throw BadRequest{426, "this is a WebSocket: expected Upgrade: websocket", ours};
+    }
+    const std::string* const version = request_.Find("Sec-WebSocket-Version");
+    if (version == nullptr || *version != "13") {
+      throw BadRequest{426, "expected Sec-WebSocket-Version: 13", ours};
+    }
+    if (request_.method != "GET" || version_ != 11) {
+      throw BadRequest{400, "expected GET and HTTP/1.1 for a WebSocket"};
+    }
+    if (!request_.body.empty()) throw BadRequest{400, "a body with the request for a WebSocket"};
+    const std::string* const key = request_.Find("Sec-WebSocket-Key");
+    const auto accept = key == nullptr ? std::nullopt : AcceptKey(*key);
+    if (!accept || Count("Sec-WebSocket-Key") != 1) {
+      throw BadRequest{400, "expected one Sec-WebSocket-Key of 16 bytes in base64"};
+    }
+    return *accept;
   }
 
   bool ReadBody(Parser& parser) {
@@ -283,10 +335,11 @@ class Connection : public Exchange {
   // Tells why. Where the request did not come to its end, the connection does: what the client
   // still sends could not be told from a request. It is read and dropped for a while, else the
   // client would see a reset instead of the answer.
-  void Refuse(int status, const Refusal& refusal) {
+  void Refuse(int status, const Refusal& refusal, const Headers& headers = {}) {
     LetGo();
     Response response = shared_.handler.Refused(request_, refusal);
     response.status = status;
+    response.headers.insert(response.headers.end(), headers.begin(), headers.end());
     if (status_ != 0) {  // something went wrong behind the answer's beginning: it is cut short
       failed_ = true;
       return;
@@ -313,7 +366,9 @@ class Connection : public Exchange {
       for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
     }
     if (shared_.closing) keep_alive_ = false;
-    text += keep_alive_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+    text += is_websocket_ ? "Connection: Upgrade\r\n"
+            : keep_alive_ ? "Connection: keep-alive\r\n"
+                          : "Connection: close\r\n";
     return text;
   }
 
@@ -335,9 +390,10 @@ class Connection : public Exchange {
   Clock::time_point began_;
   int version_ = 11;
   int status_ = 0;
-  uint64_t sent_bytes_ = 0, held_bytes_ = 0;
+  std::atomic<uint64_t> sent_bytes_ = 0;
+  uint64_t held_bytes_ = 0;
   bool too_large_ = false, complete_ = false, keep_alive_ = false, streams_ = false,
-       chunked_ = false;
+       chunked_ = false, is_websocket_ = false;
 };
 
 }  // namespace
@@ -347,6 +403,23 @@ const std::string* Request::Find(std::string_view name) const {
     if (EqualWithoutCase(key, name)) return &value;
   }
   return nullptr;
+}
+
+std::vector<std::string> Request::List(std::string_view name) const {
+  std::vector<std::string> elements;
+  for (const auto& [key, value] : headers) {
+    if (!EqualWithoutCase(key, name)) continue;
+    std::string_view rest = value;
+    while (!rest.empty()) {
+      std::string_view element = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(rest.size(), element.size() + 1));
+      const size_t begin = std::min(element.find_first_not_of(" \t"), element.size());
+      element.remove_prefix(begin);
+      const size_t end = element.find_last_not_of(" \t");
+      if (end != std::string_view::npos) elements.emplace_back(element.substr(0, end + 1));
+    }
+  }
+  return elements;
 }
 
 void ServeConnection(Socket& socket, const std::string& peer, Connections& shared) {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "gemma3n/server.h"
 #include "server/refusal.h"
 #include "server/socket.h"
+#include "server/websocket.h"
 
 namespace gemma3n::server {
 
@@ -31,6 +33,8 @@ struct Request {
 
   // Names compare without regard to case; nullptr when there is none.
   const std::string* Find(std::string_view name) const;
+  // The elements of a field that is a list ("a, b"), of all the fields of that name.
+  std::vector<std::string> List(std::string_view name) const;
 };
 
 struct Response {
@@ -50,6 +54,11 @@ class Exchange {
   virtual bool BeginStream(const Response& head) = 0;
   virtual bool Write(std::string_view piece) = 0;
   virtual bool ClientIsGone() const = 0;
+  // Makes the connection a WebSocket, which is to end before the request's handling does. The
+  // answer names `subprotocol`, one of those that the request lists (Sec-WebSocket-Protocol), or
+  // none if it is "". Throws what makes a refusal: the request asks for no WebSocket or not as RFC
+  // 6455 has it, or there are too many.
+  virtual std::unique_ptr<WebSocket> Upgrade(const std::string& subprotocol) = 0;
 };
 
 // What a connection asks of the service. Called from the connections' threads.
@@ -73,6 +82,7 @@ struct Connections {
   Handler& handler;
   std::atomic<bool> closing = false;     // no further request is read
   std::atomic<uint64_t> body_bytes = 0;  // of all bodies that are held
+  std::atomic<size_t> websockets = 0;
 };
 
 // Serves the connection until one side ends it.

@@ -4,12 +4,8 @@
 #include "server/http.h"
 
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/socket.h>
 
-#include <thread>
-
-#include "server/acceptor.h"
+#include "server/test_service.h"
 
 namespace gemma3n::server {
 namespace {
@@ -42,57 +38,17 @@ class Echo : public Handler {
   std::atomic<bool> stream_ended = false;
 };
 
-class HttpTest : public testing::Test {
+class HttpTest : public ServiceTest {
  protected:
-  HttpTest() {
-    limits_ = {.body_bytes = 1000,
-               .all_bodies_bytes = 1500,
-               .header_seconds = 0.3,
-               .idle_seconds = 0.3,
-               .body_grace_seconds = 0.3,
-               .body_bytes_per_second = 1e6,
-               .stalled_seconds = 0.3,
-               .connections = 4};
-    std::vector<Listener> listeners = ListenOn("127.0.0.1", 0);
-    socklen_t size = sizeof(address_);
-    getsockname(listeners[0].socket.descriptor(), reinterpret_cast<sockaddr*>(&address_), &size);
-    acceptor_ = std::make_unique<Acceptor>(std::move(listeners), limits_, echo_);
-    acceptor_->Start();
-  }
+  HttpTest() { Start(echo_); }
+  ~HttpTest() override { acceptor_.reset(); }  // whose threads use the handler
 
-  Socket Connect() {
-    Socket client(socket(address_.ss_family, SOCK_STREAM, 0));
-    EXPECT_EQ(connect(client.descriptor(), reinterpret_cast<sockaddr*>(&address_),
-                      sizeof(sockaddr_storage)),
-              0);
-    return client;
-  }
-  static void Put(Socket& client, const std::string& text) {
-    EXPECT_EQ(client.Write(text, std::chrono::seconds(10)), Socket::Outcome::kDone);
-  }
-  // All that comes until the server closes.
-  static std::string Rest(Socket& client) {
-    std::string text;
-    const auto end = Clock::now() + std::chrono::seconds(20);
-    while (client.Read(text, 4096, end) == Socket::Outcome::kDone) {
-    }
-    EXPECT_LT(Clock::now(), end);
-    return text;
-  }
-  static std::string Some(Socket& client) {
-    std::string text;
-    client.Read(text, 4096, Clock::now() + std::chrono::seconds(20));
-    return text;
-  }
   static std::string Post(size_t length, const std::string& body) {
     return "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n" +
            body;
   }
 
-  ServerLimits limits_;
   Echo echo_;
-  sockaddr_storage address_{};
-  std::unique_ptr<Acceptor> acceptor_;
 };
 
 TEST_F(HttpTest, HeadersThatDoNotComeAreNotWaitedFor) {
@@ -119,18 +75,12 @@ TEST_F(HttpTest, AReaderThatStopsEndsItsStream) {
   Socket client = Connect();
   Put(client, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(Some(client), StartsWith("HTTP/1.1 200 "));
-  const auto end = Clock::now() + std::chrono::seconds(20);
-  while (!echo_.stream_ended && Clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_TRUE(echo_.stream_ended);
+  EXPECT_TRUE(ComesTrue([&] { return echo_.stream_ended.load(); }));
 }
 
 TEST_F(HttpTest, BodiesTogetherHaveALimit) {
   const auto until_held = [&](uint64_t bytes) {
-    const auto end = Clock::now() + std::chrono::seconds(20);
-    while (acceptor_->body_bytes() != bytes && Clock::now() < end) std::this_thread::yield();
-    EXPECT_EQ(acceptor_->body_bytes(), bytes);
+    EXPECT_TRUE(ComesTrue([&] { return acceptor_->body_bytes() == bytes; }));
   };
   Socket first = Connect(), second = Connect(), third = Connect();
   Put(first, Post(1000, std::string(999, 'a')));

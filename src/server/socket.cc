@@ -21,10 +21,17 @@
 namespace gemma3n::server {
 namespace {
 
+// For poll; rounded up, so that a wait is not over before its deadline.
 int MillisecondsTo(Clock::time_point deadline) {
-  const auto left =
-      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-  return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
+  const auto now = Clock::now();
+  if (deadline <= now) return 0;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+  return static_cast<int>(std::min<int64_t>(left, 1 << 30));
+}
+
+// The call may be made again.
+bool IsTemporary(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
 
 // Whether `events` came before the deadline.
@@ -82,26 +89,40 @@ Socket::~Socket() {
 
 Socket::Outcome Socket::Read(std::string& data, size_t most, Clock::time_point deadline) {
   const size_t before = data.size();
-  if (!Await(descriptor_, POLLIN, deadline)) return Outcome::kLate;
-  data.resize(before + most);
-  ssize_t count;
-  do {
-    count = recv(descriptor_, data.data() + before, most, MSG_DONTWAIT);
-  } while (count < 0 && errno == EINTR);
-  data.resize(before + static_cast<size_t>(std::max<ssize_t>(count, 0)));
-  if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Outcome::kDone;
-  return count > 0 ? Outcome::kDone : Outcome::kEnd;
+  while (true) {
+    data.resize(before + most);
+    const ssize_t count = recv(descriptor_, data.data() + before, most, MSG_DONTWAIT);
+    data.resize(before + static_cast<size_t>(std::max<ssize_t>(count, 0)));
+    if (count > 0) return Outcome::kDone;
+    if (count == 0 || !IsTemporary(errno)) return Outcome::kEnd;
+    if (!server::Await(descriptor_, POLLIN, deadline)) return Outcome::kLate;
+  }
+}
+
+Socket::Outcome Socket::WriteSome(std::string_view data, size_t& count) {
+  const ssize_t sent = send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  count = static_cast<size_t>(std::max<ssize_t>(sent, 0));
+  if (sent > 0) return Outcome::kDone;
+  return sent < 0 && IsTemporary(errno) ? Outcome::kLate : Outcome::kEnd;
 }
 
 Socket::Outcome Socket::Write(std::string_view data, std::chrono::milliseconds stalled) {
   while (!data.empty()) {
-    if (!Await(descriptor_, POLLOUT, Clock::now() + stalled)) return Outcome::kLate;
-    const ssize_t count = send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) continue;
-    if (count <= 0) return Outcome::kEnd;
-    data.remove_prefix(static_cast<size_t>(count));
+    size_t count = 0;
+    const Outcome outcome = WriteSome(data, count);
+    if (outcome == Outcome::kEnd) return outcome;
+    data.remove_prefix(count);
+    if (outcome == Outcome::kLate && !server::Await(descriptor_, POLLOUT, Clock::now() + stalled)) {
+      return outcome;
+    }
   }
   return Outcome::kDone;
+}
+
+void Socket::Await(bool for_writing, const Socket& wake, Clock::time_point deadline) const {
+  const auto events = static_cast<short>(for_writing ? POLLIN | POLLOUT : POLLIN);
+  pollfd wanted[] = {{descriptor_, events, 0}, {wake.descriptor(), POLLIN, 0}};
+  poll(wanted, 2, MillisecondsTo(deadline));
 }
 
 bool Socket::IsLeft() const {

@@ -29,8 +29,14 @@ class Socket {
   int descriptor() const { return descriptor_; }
 
   enum class Outcome { kDone, kEnd, kLate };  // kEnd: the other side has closed, or it failed
-  // Appends what has come to `data`, at most `most` bytes, waiting for the first of them.
+  // Appends what has come to `data`, at most `most` bytes, waiting for the first of them. A
+  // deadline that is past: takes what is there.
   Outcome Read(std::string& data, size_t most, Clock::time_point deadline);
+  // Sends what is taken at once, and says how much it was; late when that is nothing.
+  Outcome WriteSome(std::string_view data, size_t& count);
+  // Waits until there is something to read here or at `wake`, or, where that is asked, until more
+  // would be taken.
+  void Await(bool for_writing, const Socket& wake, Clock::time_point deadline) const;
   // All of it; late when nothing was taken for so long.
   Outcome Write(std::string_view data, std::chrono::milliseconds stalled);
   // The other side will send no more, or is gone altogether.
