@@ -11,7 +11,7 @@ using namespace gemma3n::server;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    const nlohmann::json json = ParseJson(text);
+    const Json json = ParseJson(text);
     if (ParseJson(json.dump()) != json) std::abort();
     const Field body(json, "");
     body["temperature"].Number(0, 2);

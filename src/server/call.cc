@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <random>
 
 namespace gemma3n::server {
 namespace {
@@ -96,6 +97,14 @@ void MediaParts::CountPictures(int64_t count, const Field& field) {
         field.path() + ": more than " + std::to_string(kMostPictures) + " pictures in one request",
         field.path());
   }
+}
+
+std::string NewId(const std::string& prefix) {
+  static thread_local std::random_device random;
+  constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::string id = prefix;
+  for (int i = 0; i < 24; ++i) id += kDigits[random() % (sizeof(kDigits) - 1)];
+  return id;
 }
 
 Headers IgnoredHeader(const std::vector<std::string>& names) {

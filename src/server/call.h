@@ -60,6 +60,9 @@ class MediaParts {
   size_t parts_ = 0;
 };
 
+// The prefix and 24 letters and digits, other ones each time; not to be guessed from earlier ones.
+std::string NewId(const std::string& prefix);
+
 // The names of fields that were left alone, as the header x-gemma3n-ignored tells them.
 Headers IgnoredHeader(const std::vector<std::string>& names);
 

@@ -7,13 +7,12 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "server/refusal.h"
 
 namespace gemma3n::server {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr size_t kMostDepth = 64, kMostKeys = 4096, kMostElements = 1 << 20;
 constexpr size_t kMostValues = 4 << 20;  // in the whole document
@@ -40,12 +39,14 @@ class Builder : public nlohmann::json_sax<Json> {
   bool end_object() override { return Close(); }
   bool end_array() override { return Close(); }
   bool key(string_t& name) override {
-    Json& object = *open_.back();
-    if (object.contains(name)) return Stop("the key '" + Shown(name) + "' comes twice");
-    if (object.size() >= kMostKeys) {
+    // An ordered object compares all its keys when it looks for one; these do not.
+    if (!keys_.back().insert(name).second) return Stop("the key '" + Shown(name) + "' comes twice");
+    if (keys_.back().size() > kMostKeys) {
       return Stop("an object has more than " + std::to_string(kMostKeys) + " keys");
     }
-    member_ = &object[std::move(name)];
+    auto& members = open_.back()->get_ref<Json::object_t&>();
+    members.emplace_back(std::move(name), Json());
+    member_ = &members.back().second;
     return true;
   }
   bool parse_error(size_t position, const std::string&,
@@ -89,16 +90,19 @@ class Builder : public nlohmann::json_sax<Json> {
     if (place == nullptr) return false;
     *place = std::move(value);
     open_.push_back(place);
+    keys_.emplace_back();
     return true;
   }
 
   bool Close() {
     open_.pop_back();
+    keys_.pop_back();
     return true;
   }
 
   std::vector<Json*> open_;  // objects and lists that are not closed yet, outermost first
-  Json* member_ = nullptr;   // of the innermost object: its value comes next
+  std::vector<std::unordered_set<std::string>> keys_;  // of each of them
+  Json* member_ = nullptr;  // of the innermost object: its value comes next
   size_t values_ = 0;
 };
 

@@ -13,18 +13,22 @@
 
 namespace gemma3n::server {
 
+// Members keep the order in which they were written: a schema's is that of the answer.
+using Json = nlohmann::ordered_json;
+
 // Throws Refusal (kInvalidJson): for what is not one JSON document in UTF-8, nests deeper than 64,
 // has a key twice in one object, an integer beyond 64 bits, or too many values.
-nlohmann::json ParseJson(std::string_view text);
+Json ParseJson(std::string_view text);
 
 // A value of a request, and the path that leads to it. What is absent and what is null are the
 // same. Getters throw Refusal (kInvalidValue, kMissing) that names the path.
 class Field {
  public:
-  Field(const nlohmann::json& value, std::string path) : value_(&value), path_(std::move(path)) {}
+  Field(const Json& value, std::string path) : value_(&value), path_(std::move(path)) {}
+  Field(const nlohmann::json& value, std::string path) = delete;  // it would borrow a copy
 
   const std::string& path() const { return path_; }
-  const nlohmann::json& json() const { return *value_; }
+  const Json& json() const { return *value_; }
   bool present() const;
   bool is_text() const;
   bool is_list() const;
@@ -45,7 +49,7 @@ class Field {
  private:
   [[noreturn]] void Complain(const std::string& expected) const;
 
-  const nlohmann::json* value_;
+  const Json* value_;
   std::string path_;
 };
 

@@ -36,10 +36,11 @@ std::string Nested(size_t depth) {
 }
 
 TEST(Json, IsReadAsItIs) {
-  const nlohmann::json read = ParseJson(R"({"a":[1,-2,3.5,true,null,"x\u00e9"],"b":{"c":{}}})");
-  EXPECT_EQ(read, nlohmann::json::parse(R"({"a":[1,-2,3.5,true,null,"xé"],"b":{"c":{}}})"));
-  EXPECT_EQ(ParseJson("18446744073709551615"), nlohmann::json(UINT64_MAX));
-  EXPECT_EQ(ParseJson("\xef\xbb\xbf[]"), nlohmann::json::array());
+  const Json read = ParseJson(R"({"a":[1,-2,3.5,true,null,"x\u00e9"],"b":{"c":{}}})");
+  EXPECT_EQ(read, Json::parse(R"({"a":[1,-2,3.5,true,null,"xé"],"b":{"c":{}}})"));
+  EXPECT_EQ(ParseJson(R"({"b":1,"a":{"d":1,"c":2}})").dump(), R"({"b":1,"a":{"d":1,"c":2}})");
+  EXPECT_EQ(ParseJson("18446744073709551615"), Json(UINT64_MAX));
+  EXPECT_EQ(ParseJson("\xef\xbb\xbf[]"), Json::array());
 }
 
 TEST(Json, NestsNoDeeperThan64) {
@@ -74,7 +75,7 @@ class FieldTest : public testing::Test {
   Refusal Complaint(const std::function<void(const Field&)>& read) {
     return RefusalOf([&] { read(root_); });
   }
-  const nlohmann::json json_ = ParseJson(
+  const Json json_ = ParseJson(
       R"({"text":"x","list":[{"n":3.0},{"n":2.5}],"big":18446744073709551615,"nothing":null,
           "low":-9223372036854775808,"half":0.5,"yes":true})");
   const Field root_{json_, ""};

@@ -23,6 +23,7 @@ int StatusOf(Reason reason) {
     case Reason::kInvalidValue:
     case Reason::kUnsupportedValue:
     case Reason::kMissing:
+    case Reason::kInvalidJsonSchema:
     case Reason::kInvalidImage:
     case Reason::kInvalidAudio:
     case Reason::kInvalidVideo:

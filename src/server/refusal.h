@@ -16,6 +16,7 @@ enum class Reason {
   kInvalidValue,
   kUnsupportedValue,  // we know what it means and cannot do it
   kMissing,
+  kInvalidJsonSchema,  // what is asked of the answer cannot be held to
   kInvalidImage,
   kInvalidAudio,
   kInvalidVideo,

@@ -4,24 +4,13 @@
 #include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
-#include <random>
 
 namespace gemma3n::server {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 // Bytes that are no whole character, which a token may be, become U+FFFD.
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string NewId(const char* prefix) {
-  static thread_local std::mt19937_64 random(std::random_device{}());
-  constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::string id = prefix;
-  for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
-  return id;
 }
 
 Json Bytes(const std::string& text) {
@@ -164,6 +153,8 @@ Dress DressOf(Reason reason) {
       return {kInvalid, "unsupported_value"};
     case Reason::kMissing:
       return {kInvalid, "missing_required_parameter"};
+    case Reason::kInvalidJsonSchema:
+      return {kInvalid, "invalid_json_schema"};
     case Reason::kInvalidImage:
       return {kInvalid, "invalid_image"};
     case Reason::kInvalidAudio:

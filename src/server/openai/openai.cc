@@ -47,13 +47,13 @@ std::vector<Route> OpenAi::Routes() {
 }
 
 void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {
-  const nlohmann::json body = ParseJson(request.body);
+  const Json body = ParseJson(request.body);
   const OpenAiCall call = ReadChatCall(Field(body, ""), service_, request.owner);
   Answer(call, OpenAiKind::kChat, service_, request.owner, exchange);
 }
 
 void OpenAi::Completions(const Request& request, Exchange& exchange) const {
-  const nlohmann::json body = ParseJson(request.body);
+  const Json body = ParseJson(request.body);
   const OpenAiCall call = ReadCompletionCall(Field(body, ""), service_);
   Answer(call, OpenAiKind::kCompletion, service_, request.owner, exchange);
 }
