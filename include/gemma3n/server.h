@@ -20,6 +20,11 @@ struct ServerLimits {
   size_t header_fields = 100;
   uint64_t body_bytes = 64ull << 20;
   uint64_t all_bodies_bytes = 512ull << 20;  // of the requests that are held at one time
+  uint64_t upload_bytes = 1ull << 30;        // a body that is kept in a temporary file
+  uint64_t all_uploads_bytes = 6ull << 30;   // of these, those that are under way and the files
+  uint64_t files_bytes = 2ull << 30;         // of files that clients leave here, all together
+  size_t files = 256;                        // the same
+  double file_seconds = 48 * 3600;           // after which they are forgotten
   double header_seconds = 10;                // from a request's first byte on
   double idle_seconds = 60;                  // between requests
   double body_grace_seconds = 30;            // what a slow body may take longer than its rate says

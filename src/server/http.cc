@@ -5,8 +5,8 @@
 #include "server/http.h"
 
 #include <algorithm>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <cctype>
 #include <ctime>
 #include <random>
@@ -17,12 +17,37 @@ namespace gemma3n::server {
 namespace {
 
 namespace http = boost::beast::http;
-using Parser = http::request_parser<http::string_body>;
 using std::chrono::milliseconds;
 
 constexpr size_t kPieceBytes = 64 << 10;       // read at a time; also the longest line of a chunk
 constexpr uint64_t kLingerBytes = 128u << 20;  // dropped of what a refused client still sends
 constexpr milliseconds kLinger(5000), kGlance(250);
+
+// What has come of a body and was not taken away yet. Unlike Beast's own string, memory is not
+// reserved for what a client merely says will come.
+struct PieceBody {
+  using value_type = std::string;
+  class reader {
+   public:
+    template <bool is_request, class Fields>
+    reader(http::header<is_request, Fields>&, std::string& body) : body_(body) {}
+    void init(const boost::optional<uint64_t>&, boost::system::error_code& error) { error = {}; }
+    template <class Buffers>
+    size_t put(const Buffers& buffers, boost::system::error_code& error) {
+      error = {};
+      const size_t before = body_.size();
+      for (const boost::asio::const_buffer piece : boost::beast::buffers_range_ref(buffers)) {
+        body_.append(static_cast<const char*>(piece.data()), piece.size());
+      }
+      return body_.size() - before;
+    }
+    void finish(boost::system::error_code& error) { error = {}; }
+
+   private:
+    std::string& body_;
+  };
+};
+using Parser = http::request_parser<PieceBody>;
 
 milliseconds Milliseconds(double seconds) {
   return milliseconds(static_cast<int64_t>(seconds * 1000));
@@ -154,21 +179,24 @@ class Connection : public Exchange {
   bool ReadRequest() {
     Parser parser;
     parser.header_limit(static_cast<uint32_t>(limits_.header_bytes));
-    parser.body_limit(limits_.body_bytes);
+    parser.body_limit(UINT64_MAX);  // the real one is known once it is admitted
     if (!ReadHead(parser)) return false;
     TakeHead(parser);
     shared_.handler.Admit(request_);
     // The handler is asked first: whoever may not speak learns nothing of our limits.
-    if (too_large_) throw TooLarge();
+    most_body_bytes_ = request_.sink == nullptr ? limits_.body_bytes : limits_.upload_bytes;
+    if (parser.content_length().value_or(0) > most_body_bytes_) throw TooLarge();
+    parser.body_limit(most_body_bytes_);
     if (!ReadBody(parser)) return false;
     request_.body = std::move(parser.get().body());
+    if (request_.sink != nullptr) request_.sink->End();
     keep_alive_ = version_ == 11 && parser.keep_alive();
     complete_ = true;
     return true;
   }
 
   Refusal TooLarge() const {
-    return {Reason::kTooLarge, "the body is larger than " + std::to_string(limits_.body_bytes) +
+    return {Reason::kTooLarge, "the body is larger than " + std::to_string(most_body_bytes_) +
                                    " bytes, the most this server takes"};
   }
 
@@ -179,8 +207,7 @@ class Connection : public Exchange {
     pending_.erase(0, used);
     if (error == http::error::need_more) return true;
     if (error == http::error::body_limit) {
-      too_large_ = true;
-      if (parser.is_header_done()) throw TooLarge();
+      throw TooLarge();
     } else if (error == http::error::header_limit) {
       throw BadRequest{431, "the headers are larger than " + std::to_string(limits_.header_bytes) +
                                 " bytes, the most this server takes"};
@@ -192,11 +219,10 @@ class Connection : public Exchange {
 
   bool ReadHead(Parser& parser) {
     const auto deadline = began_ + Milliseconds(limits_.header_seconds);
-    too_large_ = false;
     while (true) {
       if (!pending_.empty()) {
         const bool more = Parse(parser);
-        if (parser.is_header_done() || too_large_) return true;
+        if (parser.is_header_done()) return true;
         if (!more && !pending_.empty()) continue;
       }
       switch (socket_.Read(pending_, kPieceBytes, deadline)) {
@@ -297,7 +323,7 @@ class Connection : public Exchange {
     bool continued = request_.Find("Expect") == nullptr;
     while (!parser.is_done()) {
       const bool more = pending_.empty() || Parse(parser);
-      Hold(parser.get().body().size());
+      TakeBody(parser.get().body());
       if (parser.is_done()) break;
       if (!more && !pending_.empty()) continue;
       if (pending_.size() >= kPieceBytes) throw BadRequest{400, "a chunk's line is too long"};
@@ -318,6 +344,12 @@ class Connection : public Exchange {
     return true;
   }
 
+  void TakeBody(std::string& body) {
+    if (request_.sink == nullptr) return Hold(body.size());
+    if (!body.empty()) request_.sink->Take(body);
+    body.clear();
+  }
+
   // Counts what this body holds towards what all of them may.
   void Hold(uint64_t bytes) {
     shared_.body_bytes += bytes - held_bytes_;
@@ -329,6 +361,7 @@ class Connection : public Exchange {
 
   void LetGo() {
     std::string().swap(request_.body);
+    request_.sink = nullptr;
     shared_.body_bytes -= std::exchange(held_bytes_, 0);
   }
 
@@ -392,8 +425,9 @@ class Connection : public Exchange {
   int status_ = 0;
   std::atomic<uint64_t> sent_bytes_ = 0;
   uint64_t held_bytes_ = 0;
-  bool too_large_ = false, complete_ = false, keep_alive_ = false, streams_ = false,
-       chunked_ = false, is_websocket_ = false;
+  uint64_t most_body_bytes_ = 0;
+  bool complete_ = false, keep_alive_ = false, streams_ = false, chunked_ = false,
+       is_websocket_ = false;
 };
 
 }  // namespace

@@ -21,6 +21,15 @@ namespace gemma3n::server {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// Takes a body piece by piece while it comes.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // Both throw Refusal, which ends the request.
+  virtual void Take(std::string_view piece) = 0;
+  virtual void End() = 0;  // all of it has come
+};
+
 struct Request {
   std::string id;      // ours, of 16 hex digits
   std::string method;  // "GET"
@@ -30,6 +39,9 @@ struct Request {
   std::string body;
   std::string peer;   // the client's address, without its port
   std::string owner;  // whose key it came with; set by the one who checks keys
+  // Where a body of at most ServerLimits::upload_bytes goes instead of into `body`; set by the one
+  // who admits the request, null where it is to be held in memory.
+  std::shared_ptr<BodySink> sink = nullptr;
 
   // Names compare without regard to case; nullptr when there is none.
   const std::string* Find(std::string_view name) const;
@@ -65,7 +77,8 @@ class Exchange {
 class Handler {
  public:
   virtual ~Handler() = default;
-  // Once the headers are known and before the body is read; throws Refusal. May set the owner.
+  // Once the headers are known and before the body is read; throws Refusal. May set the owner
+  // and the sink.
   virtual void Admit(Request& request) = 0;
   virtual void Handle(const Request& request, Exchange& exchange) = 0;
   // A refusal in the dress of the dialect that the request speaks.

@@ -10,18 +10,35 @@
 namespace gemma3n::server {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
+
+// Remembers what came; takes no exclamation mark.
+class Sink : public BodySink {
+ public:
+  void Take(std::string_view piece) override {
+    if (piece.find('!') != piece.npos) throw Refusal(Reason::kInvalidValue, "no mark");
+    bytes += piece;
+  }
+  void End() override { bytes += "."; }
+  std::string bytes;
+};
 
 // Answers with the body it was sent; on /stream with pieces until nobody takes them.
 class Echo : public Handler {
  public:
   void Admit(Request& request) override {
     if (request.path == "/no") throw Refusal(Reason::kNotFound, "no");
+    if (request.path == "/upload") request.sink = std::make_shared<Sink>();
   }
   void Handle(const Request& request, Exchange& exchange) override {
     if (request.path == "/throw") throw std::bad_alloc();
+    if (request.sink != nullptr) {
+      EXPECT_THAT(request.body, IsEmpty());
+      return exchange.Send({.body = dynamic_cast<Sink&>(*request.sink).bytes});
+    }
     if (request.path != "/stream") return exchange.Send({.body = request.body});
     exchange.BeginStream({});
     const std::string piece(100'000, 'x');
@@ -68,7 +85,7 @@ TEST_F(HttpTest, AConnectionWithoutRequestsCloses) {
   EXPECT_THAT(Rest(client), IsEmpty());
   Socket later = Connect();
   Put(later, Post(3, "abc"));
-  EXPECT_THAT(Rest(later), testing::EndsWith("\r\n\r\nabc"));  // answered, then it was idle
+  EXPECT_THAT(Rest(later), EndsWith("\r\n\r\nabc"));  // answered, then it was idle
 }
 
 TEST_F(HttpTest, AReaderThatStopsEndsItsStream) {
@@ -92,6 +109,35 @@ TEST_F(HttpTest, BodiesTogetherHaveALimit) {
   until_held(0);
   Put(third, Post(600, std::string(600, 'c')));
   EXPECT_THAT(Some(third), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpTest, UploadsGoToTheirSinkWhateverTheFraming) {
+  const std::string head = "POST /upload HTTP/1.1\r\nHost: x\r\n", body(2000, 'u');
+  Socket client = Connect();
+  Put(client, head + "Content-Length: 2000\r\n\r\n" + body);
+  EXPECT_THAT(Some(client), EndsWith("\r\n\r\n" + body + "."));
+  const std::string half = "3e8\r\n" + body.substr(1000) + "\r\n";
+  Put(client, head + "Transfer-Encoding: chunked\r\n\r\n" + half + half + "0\r\n\r\n");
+  EXPECT_THAT(Some(client), EndsWith("\r\n\r\n" + body + "."));
+  EXPECT_EQ(acceptor_->body_bytes(), 0u);
+  // What is no upload has the smaller limit, known or not.
+  Put(client, Post(1001, ""));
+  EXPECT_THAT(Rest(client), StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_F(HttpTest, UploadsHaveALimitAndASinkThatRefuses) {
+  const std::string head = "POST /upload HTTP/1.1\r\nHost: x\r\n";
+  const std::string half = "9c4\r\n" + std::string(2500, 'u') + "\r\n";
+  for (const std::string& text :
+       {head + "Content-Length: 5001\r\n\r\n",
+        head + "Transfer-Encoding: chunked\r\n\r\n" + half + half + "1\r\nu\r\n0\r\n\r\n"}) {
+    Socket client = Connect();
+    Put(client, text);
+    EXPECT_THAT(Rest(client), AllOf(StartsWith("HTTP/1.1 413 "), HasSubstr("5000 bytes")));
+  }
+  Socket client = Connect();
+  Put(client, head + "Content-Length: 4000\r\n\r\nno!");
+  EXPECT_THAT(Rest(client), AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("no mark")));
 }
 
 TEST_F(HttpTest, ConnectionsHaveALimit) {

@@ -33,6 +33,7 @@ class ServiceTest : public testing::Test {
   ServiceTest()
       : limits_{.body_bytes = 1000,
                 .all_bodies_bytes = 1500,
+                .upload_bytes = 5000,
                 .header_seconds = 0.3,
                 .idle_seconds = 0.3,
                 .body_grace_seconds = 0.3,
