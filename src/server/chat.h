@@ -13,6 +13,7 @@
 #include "gemma3n/server.h"
 #include "server/http.h"
 #include "server/media_reader.h"
+#include "server/spool.h"
 #include "server/worker.h"
 
 namespace gemma3n::server {
@@ -22,8 +23,9 @@ struct Service {
   Worker& worker;
   MediaReader& media;
   const ServerOptions& options;
-  int64_t context;     // of a session
-  int64_t created_at;  // seconds since 1970
+  int64_t context;                             // of a session
+  int64_t created_at;                          // seconds since 1970
+  std::shared_ptr<DiskBudget> disk = nullptr;  // of uploads and files
 
   // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.
   void CheckModel(const std::string& name) const;

@@ -17,8 +17,10 @@ struct Route {
   std::string pattern;  // a path, in which one '*' stands for at least one character
   // `name` is what the star stands for, percent-decoded once.
   std::function<void(const Request&, const std::string& name, Exchange&)> handle;
-  bool open = false;       // to everybody, without a key
-  bool is_upload = false;  // its body may be larger than JSON may, and is no JSON
+  bool open = false;  // to everybody, without a key
+  // Its body may be larger than JSON may: it comes as Request::sink, a MultipartForm where the
+  // content type says so, else a Spool.
+  bool is_upload = false;
 };
 
 class Dialect {

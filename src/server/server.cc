@@ -14,6 +14,7 @@
 #include "server/chat.h"
 #include "server/dialect.h"
 #include "server/metrics.h"
+#include "server/multipart.h"
 #include "server/openai/openai.h"
 
 namespace gemma3n {
@@ -38,8 +39,13 @@ class HttpServer : public Server, public Handler {
                           .sessions = options_.sessions,
                           .waiting = options_.waiting,
                           .answer_seconds = options_.answer_seconds}),
-        service_{*engine_, worker_,           media_,
-                 options_, worker_.context(), static_cast<int64_t>(std::time(nullptr))},
+        service_{*engine_,
+                 worker_,
+                 media_,
+                 options_,
+                 worker_.context(),
+                 static_cast<int64_t>(std::time(nullptr)),
+                 std::make_shared<DiskBudget>(options_.limits.all_uploads_bytes)},
         access_(options_, std::all_of(listeners.begin(), listeners.end(),
                                       [](const Listener& one) { return one.is_loopback; })) {
     dialects_.push_back(std::make_unique<OpenAi>(service_));
@@ -84,6 +90,7 @@ class HttpServer : public Server, public Handler {
           Reason::kMediaType,
           "compressed bodies are not taken; found Content-Encoding '" + Shown(*coding) + "'");
     }
+    if (found.route->is_upload) request.sink = SinkFor(request);
   }
 
   void Handle(const Request& request, Exchange& exchange) override {
@@ -147,6 +154,13 @@ class HttpServer : public Server, public Handler {
       }
     }
     return found;
+  }
+
+  std::shared_ptr<BodySink> SinkFor(const Request& request) const {
+    constexpr std::string_view kForm = "multipart/";
+    const std::string* const type = request.Find("Content-Type");
+    if (type == nullptr || !type->starts_with(kForm)) return std::make_shared<Spool>(service_.disk);
+    return std::make_shared<MultipartForm>(BoundaryOf(*type), service_.disk);
   }
 
   const Dialect& Speaking(const Request& request) const {
