@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "gemma3n/media.h"
 
@@ -16,10 +18,24 @@ namespace gemma3n {
 
 // Samples without a header, channels interleaved, little-endian.
 struct RawSound {
-  enum class Format { kS16, kF32 };
+  enum class Format { kS16, kF32, kMuLaw, kALaw };  // the last two: ITU-T G.711
   int rate_hz = 16000;
   int channels = 1;
   Format format = Format::kS16;
+};
+
+// Raw sound that is handed in -> samples as a SoundStream gives them. What comes out does not
+// depend on how the bytes are cut into pieces. One thread at a time.
+class SoundDecoder {
+ public:
+  // Throws Error (kMedia) for a rate or a count of channels outside `limits`.
+  static std::unique_ptr<SoundDecoder> New(const RawSound& raw, const MediaLimits& limits = {});
+  virtual ~SoundDecoder() = default;
+
+  // Appends to `samples` what is ready. Half a sample waits for its other half.
+  virtual void Push(std::span<const uint8_t> bytes, std::vector<float>& samples) = 0;
+  // The sound has ended: appends the rest. What is pushed then is another sound.
+  virtual void Finish(std::vector<float>& samples) = 0;
 };
 
 // 16000 Hz, one channel, full scale at 1. One thread at a time. Whatever sends the sound waits

@@ -2,8 +2,11 @@
 // WAV and samples without a header: bytes that are decoded as they come.
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
+#include "base/check.h"
+#include "gemma3n/sound_stream.h"
 #include "media/media_error.h"
 #include "media/sound_source.h"
 #include "media/wav_header.h"
@@ -62,7 +65,58 @@ bool PcmSource::Pull(std::vector<float>& out) {
   return true;
 }
 
+PcmCoding CodingOf(RawSound::Format format) {
+  switch (format) {
+    case RawSound::Format::kS16:
+      return PcmCoding::kSigned16;
+    case RawSound::Format::kF32:
+      return PcmCoding::kFloat32;
+    case RawSound::Format::kMuLaw:
+      return PcmCoding::kMuLaw;
+    case RawSound::Format::kALaw:
+      return PcmCoding::kALaw;
+  }
+  CHECK(false);
+}
+
+class RawDecoder : public SoundDecoder {
+ public:
+  RawDecoder(const RawSound& raw, const MediaLimits& limits)
+      : raw_(raw),
+        coding_(CodingOf(raw.format)),
+        converter_("sound", limits, std::numeric_limits<double>::infinity()) {
+    converter_.Check(raw.rate_hz, raw.channels, 0);
+    frame_bytes_ = static_cast<size_t>(raw.channels) * BytesOfSample(coding_);
+  }
+
+  void Push(std::span<const uint8_t> bytes, std::vector<float>& samples) override {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    const size_t used = bytes_.size() / frame_bytes_ * frame_bytes_;
+    decoded_.resize(used / BytesOfSample(coding_));
+    DecodePcm(coding_, false, bytes_.data(), decoded_.size(), decoded_.data());
+    bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<ptrdiff_t>(used));
+    converter_.Push(decoded_, raw_.channels, raw_.rate_hz, samples);
+  }
+
+  void Finish(std::vector<float>& samples) override {
+    bytes_.clear();
+    converter_.Finish(samples);
+  }
+
+ private:
+  const RawSound raw_;
+  const PcmCoding coding_;
+  MonoConverter converter_;
+  size_t frame_bytes_ = 0;
+  std::vector<uint8_t> bytes_;  // of a frame that came in part, between calls
+  std::vector<float> decoded_;
+};
+
 }  // namespace
+
+std::unique_ptr<SoundDecoder> SoundDecoder::New(const RawSound& raw, const MediaLimits& limits) {
+  return std::make_unique<RawDecoder>(raw, limits);
+}
 
 std::unique_ptr<SoundSource> WavSource(std::unique_ptr<ByteSource> bytes, const std::string& name,
                                        const MediaLimits& limits, double most_s) {
@@ -73,9 +127,7 @@ std::unique_ptr<SoundSource> WavSource(std::unique_ptr<ByteSource> bytes, const 
 std::unique_ptr<SoundSource> RawSource(std::unique_ptr<ByteSource> bytes, const std::string& name,
                                        const RawSound& raw, const MediaLimits& limits,
                                        double most_s) {
-  const PcmCoding coding =
-      raw.format == RawSound::Format::kS16 ? PcmCoding::kSigned16 : PcmCoding::kFloat32;
-  const WavHeader header{coding, false, raw.channels, raw.rate_hz, bytes->left()};
+  const WavHeader header{CodingOf(raw.format), false, raw.channels, raw.rate_hz, bytes->left()};
   return std::make_unique<PcmSource>(std::move(bytes), name, header, limits, most_s);
 }
 

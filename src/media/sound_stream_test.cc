@@ -259,6 +259,50 @@ TEST(SoundStream, SamplesWithoutAHeader) {
   }
 }
 
+std::vector<float> Decoded(const Bytes& bytes, size_t piece, const RawSound& raw) {
+  const std::unique_ptr<SoundDecoder> decoder = SoundDecoder::New(raw);
+  std::vector<float> samples;
+  for (size_t at = 0; at < bytes.size(); at += piece) {
+    decoder->Push(std::span(bytes).subspan(at, std::min(piece, bytes.size() - at)), samples);
+  }
+  decoder->Finish(samples);
+  return samples;
+}
+
+TEST(SoundDecoder, GivesWhatAStreamGives) {
+  Bytes bytes(9001);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * i / 7);
+  for (const int rate : {8000, 16000, 24000, 48000}) {
+    const RawSound raw{rate, 1, RawSound::Format::kS16};
+    const std::vector<float> whole = ThroughPipe(bytes, 4096, raw);
+    for (const size_t piece : {1u, 3u, 4096u}) EXPECT_EQ(Decoded(bytes, piece, raw), whole) << rate;
+  }
+}
+
+TEST(SoundDecoder, ReadsTelephones) {
+  const RawSound mu{16000, 1, RawSound::Format::kMuLaw}, a{16000, 1, RawSound::Format::kALaw};
+  EXPECT_THAT(Decoded({0xff, 0x80, 0x00}, 2, mu),
+              ElementsAre(0, 32124 / 32768.0f, -32124 / 32768.0f));
+  EXPECT_THAT(Decoded({0xd5, 0xaa, 0x2a}, 2, a),
+              ElementsAre(8 / 32768.0f, 32256 / 32768.0f, -32256 / 32768.0f));
+  EXPECT_EQ(Decoded(Bytes(4000), 7, {8000, 1, RawSound::Format::kMuLaw}).size(), 8000u);
+}
+
+TEST(SoundDecoder, BeginsAnotherSoundBehindAnEnd) {
+  const auto decoder = SoundDecoder::New({24000, 1, RawSound::Format::kS16});
+  Bytes bytes(2001, 0x11);
+  std::vector<float> first, second;
+  decoder->Push(bytes, first);
+  decoder->Finish(first);
+  decoder->Push(bytes, second);  // the odd byte of the first is not its own
+  decoder->Finish(second);
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(first.size(), 667u);
+  for (const RawSound& wrong : {RawSound{0}, RawSound{200000}, RawSound{16000, 9}}) {
+    EXPECT_THROW(SoundDecoder::New(wrong), Error);
+  }
+}
+
 TEST(SoundStream, FilesAsStandardInput) {
   const std::string path = SndFile(SF_FORMAT_WAV | SF_FORMAT_PCM_16, 22050, 1, 3000);
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -20,8 +20,7 @@ int64_t Frames(double seconds) {
   return std::llround(seconds * kFramesPerSecond);
 }
 
-constexpr size_t kLead = 6;        // frames before the first sound: its soft beginning
-constexpr int64_t kTail = 8;       // and after the last
+constexpr int64_t kTail = 8;       // frames after the last sound: its soft end
 constexpr int64_t kToBegin = 4;    // active frames, less is a click,
 constexpr size_t kOfLate = 10;     // among so many
 constexpr int64_t kLearning = 75;  // frames of our own voice
@@ -37,7 +36,8 @@ class Cutter : public Utterances {
       : options_(options),
         most_(static_cast<int64_t>(options.most_s * kFramesPerSecond)),
         pause_(Frames(options.pause_s)),
-        may_end_(Frames(options.may_end_s)) {}
+        may_end_(Frames(options.may_end_s)),
+        lead_(static_cast<size_t>(Frames(options.lead_s))) {}
 
   std::vector<UtteranceEvent> Push(std::span<const float> samples) override {
     std::vector<UtteranceEvent> events;
@@ -49,7 +49,8 @@ class Cutter : public Utterances {
       }
       samples = samples.subspan(count);
       if (frame_.size() < static_cast<size_t>(kFrame)) break;
-      const VoiceFrame judged = activity_.Push(frame_).front();
+      VoiceFrame judged = activity_.Push(frame_).front();
+      judged.active = judged.active && judged.decibel >= options_.least_decibel;
       under_way_ ? GoOn(judged, events) : Wait(judged, events);
       if (echo_left_ > 0 && --echo_left_ == 0) ForgetOwnVoice();
       frame_.clear();
@@ -111,7 +112,7 @@ class Cutter : public Utterances {
     // A hiss that went on: it was no beginning.
     if (judged.taken_back > 0) Forget();
     waiting_.push_back({frame_, judged});
-    if (waiting_.size() > kLead + std::max(kOfLate, kOfLateInterrupt)) waiting_.pop_front();
+    if (waiting_.size() > lead_ + std::max(kOfLate, kOfLateInterrupt)) waiting_.pop_front();
     if (own_voice_ && own_frames_ < kLearning) {
       ++own_frames_;
       own_decibel_ = std::max(own_decibel_, judged.decibel);
@@ -128,7 +129,7 @@ class Cutter : public Utterances {
     clip_.clear();
     last_active_ = 0;
     UtteranceEvent event{.kind = UtteranceEvent::Kind::kBegin, .samples = {}, .clip = nullptr};
-    for (size_t i = from - std::min(from, kLead); i < waiting_.size(); ++i) {
+    for (size_t i = from - std::min(from, lead_); i < waiting_.size(); ++i) {
       const std::vector<float>& samples = waiting_[i].samples;
       event.samples.insert(event.samples.end(), samples.begin(), samples.end());
       frames_.push_back(waiting_[i].judged);
@@ -190,6 +191,7 @@ class Cutter : public Utterances {
 
   const UtteranceOptions options_;
   const int64_t most_, pause_, may_end_;  // frames
+  const size_t lead_;
   VoiceActivity activity_;
   std::vector<float> frame_;  // not complete yet
 
@@ -211,10 +213,12 @@ std::unique_ptr<Utterances> Utterances::New(const UtteranceOptions& options) {
     return value >= least && value <= most;
   };
   if (!within(options.most_s, 1, 3600) || !within(options.pause_s, 0.1, 60) ||
-      !within(options.may_end_s, 0.02, options.pause_s) || !within(options.least_likeness, 0, 1)) {
+      !within(options.may_end_s, 0.02, options.pause_s) || !within(options.least_likeness, 0, 1) ||
+      !within(options.lead_s, 0, std::min(5.0, options.most_s / 2)) || !within(options.least_decibel, -100, 0)) {
     throw Error(ErrorKind::kUsage,
                 "utterances: expected at least 1 s, a pause of 0.1 to 60 s, not shorter than one "
-                "that may end them, and a likeness in [0, 1]");
+                "that may end them, a lead of 0 to 5 s and half of the longest, a level of -100 to 0 decibel, and a "
+                "likeness in [0, 1]");
   }
   return std::make_unique<Cutter>(options);
 }

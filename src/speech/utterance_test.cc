@@ -56,6 +56,21 @@ TEST(Utterances, EndsWithAPause) {
   EXPECT_NEAR(static_cast<double>(heard.clips[0].size()) / 16000, 1.5 + 0.12 + 0.16, 0.1);
 }
 
+TEST(Utterances, BeginsAsLongBeforeTheFirstSoundAsItIsTold) {
+  const std::vector<float> sound = Joined({Silence(2), Babble(1.5), Silence(2)});
+  const size_t usual = HeardOf(sound).clips.at(0).size();
+  EXPECT_EQ(HeardOf(sound, {.lead_s = 0}).clips.at(0).size(), usual - 6 * 320);
+  EXPECT_EQ(HeardOf(sound, {.lead_s = 0.52}).clips.at(0).size(), usual + 20 * 320);
+}
+
+TEST(Utterances, WhatIsQuieterThanItIsToldIsNone) {
+  std::vector<float> sound = Joined({Silence(1), Babble(1.5), Silence(1)});
+  for (float& sample : sound) sample *= 0.1f;
+  EXPECT_EQ(HeardOf(sound).clips.size(), 1u);
+  EXPECT_EQ(HeardOf(sound, {.least_decibel = -60}).clips, HeardOf(sound).clips);
+  EXPECT_TRUE(HeardOf(sound, {.least_decibel = -20}).kinds.empty());
+}
+
 TEST(Utterances, AShortPauseIsPartOfIt) {
   const std::vector<float> sound =
       Joined({Silence(1), Babble(1), Silence(0.4), Babble(1), Silence(1)});
