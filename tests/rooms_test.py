@@ -11,10 +11,11 @@ import sys
 # A room and the rooms it stands on directly. What those stand on is open to it too.
 STANDS_ON = {
     "base": [], "tensor": ["base"], "kernels": ["tensor"], "ops": ["kernels"],
-    "checkpoint": ["tensor"], "text": ["checkpoint"], "media": ["base"], "media_process": ["media"],
+    "checkpoint": ["tensor"], "text": ["checkpoint"], "constraint": ["checkpoint"],
+    "media": ["base"], "media_process": ["media"],
     "vision": ["ops", "checkpoint"], "audio": ["ops", "checkpoint"], "model": ["ops", "checkpoint"],
     "convert": ["text", "vision", "audio", "model"],
-    "engine": ["media", "convert"],
+    "engine": ["media", "convert", "constraint"],
     "speech": ["engine"], "watching": ["engine"],
     "cli": [], "server": [],  # front ends: the public headers alone
 }

@@ -8,7 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,18 +31,24 @@ struct ConstraintLimits {
 struct CallableTool {
   std::string name;
   std::string parameters;  // a JSON schema; empty: an object without members
-  bool strict = false;     // the arguments hold to the schema, else they are any JSON object
+  // The arguments hold to the schema. Else they do where it can be compiled, and are any JSON
+  // object where it cannot.
+  bool strict = false;
 };
 
 struct ToolCallOptions {
   bool parallel = true;  // several calls in one answer
-  bool required = true;  // false: an answer that does not begin as a call does is any text
+  // false: the answer is any text, unless it begins as a call does: [ { "name" :, with any white
+  // space before and between. From there on it is held to the grammar.
+  bool required = true;
 };
 
 // Immutable: one may be used by any number of answers at one time.
 class Constraint {
  public:
   virtual ~Constraint() = default;
+
+  virtual size_t Bytes() const = 0;  // memory taken
 
   // Throws Error (kRequest) for a schema that is not JSON, asks for what is not supported, that
   // nothing can satisfy, or that passes a limit; the message begins with a JSON pointer to the
@@ -56,6 +64,39 @@ class Constraint {
   static std::shared_ptr<const Constraint> ToolCalls(const std::vector<CallableTool>& tools,
                                                      const ToolCallOptions& options = {},
                                                      const ConstraintLimits& limits = {});
+};
+
+// Constraints that were asked for of late, so that each is compiled once. Those asked for longest
+// ago go first. Any number of threads may ask; what cannot be compiled throws each time.
+class ConstraintCache {
+ public:
+  static constexpr size_t kMostEntries = 64;
+  static constexpr size_t kMostBytes = 64 << 20;
+
+  explicit ConstraintCache(const ConstraintLimits& limits = {}) : limits_(limits) {}
+
+  // As Constraint's own.
+  std::shared_ptr<const Constraint> FromJsonSchema(std::string_view schema);
+  std::shared_ptr<const Constraint> JsonObject();
+  std::shared_ptr<const Constraint> OneOf(const std::vector<std::string>& texts);
+  std::shared_ptr<const Constraint> ToolCalls(const std::vector<CallableTool>& tools,
+                                              const ToolCallOptions& options = {});
+
+  size_t size() const;
+  size_t Bytes() const;  // of all that is held
+
+ private:
+  struct Entry {
+    std::string key;
+    std::shared_ptr<const Constraint> constraint;
+  };
+  template <class Make>
+  std::shared_ptr<const Constraint> Find(std::string key, const Make& make);
+  size_t BytesHeld() const;
+
+  const ConstraintLimits limits_;
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // the latest first
 };
 
 }  // namespace gemma3n

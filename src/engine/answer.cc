@@ -23,13 +23,21 @@ SamplerSettings DecideSampling(const SamplingOptions& options, const GenerationC
   settings.top_k = options.top_k.value_or(defaults.top_k);
   settings.top_p = options.top_p.value_or(defaults.top_p);
   settings.min_p = options.min_p;
+  settings.typical_p = options.typical_p;
   settings.repetition_penalty = options.repetition_penalty;
+  settings.repetition_window = options.repetition_window;
+  settings.presence_penalty = options.presence_penalty;
+  settings.frequency_penalty = options.frequency_penalty;
   settings.logit_bias.assign(options.logit_bias.begin(), options.logit_bias.end());
   CheckRange("temperature", settings.temperature, 0, 100);
   CheckRange("top_k", static_cast<double>(settings.top_k), 0, 1e9);
   CheckRange("top_p", settings.top_p, 1e-9, 1);
   CheckRange("min_p", settings.min_p, 0, 1);
+  CheckRange("typical_p", settings.typical_p, 1e-9, 1);
   CheckRange("repetition_penalty", settings.repetition_penalty, 1e-3, 1e3);
+  CheckRange("repetition_window", static_cast<double>(settings.repetition_window), -1, 1e9);
+  CheckRange("presence_penalty", settings.presence_penalty, -2, 2);
+  CheckRange("frequency_penalty", settings.frequency_penalty, -2, 2);
   settings.seed = options.seed ? *options.seed : std::random_device{}();
   return settings;
 }
@@ -46,9 +54,8 @@ std::vector<int32_t> BannedIds(const ModelConfig& config) {
   return ids;
 }
 
-Answer::Answer(const LoadedModel& model, const GenerateOptions& options,
-               const TextCallback& on_text, std::chrono::steady_clock::time_point begin,
-               GenerateResult& result)
+Answer::Answer(LoadedModel& model, const GenerateOptions& options, const TextCallback& on_text,
+               std::chrono::steady_clock::time_point begin, GenerateResult& result)
     : options_(options),
       on_text_(on_text),
       begin_(begin),
@@ -60,6 +67,11 @@ Answer::Answer(const LoadedModel& model, const GenerateOptions& options,
       detokenizer_(*model.tokenizer, /*skip_control_tokens=*/true),
       seen_(result.prompt_token_ids) {
   result.finish_reason = FinishReason::kLength;
+  sampler_.BeginAnswer(seen_.size());
+  if (options.constraint != nullptr) {
+    constraint_.emplace(options.constraint, model.Tokens());
+    sampler_.Follow(&*constraint_);
+  }
 }
 
 bool Answer::Give(const std::string& text) {
@@ -87,7 +99,11 @@ bool Answer::Take(const NextTokens::Token& token) {
   } else if (!goes_on) {
     result_.finish_reason = FinishReason::kCancelled;
   }
-  return goes_on && !stop_.stopped();
+  if (!goes_on || stop_.stopped()) return false;
+  if (!constraint_) return true;
+  constraint_->Accept(token.id);
+  if (constraint_->MustEnd()) result_.finish_reason = FinishReason::kStop;
+  return !constraint_->MustEnd();
 }
 
 void Answer::Finish() {

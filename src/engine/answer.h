@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,7 @@ class Answer {
  public:
   // `options`, `on_text` and `result`, which has the prompt's ids, are borrowed. Times are counted
   // from `begin`.
-  Answer(const LoadedModel& model, const GenerateOptions& options, const TextCallback& on_text,
+  Answer(LoadedModel& model, const GenerateOptions& options, const TextCallback& on_text,
          std::chrono::steady_clock::time_point begin, GenerateResult& result);
   Answer(const Answer&) = delete;
   Answer& operator=(const Answer&) = delete;
@@ -44,6 +45,7 @@ class Answer {
   Sampler sampler_;
   StopMatcher stop_;
   Detokenizer detokenizer_;
+  std::optional<ConstraintState> constraint_;
   std::vector<int32_t> seen_;
 };
 

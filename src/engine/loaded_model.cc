@@ -373,4 +373,21 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   load_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
+std::shared_ptr<const TokenTrie> LoadedModel::Tokens() {
+  if (tokens_ == nullptr) {
+    std::vector<std::string> bytes(static_cast<size_t>(config.text.vocab_size));
+    for (int32_t id = 0; id < static_cast<int32_t>(bytes.size()); ++id) {
+      std::string& text = bytes[static_cast<size_t>(id)];
+      if (tokenizer->IsControl(id)) continue;
+      if (const std::optional<uint8_t> byte = tokenizer->ByteOf(id)) {
+        text = static_cast<char>(*byte);
+      } else {
+        AppendPieceText(tokenizer->Piece(id), text);
+      }
+    }
+    tokens_ = std::make_shared<const TokenTrie>(std::move(bytes), generation.eos_token_ids);
+  }
+  return tokens_;
+}
+
 }  // namespace gemma3n

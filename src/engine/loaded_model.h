@@ -10,6 +10,7 @@
 #include "audio/encoder.h"
 #include "base/thread_pool.h"
 #include "checkpoint/checkpoint.h"
+#include "constraint/token_trie.h"
 #include "gemma3n/engine.h"
 #include "model/config.h"
 #include "model/decoder.h"
@@ -49,6 +50,8 @@ struct LoadedModel {
   // The layers and widths of a size. Throws Error (kUsage) where this model cannot be cut so.
   SubmodelShape ShapeOf(const ModelSize& wanted) const;
   ModelSize ParseSize(const std::string& text) const;
+  // The vocabulary by its bytes, for constrained answers; made when it is first asked for.
+  std::shared_ptr<const TokenTrie> Tokens();
   // Looks at the weights of an encoder before it is used: of packed files only then, since a look
   // at each of their tensors reads much of them. `tensors` is kVisionTensors or kAudioTensors.
   // Throws Error (kModel).
@@ -67,6 +70,7 @@ struct LoadedModel {
 
   std::set<std::string> checked_encoders_;
   std::weak_ptr<Activations> activations_;
+  std::shared_ptr<const TokenTrie> tokens_;
 };
 
 }  // namespace gemma3n

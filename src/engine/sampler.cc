@@ -58,20 +58,40 @@ void Sampler::Adjust(std::span<const float> logits, std::span<const int32_t> see
     if (std::isnan(logit))
       throw Error(ErrorKind::kInternal, "the model gave logits that are no numbers");
   }
-  if (settings_.repetition_penalty != 1) {
-    const float penalty = static_cast<float>(settings_.repetition_penalty);
-    for (int32_t id : seen) {
-      if (penalized_[static_cast<size_t>(id)]) continue;
-      penalized_[static_cast<size_t>(id)] = true;
-      float& logit = adjusted_[static_cast<size_t>(id)];
-      logit = logit < 0 ? logit * penalty : logit / penalty;
-    }
-    for (int32_t id : seen) penalized_[static_cast<size_t>(id)] = false;
-  }
+  if (settings_.repetition_penalty != 1) PenalizeRepetition(seen);
+  PenalizePresence(seen.subspan(std::min(prompt_tokens_, seen.size())));
   for (const auto& [id, bias] : settings_.logit_bias) {
     adjusted_[static_cast<size_t>(id)] += static_cast<float>(bias);
   }
   for (int32_t id : banned_) adjusted_[static_cast<size_t>(id)] = kNever;
+  if (constraint_ != nullptr) constraint_->Allowed().Apply(adjusted_);
+}
+
+void Sampler::PenalizeRepetition(std::span<const int32_t> seen) {
+  const float penalty = static_cast<float>(settings_.repetition_penalty);
+  if (settings_.repetition_window >= 0) {
+    seen = seen.last(std::min(seen.size(), static_cast<size_t>(settings_.repetition_window)));
+  }
+  for (int32_t id : seen) {
+    if (penalized_[static_cast<size_t>(id)]) continue;
+    penalized_[static_cast<size_t>(id)] = true;
+    float& logit = adjusted_[static_cast<size_t>(id)];
+    logit = logit < 0 ? logit * penalty : logit / penalty;
+  }
+  for (int32_t id : seen) penalized_[static_cast<size_t>(id)] = false;
+}
+
+void Sampler::PenalizePresence(std::span<const int32_t> answer) {
+  const float presence = static_cast<float>(settings_.presence_penalty);
+  const float frequency = static_cast<float>(settings_.frequency_penalty);
+  if (presence == 0 && frequency == 0) return;
+  for (int32_t id : answer) {
+    float& logit = adjusted_[static_cast<size_t>(id)];
+    logit -= frequency;
+    if (!penalized_[static_cast<size_t>(id)]) logit -= presence;
+    penalized_[static_cast<size_t>(id)] = true;
+  }
+  for (int32_t id : answer) penalized_[static_cast<size_t>(id)] = false;
 }
 
 int32_t Sampler::Likeliest() const {
@@ -119,6 +139,36 @@ size_t Sampler::KeepTopP(size_t count) {
   return count;
 }
 
+// The fewest of them that hold typical_p, those first whose information is nearest to what is to be
+// expected (Meister et al. 2023); they keep their order.
+size_t Sampler::KeepTypical(size_t count) {
+  double total = 0, entropy = 0;
+  for (size_t i = 0; i < count; ++i) total += probabilities_[i];
+  for (size_t i = 0; i < count; ++i) {
+    const double p = probabilities_[i] / total;
+    if (p > 0) entropy -= p * std::log(p);
+  }
+  std::vector<std::pair<double, size_t>> order;
+  for (size_t i = 0; i < count; ++i) {
+    order.push_back({std::abs(-std::log(probabilities_[i] / total) - entropy), i});
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<bool> kept(count);
+  double sum = 0;
+  for (const auto& [distance, i] : order) {
+    kept[i] = true;
+    sum += probabilities_[i];
+    if (sum >= settings_.typical_p * total) break;
+  }
+  size_t next = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (!kept[i]) continue;
+    candidates_[next] = candidates_[i];
+    probabilities_[next++] = probabilities_[i];
+  }
+  return next;
+}
+
 int32_t Sampler::Sample(std::span<const float> logits, std::span<const int32_t> seen) {
   Adjust(logits, seen);
   const int32_t likeliest = Likeliest();
@@ -132,6 +182,7 @@ int32_t Sampler::Sample(std::span<const float> logits, std::span<const int32_t> 
   }
   if (settings_.top_p < 1) count = KeepTopP(count);
   while (count > 1 && probabilities_[count - 1] < settings_.min_p * probabilities_[0]) --count;
+  if (settings_.typical_p < 1) count = KeepTypical(count);
   double total = 0;
   for (size_t i = 0; i < count; ++i) total += probabilities_[i];
   double draw = NextUniform() * total;

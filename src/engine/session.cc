@@ -209,6 +209,9 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
   const Sampler wanted(DecideSampling(options.sampling, model_.generation),
                        model_.config.text.vocab_size, {});
   const StopMatcher wanted_stop{options.stop};
+  if (options.constraint != nullptr && options.speculation != Speculation::kOff) {
+    throw Error(ErrorKind::kUsage, "constraint: not together with speculation");
+  }
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const ModelSize& size = options.size ? *options.size : model_.size;
   CheckSizes(options);
