@@ -59,26 +59,45 @@ std::unique_ptr<VisionEncoder> VisionEncoder::Load(const Checkpoint& checkpoint,
 
 Tensor VisionEncoder::Encode(const PixelView& image, int64_t size, ThreadPool& pool,
                              const VisionObserver& observer) const {
+  VisionPass pass = Begin(image, size, observer);
+  while (pass.Advance(pool, observer)) {
+  }
+  return pass.TakeFeatures();
+}
+
+VisionPass VisionEncoder::Begin(const PixelView& image, int64_t size,
+                                const VisionObserver& observer) const {
   CHECK_EQ(size % kSizeMultiple, 0);
   FeatureMap x(size, size, 3);
   const Tensor pixels = Preprocess(image, preprocess_, size);
   std::copy_n(pixels.data(), pixels.size(), x.values.data());
   Show(observer, "pixels", x);
-  x = RunStem(weights_, x, pool);
-  Show(observer, "stem", x);
-  FeatureMap before_last;
-  for (size_t stage = 0; stage < weights_.stages.size(); ++stage) {
-    if (stage + 1 == weights_.stages.size()) before_last = x;
-    for (const BlockWeights& block : weights_.stages[stage]) {
-      x = RunBlock(block, std::move(x), pool);
-    }
-    Show(observer, "stage." + std::to_string(stage), x);
+  return VisionPass(weights_, std::move(x));
+}
+
+bool VisionPass::Advance(ThreadPool& pool, const VisionObserver& observer) {
+  if (!stem_done_) {
+    x_ = RunStem(weights_, x_, pool);
+    Show(observer, "stem", x_);
+    stem_done_ = true;
+    return true;
   }
-  const FeatureMap features = FuseScales(weights_, before_last, x, pool);
-  Show(observer, "features", features);
-  Tensor result({features.pixels(), features.channels});
-  std::copy_n(features.values.data(), result.size(), result.data());
-  return result;
+  const auto& stages = weights_.stages;
+  if (stage_ == stages.size()) {
+    const FeatureMap features = FuseScales(weights_, before_last_, x_, pool);
+    Show(observer, "features", features);
+    features_ = Tensor({features.pixels(), features.channels});
+    std::copy_n(features.values.data(), features_.size(), features_.data());
+    return false;
+  }
+  if (block_ == 0 && stage_ + 1 == stages.size()) before_last_ = x_;
+  if (block_ < stages[stage_].size()) x_ = RunBlock(stages[stage_][block_++], std::move(x_), pool);
+  if (block_ >= stages[stage_].size()) {
+    Show(observer, "stage." + std::to_string(stage_), x_);
+    ++stage_;
+    block_ = 0;
+  }
+  return true;
 }
 
 }  // namespace gemma3n

@@ -15,6 +15,29 @@ namespace gemma3n {
 // "features".
 using VisionObserver = std::function<void(const std::string& name, const Tensor& values)>;
 
+class VisionEncoder;
+
+// A picture on its way through the encoder, a piece at a time, so that other work may be done in
+// between: the stem, each block, the fusion of scales. The encoder and its weights outlive it.
+class VisionPass {
+ public:
+  // Computes the next piece; false when that was the last.
+  bool Advance(ThreadPool& pool, const VisionObserver& observer = nullptr);
+  // When it was: as VisionEncoder::Encode.
+  Tensor TakeFeatures() { return std::move(features_); }
+
+ private:
+  friend class VisionEncoder;
+  VisionPass(const VisionWeights& weights, FeatureMap pixels)
+      : weights_(weights), x_(std::move(pixels)) {}
+
+  const VisionWeights& weights_;
+  FeatureMap x_, before_last_;  // the second: before the last stage
+  bool stem_done_ = false;
+  size_t stage_ = 0, block_ = 0;  // the next one
+  Tensor features_;
+};
+
 // Immutable after loading.
 class VisionEncoder {
  public:
@@ -26,6 +49,9 @@ class VisionEncoder {
   // the reference does on the way to the decoder.
   Tensor Encode(const PixelView& image, int64_t size, ThreadPool& pool,
                 const VisionObserver& observer = nullptr) const;
+  // The same in pieces; the picture is not read any more.
+  VisionPass Begin(const PixelView& image, int64_t size,
+                   const VisionObserver& observer = nullptr) const;
 
   static constexpr int64_t kSizeMultiple = 32;
   int64_t default_size() const { return preprocess_.size; }
