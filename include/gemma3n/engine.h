@@ -58,8 +58,9 @@ struct ModelFacts {
   std::vector<std::string> notes;
 };
 
-class Lab;        // gemma3n/lab.h
-class Listening;  // gemma3n/listening.h
+class Lab;          // gemma3n/lab.h
+class Listening;    // gemma3n/listening.h
+class PrefixCache;  // gemma3n/prefix_cache.h
 class Session;
 
 // Immutable after loading. Sessions of one engine share its threads: their calls must not overlap
@@ -135,6 +136,10 @@ class Session {
   // (kUsage) where there is not one such clip, and what Generate does before it computes.
   virtual std::unique_ptr<Listening> Listen(const std::vector<Turn>& turns,
                                             const GenerateOptions& options) = 0;
+  // From now on it takes what others of this owner have left in the cache, and leaves there what it
+  // computes. What it holds itself is forgotten where it was another owner's. Throws Error (kUsage)
+  // while a request is under way, and for a cache of another engine's sessions.
+  virtual void Share(std::shared_ptr<PrefixCache> cache, const std::string& owner) = 0;
   virtual int64_t context() const = 0;   // positions there are
   virtual int64_t position() const = 0;  // positions in use
 };

@@ -44,11 +44,9 @@ class BatchOfSessions : public Batch {
   }
 
   bool Advance() override {
-    const auto reading = std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) {
-      return entry->IsIn(Phase::kReading);
-    });
-    const bool reads = reading != entries_.end();
-    if (reads) ReadOn(**reading);
+    Entry* const reading = NextToRead();
+    const bool reads = reading != nullptr;
+    if (reads) ReadOn(*reading);
     if (!reads || options_.reading_positions > 0) StepAll();
     TellEnded();
     return !entries_.empty();
@@ -72,6 +70,12 @@ class BatchOfSessions : public Batch {
       return answered ? Phase::kEnded : Phase::kReading;
     }
     bool IsIn(Phase wanted) const { return phase() == wanted; }
+    // Of those that are being read:
+    bool WaitsFor(const Entry& earlier) const {
+      return steps != nullptr && earlier.steps != nullptr &&
+             steps->ShouldWaitFor(*request, *earlier.steps, *earlier.request);
+    }
+    int64_t Left() const { return steps == nullptr ? 0 : steps->PositionsLeft(*request); }
     // What fails ends this request only.
     template <class Fn>
     void Do(const Fn& fn) {
@@ -82,6 +86,27 @@ class BatchOfSessions : public Batch {
       }
     }
   };
+
+  // By turns the one that came first and the one that has least left, so that a short prompt does
+  // not wait for all of a long one, nor a long one for all short ones that come. One that needs
+  // what an earlier one is about to read waits for it.
+  Entry* NextToRead() {
+    std::vector<Entry*> reading;
+    for (const auto& entry : entries_) {
+      if (entry->IsIn(Phase::kReading)) reading.push_back(entry.get());
+    }
+    if (reading.empty()) return nullptr;
+    shortest_next_ = options_.reading_positions > 0 && !shortest_next_;
+    if (!shortest_next_) return reading[0];
+    Entry* shortest = reading[0];
+    for (size_t i = 1; i < reading.size(); ++i) {
+      const auto earlier = std::span(reading).first(i);
+      const bool waits = std::any_of(earlier.begin(), earlier.end(),
+                                     [&](Entry* other) { return reading[i]->WaitsFor(*other); });
+      if (!waits && reading[i]->Left() < shortest->Left()) shortest = reading[i];
+    }
+    return shortest;
+  }
 
   void ReadOn(Entry& entry) {
     const bool others_wait = options_.reading_positions > 0 &&
@@ -97,8 +122,10 @@ class BatchOfSessions : public Batch {
         return;
       }
       const int64_t most = entry.steps->decoder().max_chunk();
+      using Encoding = SessionOfModel::Encoding;
       entry.steps->Read(*entry.request,
-                        others_wait ? std::min(most, options_.reading_positions) : most);
+                        others_wait ? std::min(most, options_.reading_positions) : most,
+                        options_.reading_positions > 0 ? Encoding::kInPieces : Encoding::kWhole);
     });
   }
 
@@ -174,6 +201,7 @@ class BatchOfSessions : public Batch {
 
   BatchOptions options_;
   std::vector<std::unique_ptr<Entry>> entries_;  // in the order they came
+  bool shortest_next_ = false;                   // NextToRead
   std::vector<float> logits_;                    // [group, vocabulary]
 };
 

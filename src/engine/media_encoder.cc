@@ -34,13 +34,123 @@ const MediaEncoder::Encoded* MediaEncoder::Find(const Medium& medium) const {
   return nullptr;
 }
 
-Tensor MediaEncoder::EncodeImage(const Medium& medium) {
+void MediaEncoder::Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens) {
+  std::erase_if(encoded_, [&](const Encoded& encoded) { return encoded.medium == medium; });
+  encoded_.push_back({medium, std::move(soft_tokens)});
+}
+
+void MediaEncoder::Share(std::shared_ptr<PrefixCacheOfEngine> cache, std::string owner) {
+  if (owner != owner_) encoded_.clear();
+  cache_ = std::move(cache);
+  owner_ = std::move(owner);
+}
+
+void MediaEncoder::GiveBack() {
+  if (used_ == nullptr) return;
+  model_.checkpoint->GiveBack(used_);
+  GiveBackFreedMemory();
+  used_ = nullptr;
+}
+
+bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progress,
+                          Timings& timings) {
+  Outcome outcome = Outcome::kMore;
+  while (outcome == Outcome::kMore) outcome = Advance(prompt, on_progress, timings, true);
+  return outcome == Outcome::kDone;
+}
+
+MediaEncoder::Outcome MediaEncoder::Advance(const Prompt& prompt,
+                                            const ProgressCallback& on_progress, Timings& timings,
+                                            bool whole) {
+  const size_t total = prompt.media.size(), next = FindNew(prompt);
+  if (work_ && (next == total || !(prompt.media[next] == work_->medium))) work_.reset();
+  const bool silent = total == 0 || (whole && work_);  // between the pieces of one medium
+  const bool goes_on = !on_progress || silent ||
+                       on_progress({"looking and listening", static_cast<int64_t>(next),
+                                    static_cast<int64_t>(total)});
+  if (next == total || !goes_on) {
+    work_.reset();
+    GiveBack();
+    return goes_on ? Outcome::kDone : Outcome::kCancelled;
+  }
+  const Clock::time_point begin = Clock::now();
+  if (!work_) {
+    Begin(prompt.media[next]);
+    work_->ms += MillisecondsSince(begin);
+    return Outcome::kMore;
+  }
+  const bool more = work_->picture ? Look(whole) : Listen(whole);
+  work_->ms += MillisecondsSince(begin);
+  if (!more) Finish(timings);
+  return Outcome::kMore;
+}
+
+size_t MediaEncoder::FindNew(const Prompt& prompt) {
+  std::erase_if(encoded_, [&](const Encoded& encoded) {
+    return std::find(prompt.media.begin(), prompt.media.end(), encoded.medium) ==
+           prompt.media.end();
+  });
+  size_t at = 0;
+  for (; at < prompt.media.size(); ++at) {
+    const Medium& medium = prompt.media[at];
+    if (Has(medium)) continue;
+    const auto shared = cache_ == nullptr ? nullptr : cache_->FindMedium(owner_, medium);
+    if (shared == nullptr) break;
+    Know(medium, shared);
+  }
+  return at;
+}
+
+void MediaEncoder::Begin(const Medium& medium) {
+  const char* const encoder = medium.clip == nullptr ? kVisionTensors : kAudioTensors;
+  if (used_ != encoder) GiveBack();
+  used_ = encoder;
   Image decoded;
   if (medium.file != nullptr) decoded = medium.file->Load();
-  model_.CheckEncoder(kVisionTensors);
-  const Image& image = medium.file != nullptr ? decoded : *medium.image;
-  const Tensor features = model_.vision->Encode({image.width, image.height, image.rgb},
-                                                medium.image_size, model_.pool, vision_observer);
+  model_.CheckEncoder(encoder);
+  Work work{.medium = medium};
+  if (medium.clip == nullptr) {
+    const Image& image = medium.file != nullptr ? decoded : *medium.image;
+    work.picture.emplace(model_.vision->Begin({image.width, image.height, image.rgb},
+                                              medium.image_size, vision_observer));
+  }
+  work_.emplace(std::move(work));
+}
+
+bool MediaEncoder::Look(bool whole) {
+  VisionPass& picture = *work_->picture;
+  bool more = picture.Advance(model_.pool, vision_observer);
+  while (whole && more) more = picture.Advance(model_.pool, vision_observer);
+  if (!more) work_->features = picture.TakeFeatures();
+  return more;
+}
+
+bool MediaEncoder::Listen(bool whole) {
+  // About a tenth of a second's work where thirty seconds of sound are heard in two.
+  constexpr size_t kPieceSeconds = 2;
+  const AudioEncoder& encoder = *model_.audio;
+  const std::span<const float> samples = work_->medium.clip->samples;
+  if (whole && !work_->clip) {
+    work_->features = encoder.Encode(samples, model_.pool, audio_observer);
+    return false;
+  }
+  if (!work_->clip) work_->clip.emplace(encoder.Stream(AudioStream::kMostTokens));
+  const size_t most =
+      whole ? samples.size() : kPieceSeconds * static_cast<size_t>(encoder.sampling_rate_hz());
+  const auto piece = samples.subspan(work_->heard, std::min(most, samples.size() - work_->heard));
+  work_->heard += piece.size();
+  const bool more = work_->heard < samples.size();
+  const Tensor rows =
+      more ? work_->clip->Push(piece, model_.pool) : work_->clip->Finish(piece, model_.pool);
+  work_->rows.insert(work_->rows.end(), rows.span().begin(), rows.span().end());
+  if (more) return true;
+  const int64_t width = encoder.hidden_size();
+  work_->features = Tensor({static_cast<int64_t>(work_->rows.size()) / width, width});
+  std::copy(work_->rows.begin(), work_->rows.end(), work_->features.data());
+  return false;
+}
+
+Tensor MediaEncoder::PictureTokens(const Tensor& features) {
   const int64_t hidden = model_.config.text.hidden_size;
   Tensor soft_tokens({features.shape()[0], hidden});
   EmbedFeatures(*model_.weights.embedding.vision,
@@ -50,9 +160,7 @@ Tensor MediaEncoder::EncodeImage(const Medium& medium) {
 }
 
 // A clip always takes all its positions.
-Tensor MediaEncoder::EncodeClip(const Medium& medium) {
-  model_.CheckEncoder(kAudioTensors);
-  const Tensor features = model_.audio->Encode(medium.clip->samples, model_.pool, audio_observer);
+Tensor MediaEncoder::ClipTokens(const Tensor& features) {
   const MultimodalEmbedder& embedder = *model_.weights.embedding.audio;
   const int64_t hidden = model_.config.text.hidden_size, rows = features.shape()[0];
   Tensor soft_tokens({model_.facts.audio_tokens, hidden});
@@ -62,50 +170,19 @@ Tensor MediaEncoder::EncodeClip(const Medium& medium) {
   return soft_tokens;
 }
 
-void MediaEncoder::Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens) {
-  std::erase_if(encoded_, [&](const Encoded& encoded) { return encoded.medium == medium; });
-  encoded_.push_back({medium, std::move(soft_tokens)});
-}
-
-void MediaEncoder::GiveBack(const char* encoder) {
-  if (encoder == nullptr) return;
-  model_.checkpoint->GiveBack(encoder);
-  GiveBackFreedMemory();
-}
-
-bool MediaEncoder::Encode(const Prompt& prompt, const ProgressCallback& on_progress,
-                          Timings& timings) {
-  std::erase_if(encoded_, [&](const Encoded& encoded) {
-    return std::find(prompt.media.begin(), prompt.media.end(), encoded.medium) ==
-           prompt.media.end();
-  });
-  const int64_t total = static_cast<int64_t>(prompt.media.size());
-  const char* used = nullptr;  // the encoder whose pages are in memory
-  for (int64_t i = 0; i < total; ++i) {
-    const Medium& medium = prompt.media[static_cast<size_t>(i)];
-    if (Find(medium) != nullptr) continue;
-    if (on_progress && !on_progress({"looking and listening", i, total})) {
-      GiveBack(used);
-      return false;
-    }
-    const Clock::time_point begin = Clock::now();
-    const char* encoder = medium.clip == nullptr ? kVisionTensors : kAudioTensors;
-    if (used != encoder) GiveBack(used);
-    used = encoder;
-    if (medium.clip == nullptr) {
-      Know(medium, std::make_shared<const Tensor>(EncodeImage(medium)));
-      timings.image_ms += MillisecondsSince(begin);
-      timings.image_tokens += encoded_.back().soft_tokens->shape()[0];
-      ++timings.images;
-    } else {
-      Know(medium, std::make_shared<const Tensor>(EncodeClip(medium)));
-      timings.audio_ms += MillisecondsSince(begin);
-      timings.audio_tokens += encoded_.back().soft_tokens->shape()[0];
-      ++timings.clips;
-    }
-  }
-  GiveBack(used);
-  return !on_progress || total == 0 || on_progress({"looking and listening", total, total});
+void MediaEncoder::Finish(Timings& timings) {
+  const Clock::time_point begin = Clock::now();
+  const Work work = std::move(*work_);
+  work_.reset();
+  const bool seen = work.medium.clip == nullptr;
+  const auto soft_tokens = std::make_shared<const Tensor>(seen ? PictureTokens(work.features)
+                                                               : ClipTokens(work.features));
+  Know(work.medium, soft_tokens);
+  if (cache_ != nullptr) cache_->KeepMedium(owner_, work.medium, soft_tokens);
+  const double ms = work.ms + MillisecondsSince(begin);
+  (seen ? timings.image_ms : timings.audio_ms) += ms;
+  (seen ? timings.image_tokens : timings.audio_tokens) += soft_tokens->shape()[0];
+  ++(seen ? timings.images : timings.clips);
 }
 
 const float* MediaEncoder::SoftToken(const Medium& medium, int64_t row) const {

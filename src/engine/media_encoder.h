@@ -4,7 +4,10 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
+#include <string>
 
+#include "engine/prefix_cache.h"
 #include "engine/prompt.h"
 #include "gemma3n/content.h"
 #include "tensor/tensor.h"
@@ -18,11 +21,19 @@ class MediaEncoder {
   // Encodes what is new in the prompt and forgets what is no longer in it. Returns false when the
   // callback cancelled.
   bool Encode(const Prompt& prompt, const ProgressCallback& on_progress, Timings& timings);
+  // The same call by call, for those who have other work in between: a medium in each, or, where it
+  // is not `whole`, a piece of a fraction of a second.
+  enum class Outcome { kMore, kDone, kCancelled };
+  Outcome Advance(const Prompt& prompt, const ProgressCallback& on_progress, Timings& timings,
+                  bool whole);
   // The soft token [hidden] of an item that belongs to a medium.
   const float* SoftToken(const Prompt& prompt, const Prompt::Item& item) const {
     return SoftToken(prompt.media[static_cast<size_t>(item.medium)], item.row);
   }
   const float* SoftToken(const Medium& medium, int64_t row) const;
+  bool Has(const Medium& medium) const { return Find(medium) != nullptr; }
+  // What was encoded of this owner's by others is taken from there, and kept there. May be null.
+  void Share(std::shared_ptr<PrefixCacheOfEngine> cache, std::string owner);
   // What a medium of the next prompts is encoded to, [positions, hidden]: its rows may still change
   // where they are not read.
   void Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens);
@@ -36,15 +47,37 @@ class MediaEncoder {
     Medium medium;
     std::shared_ptr<const Tensor> soft_tokens;  // [positions, hidden]
   };
+  // A medium that is being encoded.
+  struct Work {
+    Medium medium;
+    std::optional<VisionPass> picture = {};  // one of the two
+    std::optional<AudioStream> clip = {};
+    size_t heard = 0;         // samples of the clip
+    Tensor features = {};     // of the picture
+    std::vector<float> rows;  // features of what was heard
+    double ms = 0;
+  };
   const Encoded* Find(const Medium& medium) const;
-  Tensor EncodeImage(const Medium& medium);
-  Tensor EncodeClip(const Medium& medium);
-  // After the work of an encoder (the beginning of its tensors' names; may be null): its weights
-  // are not read for text, and its buffers are the largest of all.
-  void GiveBack(const char* encoder);
+  // The place of the first medium that must be encoded; their number: none.
+  size_t FindNew(const Prompt& prompt);
+  void Begin(const Medium& medium);
+  // One piece, or all that is left. Whether the medium has been encoded then.
+  // The next piece, or all that is left; whether there is more.
+  bool Look(bool whole);
+  bool Listen(bool whole);
+  Tensor PictureTokens(const Tensor& features);
+  Tensor ClipTokens(const Tensor& features);
+  void Finish(Timings& timings);
+  // After the work of the encoder that was used: its weights are not read for text, and its buffers
+  // are the largest of all.
+  void GiveBack();
 
   LoadedModel& model_;
+  std::shared_ptr<PrefixCacheOfEngine> cache_;
+  std::string owner_;
   std::deque<Encoded> encoded_;
+  std::optional<Work> work_;
+  const char* used_ = nullptr;  // the encoder whose pages are in memory
 };
 
 // The rows of a clip from this one on, behind its last token: they hold the embedding of the last

@@ -141,6 +141,16 @@ std::vector<int32_t> Prompt::ids() const {
   return result;
 }
 
+std::vector<PromptPosition> Prompt::positions() const {
+  std::vector<PromptPosition> result;
+  result.reserve(items.size());
+  for (const Item& item : items) {
+    result.push_back(
+        {item.id, item.medium < 0 ? Medium{} : media[static_cast<size_t>(item.medium)], item.row});
+  }
+  return result;
+}
+
 Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,
               const GenerateOptions& options, bool open_answer) {
   // Before the work: an answer from weights that changed meanwhile would be wrong in silence.

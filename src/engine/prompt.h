@@ -29,6 +29,17 @@ struct Medium {
   }
 };
 
+// What stands at a position, wherever its prompt is.
+struct PromptPosition {
+  int32_t id;
+  Medium medium;  // of a soft token; else nobody owns it
+  int64_t row;    // which of its soft tokens
+  bool is_soft() const { return medium.owner != nullptr; }
+  friend bool operator==(const PromptPosition& a, const PromptPosition& b) {
+    return a.id == b.id && a.row == b.row && a.is_soft() == b.is_soft() && a.medium == b.medium;
+  }
+};
+
 struct Prompt {
   struct Item {
     int32_t id;
@@ -40,6 +51,7 @@ struct Prompt {
   std::string text;  // as laid out, before it is tokenized
 
   std::vector<int32_t> ids() const;
+  std::vector<PromptPosition> positions() const;
 };
 
 // Throws Error (kMedia) for a clip that this model, which hears, cannot take.

@@ -52,11 +52,9 @@ void SessionOfModel::CheckRoom(const Prompt& prompt) const {
 }
 
 size_t SessionOfModel::CountCommon(const Prompt& prompt, size_t most) const {
-  const auto same = [&](const Done& done, const Prompt::Item& item) {
-    if (done.id != item.id) return false;
-    const bool soft = done.medium.owner != nullptr;
-    if (soft != (item.medium >= 0)) return false;
-    return !soft ||
+  const auto same = [&](const PromptPosition& done, const Prompt::Item& item) {
+    if (done.id != item.id || done.is_soft() != (item.medium >= 0)) return false;
+    return !done.is_soft() ||
            (done.row == item.row && done.medium == prompt.media[static_cast<size_t>(item.medium)]);
   };
   most = std::min({most, done_.size(), prompt.items.size()});
@@ -94,9 +92,16 @@ void SessionOfModel::ReadChunk(const Prompt& prompt, size_t from, size_t end) {
   }
 }
 
-void SessionOfModel::Encode(Request& request) {
+void SessionOfModel::Encode(Request& request, Encoding encoding) {
+  using Outcome = MediaEncoder::Outcome;
+  Outcome outcome;
+  do {
+    outcome = media_.Advance(request.prompt, request.on_progress, request.result.timings,
+                             encoding == Encoding::kWhole);
+  } while (outcome == Outcome::kMore && encoding == Encoding::kWhole);
+  if (outcome == Outcome::kMore) return;
   request.encoded = true;
-  if (!media_.Encode(request.prompt, request.on_progress, request.result.timings)) {
+  if (outcome == Outcome::kCancelled) {
     request.phase = Phase::kEnded;
     return;
   }
@@ -104,12 +109,13 @@ void SessionOfModel::Encode(Request& request) {
   ReuseWhatMatches(request.prompt, request.prompt.items.size() - 1);
   const ModelSize& size = request.options.size ? *request.options.size : model_.size;
   BeginSize(request, size, request.prompt.items.size());
+  TakeShared(request);
   request.result.timings.cached_tokens = static_cast<int64_t>(done_.size());
 }
 
-void SessionOfModel::Read(Request& request, int64_t most) {
+void SessionOfModel::Read(Request& request, int64_t most, Encoding encoding) {
   CHECK(request.phase == Phase::kReading);
-  if (!request.encoded) return Encode(request);
+  if (!request.encoded) return Encode(request, encoding);
   const size_t total = request.prompt.items.size(), from = done_.size();
   const auto tell = [&](size_t done) {
     const bool goes_on = !request.on_progress ||
@@ -130,6 +136,7 @@ void SessionOfModel::Read(Request& request, int64_t most) {
   if (ChangeSizeOfReading(request, end - from, ms / 1000, total - end)) {
     timings.cached_tokens = std::min(timings.cached_tokens, static_cast<int64_t>(done_.size()));
   }
+  KeepShared(/*whole_pieces=*/done_.size() < total);
   if (done_.size() == total && tell(total)) BeginAnswer(request);
 }
 
@@ -194,6 +201,7 @@ void SessionOfModel::Take(Request& request, std::span<const NextTokens::Token> t
       done_.resize(done_.size() - (tokens.size() - 1 - taken));
       state_.Rewind(static_cast<int64_t>(done_.size()));
     }
+    if (done_.size() % PrefixCacheOfEngine::kPiece < tokens.size()) KeepShared(true);
     if (goes_on) ChangeSize(request, seconds);
   }
   if (!goes_on || state_.position() >= context()) request.phase = Phase::kEnded;
@@ -215,13 +223,15 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const ModelSize& size = options.size ? *options.size : model_.size;
   CheckSizes(options);
-  std::unique_ptr<Request> request(
-      new Request{.options = options,
-                  .on_text = std::move(on_text),
-                  .on_progress = std::move(on_progress),
-                  .prompt = LayOut(model_, turns, options, /*open_answer=*/true),
-                  .use = std::make_shared<char>(),
-                  .begin = begun});
+  Prompt prompt = LayOut(model_, turns, options, /*open_answer=*/true);
+  std::vector<PromptPosition> positions = prompt.positions();
+  std::unique_ptr<Request> request(new Request{.options = options,
+                                               .on_text = std::move(on_text),
+                                               .on_progress = std::move(on_progress),
+                                               .prompt = std::move(prompt),
+                                               .positions = std::move(positions),
+                                               .use = std::make_shared<char>(),
+                                               .begin = begun});
   CheckRoom(request->prompt);
   request->draft = DraftShape(options, model_.ShapeOf(size));
   if (options.elastic) request->elastic.emplace(model_, request->options);
@@ -235,6 +245,7 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
 GenerateResult SessionOfModel::End(Request& request) {
   CHECK(request.phase == Phase::kEnded);
   GenerateResult& result = request.result;
+  KeepShared(/*whole_pieces=*/false);
   if (!request.answer) return std::move(result);  // cancelled before it began
   const Clock::time_point begin = Clock::now();
   result.timings.guessed_tokens = request.next->guessed();
@@ -285,15 +296,15 @@ void SessionOfModel::ReadAhead(const Prompt& prompt, size_t end, Timings& timing
 
 void SessionOfModel::Rename(const Medium& from, const Medium& to) {
   CheckUnused();
-  for (Done& done : done_) {
-    if (done.medium.owner != nullptr && done.medium == from) done.medium = to;
+  for (PromptPosition& done : done_) {
+    if (done.is_soft() && done.medium == from) done.medium = to;
   }
 }
 
 void SessionOfModel::ForgetRows(const Medium& medium, int64_t row) {
   CheckUnused();
-  const auto stale = std::find_if(done_.begin(), done_.end(), [&](const Done& done) {
-    return done.row >= row && done.medium.owner != nullptr && done.medium == medium;
+  const auto stale = std::find_if(done_.begin(), done_.end(), [&](const PromptPosition& done) {
+    return done.row >= row && done.is_soft() && done.medium == medium;
   });
   if (stale != done_.end()) Forget(static_cast<size_t>(stale - done_.begin()));
 }

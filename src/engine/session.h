@@ -16,6 +16,7 @@
 #include "engine/loaded_model.h"
 #include "engine/media_encoder.h"
 #include "engine/next_tokens.h"
+#include "engine/prefix_cache.h"
 #include "engine/rereading.h"
 #include "model/decoder.h"
 
@@ -34,6 +35,7 @@ class SessionOfModel : public Session {
                                     const GenerateOptions& options) override;
   int64_t context() const override { return state_.context_length(); }
   int64_t position() const override { return state_.position(); }
+  void Share(std::shared_ptr<PrefixCache> cache, const std::string& owner) override;
 
   enum class Phase { kReading, kAnswering, kEnded };
   // One request under way. It stays where it is: its parts borrow from each other.
@@ -42,7 +44,8 @@ class SessionOfModel : public Session {
     const TextCallback on_text;
     const ProgressCallback on_progress;
     const Prompt prompt;
-    const std::shared_ptr<const void> use;  // of the session, which takes one at a time
+    const std::vector<PromptPosition> positions;  // of the prompt
+    const std::shared_ptr<const void> use;        // of the session, which takes one at a time
     std::chrono::steady_clock::time_point begin;
     SubmodelShape draft = {};             // the size that guesses
     std::optional<Elastic> elastic = {};  // where the answer is to be
@@ -55,11 +58,20 @@ class SessionOfModel : public Session {
   // Throws what Generate throws before anything is computed.
   std::unique_ptr<Request> Begin(const std::vector<Turn>& turns, const GenerateOptions& options,
                                  TextCallback on_text, ProgressCallback on_progress);
-  // While it is kReading: encodes what it sees and hears, then, call by call, computes at most
-  // `most` positions of the prompt. Chooses the first token where that was the last one.
-  void Read(Request& request, int64_t most);
+  // While it is kReading: encodes what it sees and hears, in pieces where asked to, then, call by
+  // call, computes at most `most` positions of the prompt. Chooses the first token where that was
+  // the last one.
+  enum class Encoding { kWhole, kInPieces };
+  void Read(Request& request, int64_t most, Encoding encoding = Encoding::kWhole);
   // While it is kAnswering: the next token, or several with speculation.
   void Step(Request& request);
+  // Whether `earlier`, which the other session is reading, will leave in the cache much of what
+  // this one needs and does not find there yet.
+  bool ShouldWaitFor(const Request& request, const SessionOfModel& other,
+                     const Request& earlier) const;
+  // About how much of its prompt is still to be computed, in positions; a picture or clip counts as
+  // some hundreds.
+  int64_t PositionsLeft(const Request& request) const;
   // Whether Step would compute no more than the logits after the last token of `seen`, at state().
   bool SharesSteps(const Request& request) const;
   // Instead of Step: these were computed, together with others' in so many seconds.
@@ -90,19 +102,22 @@ class SessionOfModel : public Session {
   MediaEncoder& media() { return media_; }
 
  private:
-  // A position that has been computed: what stood there.
-  struct Done {
-    int32_t id;
-    Medium medium;  // of a soft token
-    int64_t row;
-  };
   void CheckRoom(const Prompt& prompt) const;
   // At most `most` positions with which both the prompt and what has been computed begin.
   size_t CountCommon(const Prompt& prompt, size_t most) const;
   // Forgets what is not in the prompt, and what is from position `most` on.
   void ReuseWhatMatches(const Prompt& prompt, size_t most);
   void Forget(size_t from);
-  void Encode(Request& request);
+
+  // What is shared, session_cache.cc:
+  PrefixCacheOfEngine::Reader Reader() const { return {owner_, cached_, model_.config.text}; }
+  // Whether keys and values of one size alone stand here.
+  bool CanShare() const { return cache_ != nullptr && !mixed_ && !rereading_; }
+  // Goes on with what others have read of the prompt, if that is more.
+  void TakeShared(const Request& request);
+  void KeepShared(bool whole_pieces);
+
+  void Encode(Request& request, Encoding encoding);
   // The positions [from, end) of the prompt, no more than a chunk.
   void ReadChunk(const Prompt& prompt, size_t from, size_t end);
   void BeginAnswer(Request& request);
@@ -134,6 +149,8 @@ class SessionOfModel : public Session {
 
   std::shared_ptr<Engine> engine_;
   LoadedModel& model_;
+  std::shared_ptr<PrefixCacheOfEngine> cache_;  // null: nothing is shared
+  std::string owner_;
   std::weak_ptr<const void> use_;  // of the request under way
   std::unique_ptr<Decoder> decoder_;
   DecoderState state_;
@@ -145,7 +162,7 @@ class SessionOfModel : public Session {
   std::optional<Rereading> rereading_;   // at the size that will take over; reads what done_ holds
   SizeSwitch takes_over_;                // what will be said of it
   double reading_seconds_per_cost_ = 0;  // Elastic::seconds_per_cost of late
-  std::vector<Done> done_;               // one for each position of state_
+  std::vector<PromptPosition> done_;     // one for each position of state_
   std::vector<float> logits_;
 };
 

@@ -169,8 +169,8 @@ void SessionOfModel::ReadAgain(Request& request) {
   const size_t end = std::min(done_.size(), from + static_cast<size_t>(Rereading::kPiece));
   std::vector<DecoderInput> inputs;
   for (size_t i = from; i < end; ++i) {
-    const Done& done = done_[i];
-    const bool soft = done.medium.owner != nullptr;
+    const PromptPosition& done = done_[i];
+    const bool soft = done.is_soft();
     inputs.push_back(
         {.id = done.id, .soft_token = soft ? media_.SoftToken(done.medium, done.row) : nullptr});
   }

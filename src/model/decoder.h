@@ -56,6 +56,17 @@ class DecoderState {
     return position == 0 || cache_.WouldHold(position, end);
   }
 
+  // What one position is kept as, for another state over the same weights: KvCache::CopyRowsTo and
+  // TakeRows. What is taken is as if it had been computed here.
+  int64_t position_bytes() const { return cache_.position_bytes(); }
+  bool HoldsRows(int64_t position) const { return cache_.HoldsRows(position); }
+  void CopyRowsTo(int64_t position, std::byte* rows) const { cache_.CopyRowsTo(position, rows); }
+  void TakeRows(const std::byte* rows, int64_t end) {
+    CHECK(position_ < end && end <= context_length());
+    cache_.TakeRows(rows, end);
+    ++position_;
+  }
+
  private:
   friend class Decoder;
   Options options_;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "gemma3n/error.h"
@@ -86,6 +87,9 @@ KvCache::KvCache(const TextConfig& config, int64_t context_length, int64_t max_c
     slots_[layer].capacity = layer_slots.Of(config, layer);
     slots_[layer].type = type;
   }
+  position_bytes_ = 0;
+  for (const ops::KeyValueSlots& slots : slots_)
+    position_bytes_ += slots.capacity > 0 ? 2 * slot_bytes : 0;
   bytes_ = BytesFor(config, context_length, max_chunk, sliding, type);
   memory_ = {MapZeros(bytes_), Unmap{bytes_}};
   const std::byte* next = static_cast<const std::byte*>(memory_.get());
@@ -119,6 +123,39 @@ void KvCache::Store(int layer, int64_t first_position, ops::ConstRows keys, ops:
   }
   written_end_ = first_position + keys.rows;
   if (ring_slots_ > 0) lost_before_ = std::max(lost_before_, written_end_ - ring_slots_);
+}
+
+template <class Fn>
+void KvCache::ForEachRow(int64_t position, const Fn& fn) const {
+  const int64_t row_bytes = ops::KeyValueRowBytes(type_, head_dim_);
+  for (const ops::KeyValueSlots& slots : slots_) {
+    if (slots.capacity == 0) continue;
+    for (const void* rows : {slots.keys, slots.values}) {
+      for (int64_t head = 0; head < num_key_value_heads_; ++head) {
+        const int64_t row = head * slots.capacity + position % slots.capacity;
+        fn(slots, const_cast<std::byte*>(static_cast<const std::byte*>(rows)) + row * row_bytes,
+           static_cast<size_t>(row_bytes));
+      }
+    }
+  }
+}
+
+void KvCache::CopyRowsTo(int64_t position, std::byte* rows) const {
+  CHECK(HoldsRows(position));
+  ForEachRow(position, [&](const ops::KeyValueSlots&, const std::byte* row, size_t bytes) {
+    std::memcpy(rows, row, bytes);
+    rows += bytes;
+  });
+}
+
+void KvCache::TakeRows(const std::byte* rows, int64_t end) {
+  const int64_t position = written_end_;
+  ForEachRow(position, [&](const ops::KeyValueSlots& slots, std::byte* row, size_t bytes) {
+    if (position + slots.capacity >= end) std::memcpy(row, rows, bytes);
+    rows += bytes;
+  });
+  written_end_ = position + 1;
+  if (ring_slots_ > 0) lost_before_ = std::max(lost_before_, end - ring_slots_);
 }
 
 void KvCache::Rewind(int64_t position) {

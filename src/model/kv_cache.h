@@ -54,11 +54,26 @@ class KvCache {
 
   int64_t bytes() const { return bytes_; }  // when the context is full
 
+  // The rows of one position, those of all layers one after another, as they are kept.
+  int64_t position_bytes() const { return position_bytes_; }
+  // Whether the rings still hold this position, too.
+  bool HoldsRows(int64_t position) const {
+    return lost_before_ <= position && position < written_end_;
+  }
+  void CopyRowsTo(int64_t position, std::byte* rows) const;  // HoldsRows(position)
+  // The next position is what CopyRowsTo has given of it, of another cache of this shape and type.
+  // `end` is one past the last position that will be taken so in a row: what the rings would lose
+  // until there is left out.
+  void TakeRows(const std::byte* rows, int64_t end);
+
  private:
   struct Unmap {
     int64_t bytes;
     void operator()(void* memory) const;
   };
+  // Calls fn(row) with each row of a position: keys and values, head by head, layer by layer.
+  template <class Fn>
+  void ForEachRow(int64_t position, const Fn& fn) const;
 
   int64_t num_key_value_heads_, head_dim_, window_;
   ops::KeyValueType type_;
@@ -67,7 +82,7 @@ class KvCache {
   int64_t ring_slots_ = 0;                 // the smallest capacity of a sliding layer; 0: no ring
   int64_t written_end_ = 0;                // one past the last position
   int64_t lost_before_ = 0;                // positions before it were overwritten in the rings
-  int64_t bytes_ = 0;
+  int64_t bytes_ = 0, position_bytes_ = 0;
   std::unique_ptr<void, Unmap> memory_;
 };
 
