@@ -53,6 +53,8 @@ struct ServerOptions {
   int sessions = 4;                            // answers under way at one time
   int waiting = 32;                            // requests that may wait for a session
   double answer_seconds = 0;                   // an answer ends after so long; 0: never
+  int64_t cache_bytes =
+      -1;  // of prompts and answers for later ones; PrefixCacheOptions::most_bytes
 
   std::vector<std::string> api_keys;  // none: everybody may ask
   bool no_key_needed = false;         // also from other machines, without a key

@@ -137,6 +137,12 @@ void AddServe(CLI::App& app, int& exit_code) {
                    "An answer ends after so long; 0: never")
       ->check(CLI::NonNegativeNumber);
   command
+      ->add_option_function<int64_t>(
+          "--cache-mb", [&options](int64_t mb) { options.cache_bytes = mb << 20; },
+          "Megabytes of what was read of prompts and answers, for later ones that begin alike; if "
+          "not given, 1024, or a quarter of the free memory where that is less")
+      ->check(CLI::Range(0, 1 << 20));
+  command
       ->add_option("--drain", args->drain_seconds,
                    "Seconds that answers under way may take when the server is told to stop")
       ->check(CLI::Range(0.0, 86400.0));

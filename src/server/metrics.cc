@@ -58,9 +58,9 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections,
   counter("gemma3n_answers_total", "Answers that ended.", static_cast<double>(worker.answers));
   counter("gemma3n_cancelled_total", "Requests whose client left.",
           static_cast<double>(worker.cancelled));
-  counter("gemma3n_prompt_tokens_total", "Tokens of prompts, those found in a session included.",
+  counter("gemma3n_prompt_tokens_total", "Tokens of prompts, those that were kept included.",
           static_cast<double>(worker.prompt_tokens));
-  counter("gemma3n_cached_tokens_total", "Tokens of prompts that a session held already.",
+  counter("gemma3n_cached_tokens_total", "Tokens of prompts that were kept from before.",
           static_cast<double>(worker.cached_tokens));
   counter("gemma3n_answer_tokens_total", "Tokens of answers.",
           static_cast<double>(worker.answer_tokens));
@@ -76,6 +76,10 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections,
   gauge("gemma3n_sessions", "Answers that can be under way at one time.", worker.sessions);
   gauge("gemma3n_active_requests", "Requests that hold a session.", worker.active);
   gauge("gemma3n_waiting_requests", "Requests that wait for a session.", worker.waiting);
+  gauge("gemma3n_cache_bytes", "Keys and values that are kept for later prompts.",
+        static_cast<size_t>(worker.cache.bytes));
+  gauge("gemma3n_cache_media_bytes", "Soft tokens of pictures and sound that are kept.",
+        static_cast<size_t>(worker.cache.media_bytes));
   gauge("gemma3n_connections", "Open connections.", connections);
   gauge("gemma3n_body_bytes", "Bytes of requests that are held.", body_bytes);
   return text;

@@ -2,6 +2,7 @@
 #include "server/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "gemma3n/error.h"
 #include "server/refusal.h"
@@ -22,9 +23,9 @@ double MillisecondsSince(Time::time_point begin) {
 
 }  // namespace
 
-Answering::Answering(std::vector<Ask> asks, std::string owner, double seconds)
+Answering::Answering(std::vector<Ask> asks, const Asker& asker, double seconds)
     : asks_(std::move(asks)),
-      owner_(std::move(owner)),
+      asker_(asker),
       deadline_(seconds > 0 ? std::optional(came_ + std::chrono::duration_cast<Time::duration>(
                                                         std::chrono::duration<double>(seconds)))
                             : std::nullopt) {}
@@ -41,6 +42,8 @@ std::optional<AnswerEvent> Answering::Next(std::chrono::milliseconds patience) {
 
 void Answering::Push(AnswerEvent event) {
   const std::lock_guard lock(mutex_);
+  if (failed_) return;
+  failed_ = event.error != nullptr;
   events_.push_back(std::move(event));
   came_event_.notify_one();
 }
@@ -51,7 +54,11 @@ bool Answering::GoesOn() {
 }
 
 Worker::Worker(std::shared_ptr<Engine> engine, const WorkerOptions& options)
-    : engine_(std::move(engine)), options_(options), slots_(static_cast<size_t>(options.sessions)) {
+    : engine_(std::move(engine)),
+      options_(options),
+      cache_(PrefixCache::New({.most_bytes = options.cache_bytes})),
+      slots_(static_cast<size_t>(options.sessions)),
+      free_(slots_.size()) {
   for (Slot& slot : slots_) slot.session = engine_->NewSession(options_.context);
   counts_.sessions = slots_.size();
   context_ = slots_[0].session->context();
@@ -84,22 +91,26 @@ void Worker::LayOut(Ask& ask) const {
                                             std::to_string(context_));
 }
 
-std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const std::string& owner) {
+std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const Asker& asker) {
   for (Ask& ask : asks) {
     if (ask.prompt.empty()) LayOut(ask);
   }
   const std::shared_ptr<Answering> answering(
-      new Answering(std::move(asks), owner, options_.answer_seconds));
+      new Answering(std::move(asks), asker, options_.answer_seconds));
   {
     const std::lock_guard lock(mutex_);
     if (!taking_) throw Refusal(Reason::kDraining, "the server is shutting down");
     DropLeft();
-    const bool free = under_way_.size() + waiting_.size() < slots_.size();
-    if (!free && waiting_.size() >= static_cast<size_t>(options_.waiting)) {
-      throw Refusal(Reason::kBusy, std::to_string(waiting_.size()) +
-                                       " requests are waiting already; try again later");
+    const size_t waiting = CountWaiting(), places = static_cast<size_t>(options_.waiting);
+    // Some places are left for those who have nothing here yet.
+    const bool known = clients_.contains(asker.client());
+    if (waiting >= free_ && waiting - free_ >= places - (known ? places / 4 : 0)) {
+      throw Refusal(Reason::kBusy,
+                    std::to_string(waiting) + " requests are waiting already; try again later");
     }
-    waiting_.push_back(answering);
+    requests_.push_back(answering);
+    Client& client = clients_[asker.client()];
+    if (client.requests++ == 0) client.since = ++turns_;
   }
   came_.notify_one();
   return {answering.get(), [answering](Answering* left) { left->Cancel(); }};
@@ -115,48 +126,69 @@ void Worker::EndAll() {
   StopAll(Answering::Ending::kTimeUp);
 }
 
-void Worker::StopAll(Answering::Ending ending) {
-  for (const auto& answering : waiting_) answering->Stop(ending);
-  for (const auto& answering : under_way_) answering->Stop(ending);
-}
-
-void Worker::Leave(const std::shared_ptr<Answering>& answering) {
-  std::erase(under_way_, answering);
-  counts_.cancelled += answering->ending_ == Answering::Ending::kCancelled;
+void Worker::Release() {
+  {
+    const std::lock_guard lock(mutex_);
+    releasing_ = true;
+  }
+  came_.notify_one();
 }
 
 bool Worker::IsIdle() const {
   const std::lock_guard lock(mutex_);
-  return under_way_.empty() && waiting_.empty();
-}
-
-void Worker::DropLeft() {
-  std::erase_if(waiting_, [this](const auto& answering) {
-    const bool left = answering->ending_ == Answering::Ending::kCancelled;
-    counts_.cancelled += left;
-    return left;
-  });
+  return requests_.empty();
 }
 
 WorkerCounts Worker::counts() {
   const std::lock_guard lock(mutex_);
   DropLeft();
   WorkerCounts counts = counts_;
-  counts.waiting = waiting_.size();
-  counts.active = under_way_.size();
+  counts.waiting = CountWaiting();
+  counts.active = requests_.size() - counts.waiting;
   return counts;
+}
+
+void Worker::StopAll(Answering::Ending ending) {
+  for (const auto& answering : requests_) answering->Stop(ending);
+}
+
+Worker::Requests::iterator Worker::Remove(Requests::iterator request) {
+  counts_.cancelled += (*request)->ending_ == Answering::Ending::kCancelled;
+  const auto client = clients_.find((*request)->asker_.client());
+  if (--client->second.requests == 0) clients_.erase(client);
+  return requests_.erase(request);
+}
+
+void Worker::DropLeft() {
+  for (auto at = requests_.begin(); at != requests_.end();) {
+    const bool left = (*at)->next_ == 0 && (*at)->ending_ == Answering::Ending::kCancelled;
+    at = left ? Remove(at) : std::next(at);
+  }
+}
+
+size_t Worker::CountWaiting() const {
+  return static_cast<size_t>(std::count_if(requests_.begin(), requests_.end(),
+                                           [](const auto& one) { return one->next_ == 0; }));
+}
+
+bool Worker::HasWork() const {
+  return batch_->size() > 0 || std::any_of(requests_.begin(), requests_.end(),
+                                           [](const auto& one) { return one->HasNext(); });
 }
 
 void Worker::Run() {
   while (true) {
-    std::vector<std::shared_ptr<Answering>> taken;
+    std::vector<Seat> taken;
+    bool release = false;
     {
       std::unique_lock lock(mutex_);
-      came_.wait(lock, [this] { return stopping_ || !waiting_.empty() || batch_->size() > 0; });
-      if (stopping_ && waiting_.empty() && batch_->size() == 0) return;
-      taken = TakeWaiting();
+      came_.wait(lock, [this] { return stopping_ || releasing_ || HasWork(); });
+      if (stopping_ && !HasWork()) return;
+      release = std::exchange(releasing_, false);
+      taken = TakeTurns();
     }
-    for (const auto& answering : taken) Begin(answering);
+    if (release) ReleaseFree();
+    for (const Seat& seat : taken) Begin(seat);
     try {
       batch_->Advance();
     } catch (...) {  // what no single request is to blame for: memory, or the model's files
@@ -172,41 +204,88 @@ void Worker::FailAll(const std::exception_ptr& error) {
   }
 }
 
-// As many as there are free sessions, in the order they came.
-std::vector<std::shared_ptr<Answering>> Worker::TakeWaiting() {
-  std::vector<std::shared_ptr<Answering>> taken;
-  while (!waiting_.empty() && under_way_.size() < slots_.size()) {
-    under_way_.push_back(waiting_.front());
-    taken.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
-    taken.back()->waited_ms_ = MillisecondsSince(taken.back()->came_);
-    counts_.waiting_seconds += taken.back()->waited_ms_ / 1000;
+void Worker::ReleaseFree() {
+  for (Slot& slot : slots_) {
+    if (slot.answering != nullptr) continue;
+    slot.session = nullptr;
+    slot.ids.clear();
+  }
+  cache_->Clear();
+}
+
+std::shared_ptr<Answering> Worker::NextInTurn() {
+  struct Claim {
+    bool further;  // it has a session already
+    size_t sessions;
+    uint64_t since;
+    auto operator<=>(const Claim&) const = default;
+  };
+  std::shared_ptr<Answering> next;
+  Claim best{};
+  for (const auto& answering : requests_) {  // in the order they came
+    if (!answering->HasNext()) continue;
+    const Client& client = clients_.at(answering->asker_.client());
+    const Claim claim{answering->active_ > 0, client.sessions, client.since};
+    if (next != nullptr && !(claim < best)) continue;
+    next = answering;
+    best = claim;
+  }
+  return next;
+}
+
+// As many as there are free sessions.
+std::vector<Worker::Seat> Worker::TakeTurns() {
+  std::vector<Seat> taken;
+  DropLeft();
+  while (free_ > 0) {
+    const std::shared_ptr<Answering> answering = NextInTurn();
+    if (answering == nullptr) break;
+    if (answering->next_ == 0) {
+      answering->waited_ms_ = MillisecondsSince(answering->came_);
+      counts_.waiting_seconds += answering->waited_ms_ / 1000;
+    }
+    taken.push_back({answering, answering->next_++});
+    ++answering->active_;
+    --free_;
+    Client& client = clients_.at(answering->asker_.client());
+    ++client.sessions;
+    client.since = ++turns_;
   }
   return taken;
 }
 
-void Worker::Begin(const std::shared_ptr<Answering>& answering) {
+void Worker::Begin(const Seat& seat) {
+  const std::shared_ptr<Answering>& answering = seat.answering;
   Slot* slot = nullptr;
+  AnswerEvent unanswered{.choice = seat.at};
   try {
-    if (!answering->GoesOn()) {
+    if (answering->GoesOn()) {
+      slot = &Choose(answering->asker_.owner, answering->asks_[seat.at].prompt);
+      if (slot->session == nullptr) slot->session = engine_->NewSession(options_.context);
+      slot->session->Share(cache_, answering->asker_.owner);
+    } else if (seat.at == 0) {
       throw Refusal(Reason::kBusy, "the request ended before a session was free");
+    } else {
+      unanswered.result = GenerateResult{.finish_reason = FinishReason::kLength};
     }
-    slot = &Choose(answering->owner_, answering->asks_.front().prompt);
   } catch (...) {
-    {
-      const std::lock_guard lock(mutex_);
-      Leave(answering);
-    }
-    return answering->Push({.error = std::current_exception()});
+    unanswered.error = std::current_exception();
+    answering->Stop(Answering::Ending::kTimeUp);
+    slot = nullptr;
+  }
+  if (slot == nullptr) {
+    GiveUp(answering);
+    return answering->Push(std::move(unanswered));
   }
   slot->last_used = ++uses_;
-  slot->owner = answering->owner_;
+  slot->owner = answering->asker_.owner;
   slot->answering = answering;
-  AskNext(*slot);
+  slot->at = seat.at;
+  AskIn(*slot);
 }
 
 // Another conversation of the same owner goes on where most of it still stands; else what was used
-// longest ago makes room.
+// longest ago makes room: the cache has what it held.
 Worker::Slot& Worker::Choose(const std::string& owner, const std::vector<int32_t>& prompt) {
   Slot* oldest = nullptr;
   Slot* nearest = nullptr;
@@ -221,22 +300,15 @@ Worker::Slot& Worker::Choose(const std::string& owner, const std::vector<int32_t
       nearest = &slot;
     }
   }
-  if (nearest != nullptr) return *nearest;
-  if (oldest->last_used > 0 && oldest->owner != owner) {
-    oldest->session = nullptr;  // its memory first
-    oldest->ids.clear();
-  }
-  if (oldest->session == nullptr) oldest->session = engine_->NewSession(options_.context);
-  return *oldest;
+  return nearest != nullptr ? *nearest : *oldest;
 }
 
-// Begins the next ask of the slot's request.
-void Worker::AskNext(Slot& slot) {
+void Worker::AskIn(Slot& slot) {
   const std::shared_ptr<Answering> answering = slot.answering;
-  const Ask& ask = answering->asks_[answering->at_];
+  const Ask& ask = answering->asks_[slot.at];
   BatchRequest request{.turns = ask.turns, .options = ask.options};
-  request.on_text = [answering](const std::string& text) {
-    if (!text.empty()) answering->Push({.choice = answering->at_, .text = text});
+  request.on_text = [answering, choice = slot.at](const std::string& text) {
+    if (!text.empty()) answering->Push({.choice = choice, .text = text});
     return answering->GoesOn();
   };
   request.on_progress = [answering](const Progress&) { return answering->GoesOn(); };
@@ -251,35 +323,34 @@ void Worker::AskNext(Slot& slot) {
 }
 
 void Worker::Ended(Slot& slot, GenerateResult result, std::exception_ptr error) {
-  const std::shared_ptr<Answering> answering = slot.answering;
+  const std::shared_ptr<Answering> answering = std::move(slot.answering);
+  slot.answering = nullptr;
   const bool cut = result.finish_reason == FinishReason::kCancelled;
   if (cut && answering->ending_ == Answering::Ending::kTimeUp) {
     result.finish_reason = FinishReason::kLength;
   }
   slot.ids = result.prompt_token_ids;
   slot.ids.insert(slot.ids.end(), result.token_ids.begin(), result.token_ids.end());
-  const bool more = error == nullptr && !cut && answering->at_ + 1 < answering->asks_.size();
+  if (error != nullptr) answering->Stop(Answering::Ending::kTimeUp);  // the others, too
   {
     const std::lock_guard lock(mutex_);
     Count(result);
-    if (!more) Leave(answering);
   }
-  if (!more) slot.answering = nullptr;
-  const size_t choice = answering->at_;
+  GiveUp(answering);
   if (error != nullptr) {
-    answering->Push({.choice = choice, .error = error});
+    answering->Push({.choice = slot.at, .error = error});
   } else {
-    answering->Push({.choice = choice, .result = std::move(result)});
+    answering->Push({.choice = slot.at, .result = std::move(result)});
   }
-  if (cut) {  // the others never begin
-    while (++answering->at_ < answering->asks_.size()) {
-      answering->Push({.choice = answering->at_,
-                       .result = GenerateResult{.finish_reason = FinishReason::kLength}});
-    }
-  }
-  if (!more) return;
-  ++answering->at_;
-  AskNext(slot);
+}
+
+void Worker::GiveUp(const std::shared_ptr<Answering>& answering) {
+  const std::lock_guard lock(mutex_);
+  ++free_;
+  --answering->active_;
+  --clients_.at(answering->asker_.client()).sessions;
+  if (answering->active_ > 0 || answering->HasNext()) return;
+  Remove(std::find(requests_.begin(), requests_.end(), answering));
 }
 
 void Worker::Count(const GenerateResult& result) {
@@ -290,6 +361,7 @@ void Worker::Count(const GenerateResult& result) {
   counts_.answer_tokens += result.token_ids.size();
   counts_.prefill_seconds += (times.prefill_ms + times.image_ms + times.audio_ms) / 1000;
   counts_.decode_seconds += times.decode_ms / 1000;
+  counts_.cache = cache_->counts();
 }
 
 }  // namespace gemma3n::server

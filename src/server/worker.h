@@ -8,6 +8,8 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,6 +19,7 @@
 
 #include "gemma3n/batch.h"
 #include "gemma3n/engine.h"
+#include "gemma3n/prefix_cache.h"
 
 namespace gemma3n::server {
 
@@ -26,12 +29,21 @@ struct Ask {
   std::vector<int32_t> prompt = {};  // its ids, once it is laid out
 };
 
-// What happens to a request, in order: texts of its answers one after another, the end of each.
+// What happens to a request: of each of its asks texts in order, then its end. Those of several
+// asks may come in between each other.
 struct AnswerEvent {
   size_t choice = 0;  // which of its asks
   std::string text = "";
   std::optional<GenerateResult> result = std::nullopt;  // at the end of an answer
   std::exception_ptr error = nullptr;                   // instead of it; nothing comes after it
+};
+
+// Who asks: whose what is computed stays, and among whom sessions are shared out.
+struct Asker {
+  std::string owner;    // of a key; empty: no keys are asked for
+  std::string address;  // of clients without a key
+
+  const std::string& client() const { return owner.empty() ? address : owner; }
 };
 
 // A request under way, shared by who asked and who answers.
@@ -46,24 +58,27 @@ class Answering {
  private:
   friend class Worker;
   enum class Ending { kNone, kCancelled, kTimeUp };
-  Answering(std::vector<Ask> asks, std::string owner, double seconds);
+  Answering(std::vector<Ask> asks, const Asker& asker, double seconds);
   void Push(AnswerEvent event);
   void Stop(Ending ending) {
     Ending none = Ending::kNone;
     ending_.compare_exchange_strong(none, ending);
   }
   bool GoesOn();  // stops itself when its time is up
+  bool HasNext() const { return next_ < asks_.size(); }
 
   const std::vector<Ask> asks_;
-  const std::string owner_;
+  const Asker asker_;
   const std::chrono::steady_clock::time_point came_ = std::chrono::steady_clock::now();
   const std::optional<std::chrono::steady_clock::time_point> deadline_;
   std::atomic<Ending> ending_ = Ending::kNone;
-  size_t at_ = 0;  // the ask under way
+  size_t next_ = 0;    // the first ask that has no session yet; of the worker, under its mutex
+  size_t active_ = 0;  // how many have one; the same
   double waited_ms_ = 0;
   std::mutex mutex_;
   std::condition_variable came_event_;
   std::deque<AnswerEvent> events_;
+  bool failed_ = false;  // nothing comes any more
 };
 
 struct WorkerOptions {
@@ -71,6 +86,7 @@ struct WorkerOptions {
   int sessions = 4;
   int waiting = 32;
   double answer_seconds = 0;  // 0: without end
+  int64_t cache_bytes = -1;   // as PrefixCacheOptions::most_bytes
 };
 
 struct WorkerCounts {
@@ -78,6 +94,7 @@ struct WorkerCounts {
   uint64_t cancelled = 0;
   uint64_t answers = 0, prompt_tokens = 0, cached_tokens = 0, answer_tokens = 0;
   double prefill_seconds = 0, decode_seconds = 0, waiting_seconds = 0;
+  PrefixCacheCounts cache = {};
 };
 
 class Worker {
@@ -91,11 +108,16 @@ class Worker {
   // (kContextLength, kInvalidAudio, kInvalidValue) for what no session could answer.
   void LayOut(Ask& ask) const;
 
-  // The asks of one request, laid out here where they are not yet, are answered one after another
-  // in one session, which reads what they have in common once. What one owner has asked is never
-  // reused for another, so that not even time tells of it. Letting go of what is returned cancels
-  // the request. Throws Refusal (kBusy, kDraining) and what LayOut throws.
-  std::shared_ptr<Answering> Submit(std::vector<Ask> asks, const std::string& owner);
+  // Answers the asks of one request, which are laid out here where they are not yet. Each needs a
+  // session: a free one goes to the client that has fewest, of those to the one that has waited
+  // longest for its turn, and of a client's requests to the one that came first; further sessions
+  // are given to the other asks of a request while nobody else waits. What one owner has asked is
+  // never reused for another, so that not even time tells of it. Letting go of what is returned
+  // cancels the request. Throws Refusal (kBusy, kDraining) and what LayOut throws.
+  std::shared_ptr<Answering> Submit(std::vector<Ask> asks, const Asker& asker);
+
+  // Gives back what free sessions and the cache hold; later requests compute it anew.
+  void Release();
 
   void StopTaking();    // new requests are refused from now on
   void EndAll();        // requests under way end with what they have, as at their most tokens
@@ -105,26 +127,47 @@ class Worker {
 
  private:
   struct Slot {
-    std::unique_ptr<Session> session;
+    std::unique_ptr<Session> session;  // null: released
     std::string owner;
     std::vector<int32_t> ids;              // of the conversation that it holds
     uint64_t last_used = 0;                // 0: never
     std::shared_ptr<Answering> answering;  // null: free
+    size_t at = 0;                         // which of its asks
   };
+  // A client that has requests here.
+  struct Client {
+    size_t requests = 0, sessions = 0;
+    uint64_t since = 0;  // its last turn, or when it came
+  };
+  using Requests = std::list<std::shared_ptr<Answering>>;
+
   void Run();
   void FailAll(const std::exception_ptr& error);
-  void StopAll(Answering::Ending ending);                   // under the mutex
-  void Leave(const std::shared_ptr<Answering>& answering);  // it is under way no more; the same
-  void DropLeft();  // of those that wait, whose client has gone; the same
-  std::vector<std::shared_ptr<Answering>> TakeWaiting();
-  void Begin(const std::shared_ptr<Answering>& answering);
-  void AskNext(Slot& slot);
+  void ReleaseFree();
+  // The next four are called under the mutex.
+  void StopAll(Answering::Ending ending);
+  Requests::iterator Remove(Requests::iterator request);
+  void DropLeft();  // of those that wait, whose client has gone
+  size_t CountWaiting() const;
+  bool HasWork() const;
+  // The request whose next ask gets the next session; null: none wants one.
+  std::shared_ptr<Answering> NextInTurn();
+  struct Seat {
+    std::shared_ptr<Answering> answering;
+    size_t at;
+  };
+  std::vector<Seat> TakeTurns();
+  void Begin(const Seat& seat);
+  void AskIn(Slot& slot);
   void Ended(Slot& slot, GenerateResult result, std::exception_ptr error);
+  // An ask has no session any more.
+  void GiveUp(const std::shared_ptr<Answering>& answering);
   void Count(const GenerateResult& result);
   Slot& Choose(const std::string& owner, const std::vector<int32_t>& prompt);
 
   const std::shared_ptr<Engine> engine_;
   const WorkerOptions options_;
+  const std::shared_ptr<PrefixCache> cache_;  // of the thread
   int64_t context_ = 0;
   std::vector<Slot> slots_;  // of the thread
   std::unique_ptr<Batch> batch_ = Batch::New();
@@ -132,9 +175,11 @@ class Worker {
 
   mutable std::mutex mutex_;
   std::condition_variable came_;
-  std::deque<std::shared_ptr<Answering>> waiting_;
-  std::vector<std::shared_ptr<Answering>> under_way_;  // each has a session, or gets one now
-  bool stopping_ = false, taking_ = true;
+  Requests requests_;  // in the order they came, until their asks have ended
+  std::map<std::string, Client> clients_;
+  size_t free_;         // sessions
+  uint64_t turns_ = 0;  // that were given, and clients that came
+  bool stopping_ = false, taking_ = true, releasing_ = false;
   WorkerCounts counts_;
   std::thread thread_;
 };

@@ -10,10 +10,10 @@
 namespace gemma3n::server {
 namespace {
 
-void Answer(const OpenAiCall& call, OpenAiKind kind, const Service& service,
-            const std::string& owner, Exchange& exchange) {
+void Answer(const OpenAiCall& call, OpenAiKind kind, const Service& service, const Asker& asker,
+            Exchange& exchange) {
   const Headers headers = IgnoredHeader(call.ignored);
-  const std::shared_ptr<Answering> answering = service.worker.Submit(call.asks, owner);
+  const std::shared_ptr<Answering> answering = service.worker.Submit(call.asks, asker);
   OpenAiWriter writer(kind, call, service);
   if (call.stream) {
     StreamAnswers(writer, headers, call.asks.size(), *answering, exchange);
@@ -49,13 +49,13 @@ std::vector<Route> OpenAi::Routes() {
 void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {
   const Json body = ParseJson(request.body);
   const OpenAiCall call = ReadChatCall(Field(body, ""), service_, request.owner);
-  Answer(call, OpenAiKind::kChat, service_, request.owner, exchange);
+  Answer(call, OpenAiKind::kChat, service_, {request.owner, request.peer}, exchange);
 }
 
 void OpenAi::Completions(const Request& request, Exchange& exchange) const {
   const Json body = ParseJson(request.body);
   const OpenAiCall call = ReadCompletionCall(Field(body, ""), service_);
-  Answer(call, OpenAiKind::kCompletion, service_, request.owner, exchange);
+  Answer(call, OpenAiKind::kCompletion, service_, {request.owner, request.peer}, exchange);
 }
 
 Response OpenAi::Refused(const Refusal& refusal) const {
