@@ -54,6 +54,7 @@ class SilentSession : public Session {
   std::unique_ptr<Listening> Listen(const std::vector<Turn>&, const GenerateOptions&) override {
     return nullptr;
   }
+  void Share(std::shared_ptr<PrefixCache>, const std::string&) override {}
   int64_t context() const override { return context_; }
   int64_t position() const override { return 0; }
 
