@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(
   build-essential cmake ninja-build ccache pkg-config
-  libhwy-dev nlohmann-json3-dev libcli11-dev libboost-dev libssl-dev
+  libhwy-dev nlohmann-json3-dev libcli11-dev libboost-dev libssl-dev libqrencode-dev
   libgtest-dev libgmock-dev libbenchmark-dev
   zlib1g-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libgif-dev libsndfile1-dev libsoxr-dev libkissfft-dev
   libavformat-dev libavcodec-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev
@@ -31,7 +31,7 @@ done
 if [ "${arm64:-}" = yes ]; then
   packages+=(crossbuild-essential-arm64 qemu-user)
   for package in libhwy libgtest libgmock zlib1g libpng libjpeg62-turbo libwebp libgif libsndfile1 \
-    libsoxr libkissfft libedit libssl; do
+    libsoxr libkissfft libedit libssl libqrencode; do
     packages+=("$package-dev:arm64")
   done
 fi

@@ -17,6 +17,7 @@ namespace gemma3n {
 // Each is checked before the memory or the work that it bounds.
 struct ServerLimits {
   uint64_t header_bytes = 16 << 10;  // request line and fields together
+  uint64_t line_bytes = 8 << 10;     // of one of them
   size_t header_fields = 100;
   uint64_t body_bytes = 64ull << 20;
   uint64_t all_bodies_bytes = 512ull << 20;  // of the requests that are held at one time
@@ -31,6 +32,7 @@ struct ServerLimits {
   double body_bytes_per_second = 16 << 10;
   double stalled_seconds = 30;  // a client that reads nothing of its answer for so long is dropped
   size_t connections = 256;
+  size_t connections_of_address = 64;  // of another machine
 
   size_t websockets = 32;  // of the connections
   uint64_t websocket_message_bytes = 8 << 20;
@@ -46,6 +48,12 @@ struct ServerOptions {
   int port = 11434;                // 0: any free one
   // Take the listening sockets that systemd hands over, where it does, instead of these two.
   bool take_inherited_sockets = true;
+  // All addresses instead of `host`, with TLS, and with a key that is made if there is none.
+  bool lan = false;
+  bool tls = false;  // with a certificate of its own, made when it is needed, if none is given
+  std::string tls_certificate, tls_key;  // files in PEM
+  // What is made is kept here; "": where the environment says (STATE_DIRECTORY, XDG_STATE_HOME).
+  std::filesystem::path state_directory;
 
   std::string model_name;                      // as clients ask for it
   std::map<std::string, std::string> aliases;  // further names -> model_name
@@ -65,22 +73,36 @@ struct ServerOptions {
   ServerLimits limits = {};
 };
 
+// How clients reach a server.
+struct ServerReach {
+  std::vector<std::string> urls;  // "http://127.0.0.1:11434", this machine's own first
+  bool needs_key = false;
+  std::string made_key;  // where there was none for other machines
+  // Of the server's own certificate: a file for clients to trust, and its SHA-256 as browsers show
+  // it. Empty where it has none of its own.
+  std::filesystem::path certificate;
+  std::string fingerprint;
+};
+
 // Answers requests from threads of its own; the engine belongs to it until it is gone.
 class Server {
  public:
   // Listens when it returns. Throws Error (kUsage) for what cannot be listened on, or may not be
-  // without a key, and (kResources) where memory does not hold the sessions.
+  // without a key, and (kResources) where memory does not hold the sessions or nothing can be kept.
   static std::unique_ptr<Server> Start(std::shared_ptr<Engine> engine,
                                        const ServerOptions& options);
   // Ends what is under way at once.
   virtual ~Server() = default;
 
-  // "http://127.0.0.1:11434", one for each address.
-  virtual std::vector<std::string> urls() const = 0;
+  virtual const ServerReach& reach() const = 0;
 
   // Takes no new work from now on. Returns when no answer is under way; those that are not ready
   // after `grace` end with what they have, as if they had reached their most tokens.
   virtual void Drain(std::chrono::milliseconds grace) = 0;
 };
+
+// The text, such as a URL, as a QR code of half blocks for a terminal. Throws Error (kRequest) for
+// one of more than 1,000 bytes.
+std::string QrCodeForTerminal(const std::string& text);
 
 }  // namespace gemma3n

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `gemma3n serve`: the model as a service, until it is told to stop.
 #include <poll.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -9,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/serve_limits.h"
 #include "cli/terminal.h"
 #include "gemma3n/error.h"
 #include "gemma3n/server.h"
@@ -19,7 +21,8 @@ namespace {
 constexpr char kExamples[] = R"(Examples:
   gemma3n serve -m DIR
   gemma3n serve -m DIR --port 8080 --sessions 8 --alias gpt-4o-mini
-  gemma3n serve -m DIR --host 192.168.1.20 --api-key-file keys --host-name server.lan
+  gemma3n serve -m DIR --lan
+  gemma3n serve -m DIR --host 192.168.1.20 --tls --api-key-file keys --host-name server.lan
 )";
 
 struct ServeArgs {
@@ -30,6 +33,7 @@ struct ServeArgs {
   std::vector<std::string> aliases;
   double drain_seconds = 30;
   bool no_log = false;
+  bool qr = false;
 };
 
 // One key a line; lines that are empty or begin with '#' say nothing.
@@ -67,13 +71,57 @@ void ReadOptions(ServeArgs& args) {
   options.access_log = !args.no_log && !args.output.quiet;
 }
 
-void ShowHowToAsk(const Server& server, const ServerOptions& options) {
-  const std::string url = server.urls().front();
-  std::string text = "Serving " + OneLine(options.model_name) + " at\n";
-  for (const std::string& each : server.urls()) text += "  " + each + "/v1    (OpenAI clients)\n";
+// Where the page is opened: by other machines, if they may.
+std::string PageUrl(const ServerReach& reach) {
+  for (const std::string& url : reach.urls) {
+    if (url.find("//127.") == std::string::npos && url.find("//[::1]") == std::string::npos) {
+      return url;
+    }
+  }
+  return reach.urls.front();
+}
+
+// Base addresses of the dialects, and what makes their clients use them.
+std::string Addresses(const std::string& url, const std::string& key) {
+  const auto line = [](const char* name, const std::string& address, const std::string& snippet) {
+    std::string text = std::string("  ") + name + address;
+    if (!snippet.empty()) text += std::string(address.size() < 40 ? 40 - address.size() : 1, ' ');
+    return text + snippet + "\n";
+  };
+  return line("page    ", url + "/", "") +
+         line("OpenAI  ", url + "/v1", "OPENAI_BASE_URL=" + url + "/v1 OPENAI_API_KEY=" + key) +
+         line("Ollama  ", url, "OLLAMA_HOST=" + url) +
+         line("GenAI   ", url, "GOOGLE_GEMINI_BASE_URL=" + url + " GEMINI_API_KEY=" + key);
+}
+
+void ShowHowToAsk(const Server& server, const ServeArgs& args) {
+  const ServerReach& reach = server.reach();
+  const std::string url = PageUrl(reach);
+  const std::string key = !reach.needs_key         ? "none"
+                          : reach.made_key.empty() ? "$KEY"
+                                                   : reach.made_key;
+  std::string text = "Serving " + OneLine(args.options.model_name) + " at\n" + Addresses(url, key);
+  for (const std::string& each : reach.urls) {
+    if (each != url) text += "  also at " + each + "\n";
+  }
   text += "Try it:\n  curl " + url + "/v1/chat/completions";
-  if (!options.api_keys.empty()) text += " -H \"Authorization: Bearer $KEY\"";
+  if (!reach.certificate.empty()) text += " --cacert " + reach.certificate.string();
+  if (reach.needs_key) text += " -H \"Authorization: Bearer " + key + "\"";
   text += " -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]}'\n";
+  if (!reach.made_key.empty()) text += "Clients need this key: " + reach.made_key + "\n";
+  if (!reach.fingerprint.empty()) {
+    text +=
+        "The certificate is this server's own, so browsers ask whether to trust it. SHA-256:\n  " +
+        reach.fingerprint + "\n";
+  }
+  if (args.qr || (args.options.lan && IsTerminal(STDOUT_FILENO))) {
+    // Behind '#', where browsers keep it to themselves.
+    const std::string secret = reach.made_key.empty() ? "" : "#key=" + reach.made_key;
+    text += QrCodeForTerminal(url + "/" + secret);
+  }
+  if (!args.options.lan && args.options.host == "127.0.0.1") {
+    text += "Only this computer can connect. --lan opens it to your network, with a key and TLS.\n";
+  }
   text += "Ctrl-C ends it: answers under way may finish; a second one ends it at once.\n";
   Put(text);
   CheckOutput();
@@ -93,7 +141,7 @@ int Serve(ServeArgs& args) {
   action.sa_handler = OnTermination;
   sigaction(SIGTERM, &action, nullptr);
   const std::unique_ptr<Server> server = Server::Start(engine, args.options);
-  ShowHowToAsk(*server, args.options);
+  ShowHowToAsk(*server, args);
   pollfd interrupt{InterruptDescriptor(), POLLIN, 0};
   while (!Interrupted()) poll(&interrupt, 1, -1);
   server->Drain(std::chrono::milliseconds(static_cast<int64_t>(args.drain_seconds * 1000)));
@@ -108,6 +156,17 @@ void AddAccess(CLI::App& command, ServeArgs& args) {
       ->check(CLI::Range(0, 65535));
   command.add_option("--api-key-file", args.key_file,
                      "File of keys, one a line, that clients need");
+  command.add_flag("--lan", options.lan,
+                   "Let all of your network ask: every address, with TLS, and with a key that is "
+                   "made if there is none");
+  command.add_flag("--tls", options.tls,
+                   "Speak https, with a certificate of the server's own if none is given");
+  command.add_option("--tls-cert", options.tls_certificate, "File of the certificate, in PEM");
+  command.add_option("--tls-key", options.tls_key, "File of the certificate's key, in PEM");
+  command.add_option("--state-directory", options.state_directory,
+                     "Where a certificate and a key that are made are kept");
+  command.add_flag("--qr", args.qr,
+                   "Show the page's address as a QR code; with --lan a terminal does");
   command.add_flag("--insecure-no-auth", options.no_key_needed,
                    "Let other machines ask without a key");
   command.add_option("--host-name", options.host_names,
@@ -147,6 +206,7 @@ void AddServe(CLI::App& app, int& exit_code) {
                    "Seconds that answers under way may take when the server is told to stop")
       ->check(CLI::Range(0.0, 86400.0));
   command->add_flag("--no-access-log", args->no_log, "No line for each request");
+  AddLimits(*command, options);
   args->output.AddEverywhere(*command);
   command->footer(kExamples);
   command->callback([args, &exit_code] { exit_code = Serve(*args); });

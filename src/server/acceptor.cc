@@ -14,6 +14,10 @@
 namespace gemma3n::server {
 namespace {
 
+constexpr std::string_view kAnswerToPlainHttp =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 34\r\n"
+    "Connection: close\r\n\r\nThis port speaks https, not http.\n";
+
 std::string PeerOf(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET) {
@@ -27,9 +31,11 @@ std::string PeerOf(const sockaddr_storage& address) {
 
 }  // namespace
 
-Acceptor::Acceptor(std::vector<Listener> listeners, const ServerLimits& limits, Handler& handler)
+Acceptor::Acceptor(std::vector<Listener> listeners, const ServerLimits& limits, Handler& handler,
+                   std::shared_ptr<const TlsContext> tls)
     : listeners_(std::move(listeners)),
       shared_{limits, handler},
+      tls_(std::move(tls)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 void Acceptor::Start() {
@@ -88,22 +94,43 @@ void Acceptor::Accept(Listener& listener) {
   const int on = 1;  // pieces of a stream leave as they come
   setsockopt(socket.descriptor(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   const std::lock_guard lock(mutex_);
-  if (sockets_.size() >= shared_.limits.connections) return;  // refused: it closes here
+  const std::string peer = PeerOf(address);
+  if (!HasRoomFor(peer)) return;  // refused: it closes here
   const auto place = sockets_.insert(sockets_.end(), std::move(socket));
   try {
-    std::thread([this, place, peer = PeerOf(address)] { Serve(place, peer); }).detach();
+    ++of_peer_[peer];
+    std::thread([this, place, peer] { Serve(place, peer); }).detach();
   } catch (const std::system_error&) {  // no more threads: refused, too
-    sockets_.erase(place);
+    Leave(place, peer);
   }
+}
+
+// Under the mutex. All who come through a proxy on this machine have one address.
+bool Acceptor::HasRoomFor(const std::string& peer) const {
+  if (sockets_.size() >= shared_.limits.connections) return false;
+  const auto found = of_peer_.find(peer);
+  return found == of_peer_.end() || IsLoopback(peer) ||
+         found->second < shared_.limits.connections_of_address;
+}
+
+// Under the mutex.
+void Acceptor::Leave(std::list<Socket>::iterator place, const std::string& peer) {
+  sockets_.erase(place);
+  if (--of_peer_[peer] == 0) of_peer_.erase(peer);
 }
 
 void Acceptor::Serve(std::list<Socket>::iterator place, const std::string& peer) {
   try {
-    ServeConnection(*place, peer, shared_);
+    const auto deadline =
+        Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                           std::chrono::duration<double>(shared_.limits.header_seconds));
+    if (tls_ == nullptr || place->StartTls(*tls_, deadline, kAnswerToPlainHttp)) {
+      ServeConnection(*place, peer, shared_);
+    }
   } catch (const std::exception&) {  // out of memory: this connection ends, the others go on
   }
   const std::lock_guard lock(mutex_);
-  sockets_.erase(place);
+  Leave(place, peer);
   // Under the lock: the acceptor may be gone as soon as it is free.
   left_.notify_all();
 }

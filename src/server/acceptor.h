@@ -4,19 +4,24 @@
 
 #include <condition_variable>
 #include <list>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "server/http.h"
+#include "server/listener.h"
 #include "server/socket.h"
 
 namespace gemma3n::server {
 
 class Acceptor {
  public:
-  Acceptor(std::vector<Listener> listeners, const ServerLimits& limits, Handler& handler);
+  // Without `tls`, connections are plain.
+  Acceptor(std::vector<Listener> listeners, const ServerLimits& limits, Handler& handler,
+           std::shared_ptr<const TlsContext> tls = nullptr);
   void Start();
   // Ends all connections at once.
   ~Acceptor();
@@ -27,18 +32,23 @@ class Acceptor {
   bool WaitUntilIdle(std::chrono::milliseconds patience);
   size_t connections() const;
   uint64_t body_bytes() const { return shared_.body_bytes; }  // of requests that are held
+  size_t websockets() const { return shared_.websockets; }
 
  private:
   void Run();
   void Accept(Listener& listener);
+  bool HasRoomFor(const std::string& peer) const;
+  void Leave(std::list<Socket>::iterator place, const std::string& peer);
   void Serve(std::list<Socket>::iterator place, const std::string& peer);
 
   std::vector<Listener> listeners_;
   Connections shared_;
+  const std::shared_ptr<const TlsContext> tls_;
   Socket wake_;  // readable when it is time to stop
   mutable std::mutex mutex_;
   std::condition_variable left_;
-  std::list<Socket> sockets_;  // one for each connection's thread
+  std::list<Socket> sockets_;              // one for each connection's thread
+  std::map<std::string, size_t> of_peer_;  // how many each address has
   std::thread thread_;
 };
 

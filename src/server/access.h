@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/http.h"
+#include "server/secret.h"
 
 namespace gemma3n::server {
 
@@ -22,9 +23,21 @@ class Access {
   // Throws Refusal (kNotAllowed).
   void CheckHost(const Request& request) const;
   void CheckOrigin(const Request& request) const;
-  // Whose key the request came with: its number among the keys, "" where none is needed. Throws
-  // Refusal (kInvalidKey, kTooManyGuesses).
+  // What a form of any page could send needs no question beforehand: a page sends JSON, or it is
+  // refused (kMediaType). For all paths that take no uploads.
+  static void CheckContentType(const Request& request);
+  // Whose key the request came with: its number among the keys, "" where none is needed. The key is
+  // in Authorization, x-goog-api-key, a subprotocol (openai-insecure-api-key.KEY) or the query
+  // (key, access_token); the page has a cookie instead. Throws Refusal (kInvalidKey,
+  // kTooManyGuesses).
   std::string CheckKey(const Request& request);
+
+  // A key for so long, for whoever should not see the owner's own: "ek_...".
+  std::string IssueKey(const std::string& owner, std::chrono::seconds life);
+  // The page's cookie for whoever has this key, as Set-Cookie says it. Throws as CheckKey does.
+  std::string LogIn(const Request& request, const std::string& key);
+  // Ends the session that the request came with. The cookie that takes its place.
+  std::string LogOut(const Request& request);
 
   // What a page of an allowed origin needs to read the answer; nothing for others.
   Headers CrossOrigin(const Request& request) const;
@@ -33,6 +46,8 @@ class Access {
 
  private:
   bool IsAllowedOrigin(const Request& request, const std::string& origin) const;
+  std::string OwnerOf(const std::string& peer, const std::string& given);
+  std::string Cookie(const std::string& value, std::chrono::seconds life) const;
 
   const ServerOptions& options_;
   const bool loopback_only_;
@@ -42,6 +57,7 @@ class Access {
   };
   std::mutex mutex_;
   std::map<std::string, Guesses> guesses_;  // wrong keys of each address within a second
+  GivenSecrets issued_{1024}, sessions_{256};
 };
 
 }  // namespace gemma3n::server

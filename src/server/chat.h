@@ -18,13 +18,17 @@
 
 namespace gemma3n::server {
 
+class Access;
+
 struct Service {
   Engine& engine;
   Worker& worker;
   MediaReader& media;
   const ServerOptions& options;
-  int64_t context;                             // of a session
-  int64_t created_at;                          // seconds since 1970
+  int64_t context;     // of a session
+  int64_t created_at;  // seconds since 1970
+  Access& access;      // for keys that are given out
+  const ServerReach& reach;
   std::shared_ptr<DiskBudget> disk = nullptr;  // of uploads and files
 
   // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.

@@ -4,6 +4,7 @@
 #include "server/url.h"
 
 namespace gemma3n::server {
+
 std::optional<std::string> Match(std::string_view pattern, std::string_view path) {
   const size_t star = pattern.find('*');
   if (star == std::string_view::npos) {

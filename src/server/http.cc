@@ -241,6 +241,7 @@ class Connection : public Exchange {
     version_ = static_cast<int>(message.version());
     request_.method = std::string(message.method_string());
     const std::string target(message.target());
+    if (target.size() > limits_.line_bytes) throw BadRequest{414, "the target is too long"};
     const size_t question = target.find('?');
     request_.path = target.substr(0, question);
     if (question != std::string::npos) request_.query = target.substr(question + 1);
@@ -262,6 +263,13 @@ class Connection : public Exchange {
     if (request_.headers.size() > limits_.header_fields) {
       throw BadRequest{431, "more than " + std::to_string(limits_.header_fields) +
                                 " header fields, the most this server takes"};
+    }
+    for (const auto& [name, value] : request_.headers) {
+      if (name.size() + value.size() > limits_.line_bytes) {
+        throw BadRequest{431, "a header field is larger than " +
+                                  std::to_string(limits_.line_bytes) +
+                                  " bytes, the most this server takes"};
+      }
     }
     if (request_.path.empty() || request_.path[0] != '/') {
       throw BadRequest{400, "expected a target that begins with '/'"};

@@ -3,7 +3,9 @@
 // outside (tests/cli/server_hostile_test.py).
 #include "server/http.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
 
 #include "server/test_service.h"
 
@@ -68,13 +70,26 @@ class HttpTest : public ServiceTest {
   Echo echo_;
 };
 
-TEST_F(HttpTest, HeadersThatDoNotComeAreNotWaitedFor) {
+TEST_F(HttpTest, H16_HeadersThatDoNotComeAreNotWaitedFor) {
   Socket client = Connect();
   Put(client, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
   EXPECT_THAT(Rest(client), StartsWith("HTTP/1.1 408 "));
 }
 
-TEST_F(HttpTest, ABodyThatDoesNotComeIsNotWaitedFor) {
+TEST_F(HttpTest, H16_HeadersThatDripAreNotWaitedForEither) {
+  Socket client = Connect();
+  Put(client, "GET / HTTP/1.1\r\nHost: x\r\nX: ");
+  const auto begin = Clock::now();
+  std::string answer;
+  while (client.Read(answer, 4096, Clock::now()) == Socket::Outcome::kLate) {
+    client.Write("x", std::chrono::seconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ASSERT_LT(Clock::now() - begin, std::chrono::seconds(20));
+  }
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 "));
+}
+
+TEST_F(HttpTest, H16_ABodyThatDoesNotComeIsNotWaitedFor) {
   Socket client = Connect();
   Put(client, Post(10, "123"));
   EXPECT_THAT(Rest(client), StartsWith("HTTP/1.1 408 "));
@@ -88,7 +103,7 @@ TEST_F(HttpTest, AConnectionWithoutRequestsCloses) {
   EXPECT_THAT(Rest(later), EndsWith("\r\n\r\nabc"));  // answered, then it was idle
 }
 
-TEST_F(HttpTest, AReaderThatStopsEndsItsStream) {
+TEST_F(HttpTest, H16_AReaderThatStopsEndsItsStream) {
   Socket client = Connect();
   Put(client, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_THAT(Some(client), StartsWith("HTTP/1.1 200 "));
@@ -140,7 +155,7 @@ TEST_F(HttpTest, UploadsHaveALimitAndASinkThatRefuses) {
   EXPECT_THAT(Rest(client), AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("no mark")));
 }
 
-TEST_F(HttpTest, ConnectionsHaveALimit) {
+TEST_F(HttpTest, H17_ConnectionsHaveALimit) {
   std::vector<Socket> held;
   for (int i = 0; i < 4; ++i) {
     held.push_back(Connect());
@@ -150,6 +165,22 @@ TEST_F(HttpTest, ConnectionsHaveALimit) {
   Socket fifth = Connect();
   fifth.Write(Post(1, "x"), std::chrono::seconds(10));  // which fails where it is closed already
   EXPECT_THAT(Some(fifth), IsEmpty());
+}
+
+TEST_F(HttpTest, H08_LinesHaveALimitOfTheirOwn) {
+  const auto answer = [&](const std::string& head) {
+    Socket client = Connect();
+    Put(client, head + "\r\n\r\n");
+    return Some(client);
+  };
+  EXPECT_THAT(answer("GET /" + std::string(8192, 'x') + " HTTP/1.1\r\nHost: x"),
+              StartsWith("HTTP/1.1 414 "));
+  EXPECT_THAT(answer("GET /" + std::string(8191, 'x') + " HTTP/1.1\r\nHost: x"),
+              StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(answer("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(8192, 'x')),
+              StartsWith("HTTP/1.1 431 "));
+  EXPECT_THAT(answer("GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(8191, 'x')),
+              StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(HttpTest, WhatTheHandlerThrowsIsAnAnswer) {
@@ -167,6 +198,39 @@ TEST_F(HttpTest, ClosingWaitsForNobodyIdle) {
   acceptor_->Close();
   EXPECT_TRUE(acceptor_->WaitUntilIdle(std::chrono::seconds(20)));
   EXPECT_THAT(Rest(client), IsEmpty());
+}
+
+// Only loopback has no limit for one address; another address of this machine stands for others.
+TEST(Acceptor, H17_OneOtherMachineHasALimit) {
+  std::string own;
+  for (const std::string& address : MachineAddresses()) {
+    if (own.empty() && address.find(':') == std::string::npos) own = address;
+  }
+  if (own.empty()) GTEST_SKIP() << "this machine has no address but loopback";
+  Echo echo;
+  const ServerLimits limits{.connections_of_address = 2};
+  std::vector<Listener> listeners = ListenOn("0.0.0.0", 0);
+  sockaddr_in place{};
+  socklen_t size = sizeof(place);
+  getsockname(listeners[0].socket.descriptor(), reinterpret_cast<sockaddr*>(&place), &size);
+  Acceptor acceptor(std::move(listeners), limits, echo);
+  acceptor.Start();
+  const auto is_answered = [&](Socket& client, const std::string& address) {
+    client = Socket(socket(AF_INET, SOCK_STREAM, 0));
+    EXPECT_EQ(inet_pton(AF_INET, address.c_str(), &place.sin_addr), 1);
+    EXPECT_EQ(connect(client.descriptor(), reinterpret_cast<sockaddr*>(&place), sizeof(place)), 0);
+    client.Write("GET / HTTP/1.1\r\nHost: x\r\n\r\n", std::chrono::seconds(10));
+    std::string answer;
+    client.Read(answer, 4096, Clock::now() + std::chrono::seconds(20));
+    return answer.starts_with("HTTP/1.1 200 ");
+  };
+  Socket first, second, third, here[3];
+  EXPECT_TRUE(is_answered(first, own));
+  EXPECT_TRUE(is_answered(second, own));
+  EXPECT_FALSE(is_answered(third, own));
+  for (Socket& client : here) EXPECT_TRUE(is_answered(client, "127.0.0.1"));
+  first = Socket();
+  EXPECT_TRUE(ComesTrue([&] { return is_answered(third, own); }));
 }
 
 }  // namespace

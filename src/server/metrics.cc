@@ -32,7 +32,7 @@ void Metrics::Count(const std::string& route, int status, double seconds) {
   times.seconds += seconds;
 }
 
-std::string Metrics::Text(const WorkerCounts& worker, size_t connections,
+std::string Metrics::Text(const WorkerCounts& worker, size_t connections, size_t websockets,
                           uint64_t body_bytes) const {
   std::string text;
   {
@@ -81,6 +81,7 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections,
   gauge("gemma3n_cache_media_bytes", "Soft tokens of pictures and sound that are kept.",
         static_cast<size_t>(worker.cache.media_bytes));
   gauge("gemma3n_connections", "Open connections.", connections);
+  gauge("gemma3n_websockets", "Connections that are WebSockets.", websockets);
   gauge("gemma3n_body_bytes", "Bytes of requests that are held.", body_bytes);
   return text;
 }

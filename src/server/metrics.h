@@ -15,7 +15,8 @@ class Metrics {
  public:
   // `route`: one of ours, never the client's text. Status 0: the client left before an answer.
   void Count(const std::string& route, int status, double seconds);
-  std::string Text(const WorkerCounts& worker, size_t connections, uint64_t body_bytes) const;
+  std::string Text(const WorkerCounts& worker, size_t connections, size_t websockets,
+                   uint64_t body_bytes) const;
 
  private:
   struct Times {

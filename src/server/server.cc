@@ -8,30 +8,24 @@
 #include <ctime>
 #include <map>
 
-#include "gemma3n/error.h"
 #include "server/acceptor.h"
 #include "server/access.h"
 #include "server/chat.h"
 #include "server/dialect.h"
+#include "server/entrance.h"
+#include "server/login.h"
 #include "server/metrics.h"
 #include "server/multipart.h"
 #include "server/openai/openai.h"
+#include "server/qr.h"
 
 namespace gemma3n {
 namespace server {
 namespace {
 
-// "All addresses" is none that a client can call.
-std::string Reachable(const std::string& address) {
-  if (address.starts_with("0.0.0.0:")) return "127.0.0.1" + address.substr(7);
-  if (address.starts_with("[::]:")) return "[::1]" + address.substr(4);
-  return address;
-}
-
 class HttpServer : public Server, public Handler {
  public:
-  HttpServer(std::shared_ptr<Engine> engine, const ServerOptions& options,
-             std::vector<Listener> listeners)
+  HttpServer(std::shared_ptr<Engine> engine, const ServerOptions& options, Entrance entrance)
       : options_(options),
         engine_(std::move(engine)),
         media_(engine_->facts(), options_.limits.media),
@@ -46,19 +40,21 @@ class HttpServer : public Server, public Handler {
                  options_,
                  worker_.context(),
                  static_cast<int64_t>(std::time(nullptr)),
+                 access_,
+                 reach_,
                  std::make_shared<DiskBudget>(options_.limits.all_uploads_bytes)},
-        access_(options_, std::all_of(listeners.begin(), listeners.end(),
-                                      [](const Listener& one) { return one.is_loopback; })) {
+        access_(options_, entrance.is_loopback_only()),
+        reach_(std::move(entrance.reach)) {
     dialects_.push_back(std::make_unique<OpenAi>(service_));
     for (const auto& dialect : dialects_) routes_[dialect.get()] = dialect->Routes();
     AddOwn(routes_[dialects_.back().get()]);
-    for (const Listener& one : listeners) urls_.push_back("http://" + Reachable(one.address));
-    acceptor_ = std::make_unique<Acceptor>(std::move(listeners), options_.limits, *this);
+    acceptor_ = std::make_unique<Acceptor>(std::move(entrance.listeners), options_.limits, *this,
+                                           std::move(entrance.tls));
     acceptor_->Start();
     NotifyService("READY=1");
   }
 
-  std::vector<std::string> urls() const override { return urls_; }
+  const ServerReach& reach() const override { return reach_; }
 
   void Drain(std::chrono::milliseconds grace) override {
     NotifyService("STOPPING=1");
@@ -85,6 +81,7 @@ class HttpServer : public Server, public Handler {
       throw Refusal(Reason::kNotFound, "nothing is served at '" + Shown(request.path) +
                                            "'; docs/server.md lists the paths");
     }
+    if (!found.route->is_upload) Access::CheckContentType(request);
     const std::string* const coding = request.Find("Content-Encoding");
     if (coding != nullptr && *coding != "identity") {
       throw Refusal(
@@ -182,6 +179,7 @@ class HttpServer : public Server, public Handler {
 
   // What belongs to no dialect.
   void AddOwn(std::vector<Route>& routes) {
+    for (Route& route : LoginRoutes(access_)) routes.push_back(std::move(route));
     routes.push_back({.method = "GET",
                       .pattern = "/health",
                       .handle = [this](const Request&, const std::string&,
@@ -190,7 +188,7 @@ class HttpServer : public Server, public Handler {
     routes.push_back(
         {"GET", "/metrics", [this](const Request&, const std::string&, Exchange& exchange) {
            exchange.Send({.body = metrics_.Text(worker_.counts(), acceptor_->connections(),
-                                                acceptor_->body_bytes()),
+                                                acceptor_->websockets(), acceptor_->body_bytes()),
                           .content_type = "text/plain; version=0.0.4; charset=utf-8"});
          }});
   }
@@ -210,36 +208,25 @@ class HttpServer : public Server, public Handler {
   Service service_;
   Access access_;
   Metrics metrics_;
-  std::vector<std::string> urls_;
+  const ServerReach reach_;
   std::atomic<bool> draining_ = false;
   std::vector<std::unique_ptr<Dialect>> dialects_;  // the last one is for whoever speaks none
   std::map<const Dialect*, std::vector<Route>> routes_;
   std::unique_ptr<Acceptor> acceptor_;  // last: its threads use all of the above
 };
 
-void CheckOptions(const ServerOptions& options, const std::vector<Listener>& listeners) {
-  for (const Listener& one : listeners) {
-    if (one.is_loopback || !options.api_keys.empty() || options.no_key_needed) continue;
-    throw Error(ErrorKind::kUsage,
-                "host: " + one.address +
-                    " can be reached from other machines; add --api-key-file FILE, or "
-                    "--insecure-no-auth to let everybody in");
-  }
-  for (const std::string& key : options.api_keys) {
-    if (key.empty()) throw Error(ErrorKind::kUsage, "api key: expected one, found an empty line");
-  }
-}
-
 }  // namespace
 }  // namespace server
 
 std::unique_ptr<Server> Server::Start(std::shared_ptr<Engine> engine,
                                       const ServerOptions& options) {
-  std::vector<server::Listener> listeners;
-  if (options.take_inherited_sockets) listeners = server::InheritedListeners();
-  if (listeners.empty()) listeners = server::ListenOn(options.host, options.port);
-  server::CheckOptions(options, listeners);
-  return std::make_unique<server::HttpServer>(std::move(engine), options, std::move(listeners));
+  ServerOptions completed = options;
+  server::Entrance entrance = server::OpenEntrance(completed);
+  return std::make_unique<server::HttpServer>(std::move(engine), completed, std::move(entrance));
+}
+
+std::string QrCodeForTerminal(const std::string& text) {
+  return server::QrBlocks(text);
 }
 
 }  // namespace gemma3n

@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/socket.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <cstdlib>
-#include <cstring>
-
-#include "gemma3n/error.h"
 
 namespace gemma3n::server {
 namespace {
@@ -44,82 +34,99 @@ bool Await(int descriptor, short events, Clock::time_point deadline) {
   }
 }
 
-bool IsLoopback(const sockaddr_storage& address) {
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
-  }
-  if (address.ss_family != AF_INET6) return false;
-  return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
+short EventsFor(TlsChannel::Outcome wanted) {
+  return wanted == TlsChannel::Outcome::kWantsWrite ? POLLOUT : POLLIN;
 }
-
-std::string AddressText(const sockaddr_storage& address) {
-  char host[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    inet_ntop(AF_INET, &v4.sin_addr, host, sizeof(host));
-    return std::string(host) + ":" + std::to_string(ntohs(v4.sin_port));
-  }
-  if (address.ss_family != AF_INET6) return "";
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-  inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof(host));
-  return "[" + std::string(host) + "]:" + std::to_string(ntohs(v6.sin6_port));
-}
-
-Listener AsListener(Socket socket) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof(address);
-  getsockname(socket.descriptor(), reinterpret_cast<sockaddr*>(&address), &size);
-  return {std::move(socket), AddressText(address), IsLoopback(address)};
-}
-
-// An address list that frees itself.
-struct Addresses {
-  addrinfo* first = nullptr;
-  ~Addresses() {
-    if (first != nullptr) freeaddrinfo(first);
-  }
-};
 
 }  // namespace
 
 Socket::~Socket() {
+  if (tls_ != nullptr) tls_->End();
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+bool Socket::StartTls(const TlsContext& context, Clock::time_point deadline,
+                      std::string_view answer_to_plain_http) {
+  std::unique_ptr<TlsChannel> channel = context.Accept(descriptor_);
+  while (true) {
+    const Step step = channel->Handshake();
+    if (step == Step::kDone) break;
+    if (step == Step::kEnd) {
+      if (channel->IsPlainHttp()) TurnAway(answer_to_plain_http);
+      return false;
+    }
+    if (!server::Await(descriptor_, EventsFor(step), deadline)) return false;
+  }
+  tls_ = std::move(channel);
+  return true;
+}
+
+// Says it, and drops for a moment what still comes, else the other side would see a reset instead.
+void Socket::TurnAway(std::string_view last_words) {
+  constexpr std::chrono::seconds kMoment(1);
+  constexpr size_t kMostBytes = 1 << 20;
+  Write(last_words, kMoment);
+  ShutDownWriting();
+  std::string dropped;
+  while (dropped.size() < kMostBytes &&
+         Read(dropped, 4096, Clock::now() + kMoment) == Outcome::kDone) {
+  }
+}
+
+Socket::Step Socket::Receive(char* data, size_t size, size_t& count) {
+  if (tls_ != nullptr) return tls_->Read(data, size, count);
+  const ssize_t received = recv(descriptor_, data, size, MSG_DONTWAIT);
+  count = static_cast<size_t>(std::max<ssize_t>(received, 0));
+  if (received > 0) return Step::kDone;
+  return received < 0 && IsTemporary(errno) ? Step::kWantsRead : Step::kEnd;
+}
+
+Socket::Step Socket::Transmit(std::string_view data, size_t& count) {
+  if (tls_ != nullptr) return tls_->Write(data, count);
+  const ssize_t sent = send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  count = static_cast<size_t>(std::max<ssize_t>(sent, 0));
+  if (sent > 0) return Step::kDone;
+  return sent < 0 && IsTemporary(errno) ? Step::kWantsWrite : Step::kEnd;
 }
 
 Socket::Outcome Socket::Read(std::string& data, size_t most, Clock::time_point deadline) {
   const size_t before = data.size();
   while (true) {
+    size_t count = 0;
     data.resize(before + most);
-    const ssize_t count = recv(descriptor_, data.data() + before, most, MSG_DONTWAIT);
-    data.resize(before + static_cast<size_t>(std::max<ssize_t>(count, 0)));
-    if (count > 0) return Outcome::kDone;
-    if (count == 0 || !IsTemporary(errno)) return Outcome::kEnd;
-    if (!server::Await(descriptor_, POLLIN, deadline)) return Outcome::kLate;
+    const Step step = Receive(data.data() + before, most, count);
+    data.resize(before + count);
+    if (step == Step::kDone) return Outcome::kDone;
+    if (step == Step::kEnd) return Outcome::kEnd;
+    if (!server::Await(descriptor_, EventsFor(step), deadline)) return Outcome::kLate;
   }
 }
 
 Socket::Outcome Socket::WriteSome(std::string_view data, size_t& count) {
-  const ssize_t sent = send(descriptor_, data.data(), data.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  count = static_cast<size_t>(std::max<ssize_t>(sent, 0));
-  if (sent > 0) return Outcome::kDone;
-  return sent < 0 && IsTemporary(errno) ? Outcome::kLate : Outcome::kEnd;
+  switch (Transmit(data, count)) {
+    case Step::kDone:
+      return Outcome::kDone;
+    case Step::kEnd:
+      return Outcome::kEnd;
+    default:
+      return Outcome::kLate;
+  }
 }
 
 Socket::Outcome Socket::Write(std::string_view data, std::chrono::milliseconds stalled) {
   while (!data.empty()) {
     size_t count = 0;
-    const Outcome outcome = WriteSome(data, count);
-    if (outcome == Outcome::kEnd) return outcome;
+    const Step step = Transmit(data, count);
     data.remove_prefix(count);
-    if (outcome == Outcome::kLate && !server::Await(descriptor_, POLLOUT, Clock::now() + stalled)) {
-      return outcome;
-    }
+    if (step == Step::kDone) continue;
+    if (step == Step::kEnd) return Outcome::kEnd;
+    if (!server::Await(descriptor_, EventsFor(step), Clock::now() + stalled)) return Outcome::kLate;
   }
   return Outcome::kDone;
 }
 
 void Socket::Await(bool for_writing, const Socket& wake, Clock::time_point deadline) const {
+  if (tls_ != nullptr && tls_->HasPending()) return;
   const auto events = static_cast<short>(for_writing ? POLLIN | POLLOUT : POLLIN);
   pollfd wanted[] = {{descriptor_, events, 0}, {wake.descriptor(), POLLIN, 0}};
   poll(wanted, 2, MillisecondsTo(deadline));
@@ -135,88 +142,8 @@ void Socket::ShutDown() {
 }
 
 void Socket::ShutDownWriting() {
+  if (tls_ != nullptr) tls_->End();
   shutdown(descriptor_, SHUT_WR);
-}
-
-bool IsLoopback(const std::string& host) {
-  if (host == "localhost") return true;
-  sockaddr_storage address{};
-  auto& v4 = reinterpret_cast<sockaddr_in&>(address);
-  auto& v6 = reinterpret_cast<sockaddr_in6&>(address);
-  if (inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
-    address.ss_family = AF_INET;
-  } else if (inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
-    address.ss_family = AF_INET6;
-  }
-  return IsLoopback(address);
-}
-
-std::vector<Listener> ListenOn(const std::string& host, int port) {
-  const std::string place = host + ", port " + std::to_string(port);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
-  Addresses addresses;
-  // A name would ask a name server; the one name that needs none is an address of its own.
-  const std::string numeric = host == "localhost" ? "127.0.0.1" : host;
-  if (getaddrinfo(numeric.c_str(), std::to_string(port).c_str(), &hints, &addresses.first) != 0) {
-    throw Error(ErrorKind::kUsage,
-                "host: expected an address of this machine or localhost, found '" + host + "'");
-  }
-  std::vector<Listener> listeners;
-  for (const addrinfo* at = addresses.first; at != nullptr; at = at->ai_next) {
-    Socket socket(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const int on = 1;
-    setsockopt(socket.descriptor(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (socket.descriptor() < 0 || bind(socket.descriptor(), at->ai_addr, at->ai_addrlen) != 0 ||
-        listen(socket.descriptor(), SOMAXCONN) != 0) {
-      throw Error(ErrorKind::kUsage, place + " cannot be listened on: " + std::strerror(errno) +
-                                         "; choose another with --port");
-    }
-    listeners.push_back(AsListener(std::move(socket)));
-  }
-  return listeners;
-}
-
-std::vector<Listener> InheritedListeners() {
-  constexpr int kFirst = 3, kMost = 16;
-  const char* const process = std::getenv("LISTEN_PID");
-  const char* const count = std::getenv("LISTEN_FDS");
-  if (process == nullptr || count == nullptr) return {};
-  if (process != std::to_string(getpid())) return {};
-  int sockets = 0;
-  std::from_chars(count, count + std::strlen(count), sockets);
-  std::vector<Listener> listeners;
-  for (int i = 0; i < std::min(sockets, kMost); ++i) {
-    int listens = 0;
-    socklen_t size = sizeof(listens);
-    if (getsockopt(kFirst + i, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
-      throw Error(ErrorKind::kUsage, "LISTEN_FDS: descriptor " + std::to_string(kFirst + i) +
-                                         " is not a listening socket");
-    }
-    fcntl(kFirst + i, F_SETFD, FD_CLOEXEC);
-    fcntl(kFirst + i, F_SETFL, fcntl(kFirst + i, F_GETFL) | O_NONBLOCK);
-    listeners.push_back(AsListener(Socket(kFirst + i)));
-  }
-  // They are ours, not those of programs that we start.
-  unsetenv("LISTEN_PID");
-  unsetenv("LISTEN_FDS");
-  unsetenv("LISTEN_FDNAMES");
-  return listeners;
-}
-
-void NotifyService(const std::string& state) {
-  const char* const path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path == nullptr || std::strlen(path) >= sizeof(address.sun_path)) return;
-  const size_t length = std::strlen(path);
-  std::memcpy(address.sun_path, path, length);
-  if (path[0] == '@') address.sun_path[0] = '\0';  // one without a file
-  const Socket socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-  sendto(socket.descriptor(), state.data(), state.size(), MSG_NOSIGNAL,
-         reinterpret_cast<const sockaddr*>(&address), size);
 }
 
 }  // namespace gemma3n::server

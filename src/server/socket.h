@@ -1,32 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// TCP sockets whose every wait has an end.
+// Sockets whose every wait has an end.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
+
+#include "server/tls.h"
 
 namespace gemma3n::server {
 
 using Clock = std::chrono::steady_clock;
 
-// A descriptor that is closed with it.
+// A descriptor that is closed with it, plain or under TLS. One thread reads; any may write.
 class Socket {
  public:
   Socket() = default;
   explicit Socket(int descriptor) : descriptor_(descriptor) {}
   ~Socket();
-  Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Socket(Socket&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)), tls_(std::move(other.tls_)) {}
   Socket& operator=(Socket&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
+    std::swap(tls_, other.tls_);
     return *this;
   }
 
   int descriptor() const { return descriptor_; }
+
+  // From here on everything goes through TLS. False when there is none at the deadline; a client
+  // that sent a request without it was told so, with `answer_to_plain_http`.
+  bool StartTls(const TlsContext& context, Clock::time_point deadline,
+                std::string_view answer_to_plain_http);
 
   enum class Outcome { kDone, kEnd, kLate };  // kEnd: the other side has closed, or it failed
   // Appends what has come to `data`, at most `most` bytes, waiting for the first of them. A
@@ -45,24 +53,14 @@ class Socket {
   void ShutDownWriting();  // tells the other side that this is all
 
  private:
+  // One call, without waiting: `count` bytes, or what it wants before the next.
+  using Step = TlsChannel::Outcome;
+  Step Receive(char* data, size_t size, size_t& count);
+  Step Transmit(std::string_view data, size_t& count);
+  void TurnAway(std::string_view last_words);
+
   int descriptor_ = -1;
+  std::unique_ptr<TlsChannel> tls_;
 };
-
-// Where a service listens, and the address as a URL shows it: "127.0.0.1:11434", "[::1]:11434".
-struct Listener {
-  Socket socket;
-  std::string address;
-  bool is_loopback = false;
-};
-
-// Whether the name or address means this machine alone.
-bool IsLoopback(const std::string& host);
-
-// Throws Error (kUsage) when it cannot be had.
-std::vector<Listener> ListenOn(const std::string& host, int port);
-// What systemd has opened for us (LISTEN_FDS); empty when it has not.
-std::vector<Listener> InheritedListeners();
-// Tells systemd, where it asked for that (NOTIFY_SOCKET): "READY=1", "STOPPING=1".
-void NotifyService(const std::string& state);
 
 }  // namespace gemma3n::server

@@ -41,11 +41,11 @@ class ServiceTest : public testing::Test {
                 .stalled_seconds = 0.3,
                 .connections = 4} {}
 
-  void Start(Handler& handler) {
+  void Start(Handler& handler, std::shared_ptr<const TlsContext> tls = nullptr) {
     std::vector<Listener> listeners = ListenOn("127.0.0.1", 0);
     socklen_t size = sizeof(address_);
     getsockname(listeners[0].socket.descriptor(), reinterpret_cast<sockaddr*>(&address_), &size);
-    acceptor_ = std::make_unique<Acceptor>(std::move(listeners), limits_, handler);
+    acceptor_ = std::make_unique<Acceptor>(std::move(listeners), limits_, handler, std::move(tls));
     acceptor_->Start();
   }
 

@@ -340,7 +340,7 @@ class Refusals(unittest.TestCase):
         self.assertEqual(status, 200)
         self.service.chat(user("Hello!"), **{"__proto__": 1, "a\0b": 2, "k" * (1 << 20): 3})
 
-    def test_media(self):  # A15, U07
+    def test_A15_U07_media(self):
         url = "messages[0].content[0].image_url.url"
         for bad in ("data:image/png,abc", "data:image/png;base64,a b=", "data:image/png;base64,abc",
                     "data:image/png;base64,ab==", "data:image/png;base64,-_-_", "x", "",

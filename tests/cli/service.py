@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gemma3n serve` under test: started on a free port, asked by Python's own client or raw bytes."""
 import base64
+import hashlib
 import http.client
 import json
 import pathlib
+import re
 import socket
+import ssl
 import subprocess
 import tempfile
 
@@ -48,7 +51,7 @@ def run(*arguments, model=NANO):
 class Service:
     """A server of its own. `with` ends it."""
 
-    def __init__(self, *arguments, model=NANO, **options):
+    def __init__(self, *arguments, model=NANO, certificate=None, **options):
         options.setdefault("env", environment())
         self.errors = tempfile.TemporaryFile()  # a pipe that nobody reads would stop it
         self.process = subprocess.Popen(
@@ -59,8 +62,12 @@ class Service:
             lines.append(self.process.stdout.readline().decode())
             assert lines[-1], self.log()
         self.greeting = "".join(lines)
-        self.url = lines[1].split()[0].removesuffix("/v1")
+        self.urls = re.findall(r"https?://[^/\s]+$|https?://[^/\s]+(?=/\n)", self.greeting, re.M)
+        self.url = next(url for url in self.urls if "//127.0.0.1:" in url)
         self.port = int(self.url.rsplit(":", 1)[1])
+        # What clients are told to trust.
+        self.certificate = certificate or next(
+            iter(re.findall(r" --cacert (\S+)", self.greeting)), None)
 
     def __enter__(self):
         return self
@@ -75,7 +82,21 @@ class Service:
         self.errors.seek(0)
         return self.errors.read().decode()
 
+    def trust(self):
+        return ssl.create_default_context(cafile=self.certificate)
+
+    def fingerprint(self):
+        der = ssl.PEM_cert_to_DER_cert(pathlib.Path(self.certificate).read_text())
+        return hashlib.sha256(der).digest().hex(":").upper()
+
+    def addresses(self):
+        """Those by which it says it is reached."""
+        return [url.split("//")[1].rsplit(":", 1)[0].strip("[]") for url in self.urls]
+
     def connect(self, timeout=60):
+        if self.certificate:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout,
+                                               context=self.trust())
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def listens(self):
