@@ -28,6 +28,7 @@ class Checker : public Handler {
   }
   void Handle(const Request& request, Exchange& exchange) override {
     Expect(request.body.size() <= limits_.body_bytes);
+    if (request.path.starts_with("/ws")) return Listen(*exchange.Upgrade(""));
     if (request.path.size() % 2 == 0) return exchange.Send({.body = request.body});
     if (exchange.BeginStream({})) exchange.Write(request.body);
   }
@@ -38,6 +39,13 @@ class Checker : public Handler {
   void Finished(const Request&, int, uint64_t, double) override {}
 
  private:
+  // Until the bytes are at their end.
+  static void Listen(WebSocket& socket) {
+    for (WebSocket::Message message;
+         socket.Read(message, Clock::time_point::max()) == WebSocket::Outcome::kMessage;) {
+      socket.Send(message.data.substr(0, 1000));
+    }
+  }
   static void Expect(bool holds) {
     if (!holds) std::abort();
   }

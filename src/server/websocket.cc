@@ -58,6 +58,7 @@ class OpenWebSocket : public WebSocket {
   }
 
   Outcome Read(Message& message, Clock::time_point deadline) override {
+    bool is_late = false;
     while (!ended_) {
       try {
         while (std::optional<Frame> frame = ended_ ? std::nullopt : frames_.Next()) {
@@ -74,9 +75,10 @@ class OpenWebSocket : public WebSocket {
         lingers_ = ended_ = true;
       }
       if (ended_) break;
+      if (is_late) return Outcome::kLate;
       const auto now = Clock::now();
       HeedTime(now);
-      if (now >= deadline) return Outcome::kLate;
+      is_late = now >= deadline;
       Receive(std::min(deadline, now + kGlance));
     }
     return Outcome::kClosed;

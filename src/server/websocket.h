@@ -27,8 +27,8 @@ class WebSocket {
   // left to send, and waits for the peer a little.
   virtual ~WebSocket() = default;
 
-  // Pings and closing are answered, the peer is pinged and what waits is sent in here: whoever
-  // stays away for long, reads with a deadline.
+  // Pings and closing are answered, the peer is pinged and what waits is sent in here: whoever has
+  // other things to do, reads often. A deadline that is past: takes what is there.
   virtual Outcome Read(Message& message, Clock::time_point deadline) = 0;
   // Returns at once. False when it is closed; a peer that leaves too much unread is dropped. The
   // text must be UTF-8.

@@ -21,7 +21,7 @@ using testing::Not;
 using testing::StartsWith;
 
 // Says what it hears. "many N": N texts of 1000 bytes at once; "close": 4000; "throw"; "later":
-// answers from a thread of its own.
+// answers from a thread of its own. On /poll it never waits.
 class Parrot : public Handler {
  public:
   void Admit(Request& request) override { last_path = request.path; }
@@ -33,8 +33,8 @@ class Parrot : public Handler {
     ++open;
     try {
       WebSocket::Message message;
-      while (socket->Read(message, Clock::now() + milliseconds(20)) !=
-             WebSocket::Outcome::kClosed) {
+      const milliseconds patience(request.path == "/poll" ? 0 : 20);
+      while (socket->Read(message, Clock::now() + patience) != WebSocket::Outcome::kClosed) {
         if (!message.data.empty()) Hear(*socket, std::exchange(message, {}).data, later);
       }
     } catch (...) {
@@ -173,6 +173,16 @@ TEST_F(WebSocketTest, SaysWhatItHears) {
   Put(client, ClientFrame(kLast | 8, ClosePayload(1000, "bye")));
   EXPECT_EQ(Goodbye(client), 1000);
   EXPECT_TRUE(ComesTrue([&] { return parrot_.last_status == 101; }));
+}
+
+TEST_F(WebSocketTest, HearsWithoutWaiting) {
+  Socket client = Connect();
+  Put(client, Asking(kKey, "13", "/poll"));
+  EXPECT_THAT(Head(client), StartsWith("HTTP/1.1 101 "));
+  for (const std::string text : {"one", "two"}) {
+    Put(client, ClientText(text));
+    EXPECT_EQ(Next(client), Said(1, text));
+  }
 }
 
 TEST_F(WebSocketTest, W01_RequestsThatAreNotForOne) {
