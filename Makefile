@@ -31,6 +31,7 @@ demo: build
 	@tools/demo.sh build/release/bin/gemma3n
 
 test: build
+	@tools/install_debian.sh --page-tests
 	ctest --preset release
 
 test-asan: packages

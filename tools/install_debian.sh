@@ -14,12 +14,14 @@ packages=(
   libedit-dev
   python3 python3-numpy python3-jinja2
 )
+# The web page is bundled by Node.js. Where it came from elsewhere, Debian's npm would not go beside it.
+if ! command -v npm > /dev/null; then packages+=(npm); fi
 while [ $# -gt 0 ]; do
   case "$1" in
     --lint) packages+=(clang-format clang-tidy) ;;
     --fuzz) packages+=(clang libclang-rt-dev) ;;
     --venv) packages+=(python3-venv) ;;
-    --npm) packages+=(npm) ;;
+    --page-tests) if [ ! -x /usr/bin/chromium ]; then packages+=(chromium); fi ;;
     --peers) packages+=(iso-codes) ;;  # its translations are the strings of the tokenizer's comparison
     --arm64) arm64=yes ;;
     *) echo "install_debian.sh: unknown option $1" >&2; exit 2 ;;

@@ -69,6 +69,8 @@ struct ServerOptions {
   std::vector<std::string> host_names;
   std::vector<std::string> origins;  // of web pages that may ask, such as "https://example.org"
 
+  std::filesystem::path lab;  // what `gemma3n lab --json` wrote, for the page to show; may be empty
+
   bool access_log = true;  // a line for each request on standard error, without contents
   ServerLimits limits = {};
 };

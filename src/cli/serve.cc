@@ -205,6 +205,8 @@ void AddServe(CLI::App& app, int& exit_code) {
       ->add_option("--drain", args->drain_seconds,
                    "Seconds that answers under way may take when the server is told to stop")
       ->check(CLI::Range(0.0, 86400.0));
+  command->add_option("--lab", options.lab, "A result of `gemma3n lab --json`, shown on the page")
+      ->check(CLI::ExistingFile);
   command->add_flag("--no-access-log", args->no_log, "No line for each request");
   AddLimits(*command, options);
   args->output.AddEverywhere(*command);

@@ -17,6 +17,7 @@
 #include "server/metrics.h"
 #include "server/multipart.h"
 #include "server/openai/openai.h"
+#include "server/page.h"
 #include "server/qr.h"
 
 namespace gemma3n {
@@ -47,6 +48,7 @@ class HttpServer : public Server, public Handler {
         reach_(std::move(entrance.reach)) {
     dialects_.push_back(std::make_unique<OpenAi>(service_));
     for (const auto& dialect : dialects_) routes_[dialect.get()] = dialect->Routes();
+    page_ = std::make_unique<const Page>(service_);
     AddOwn(routes_[dialects_.back().get()]);
     acceptor_ = std::make_unique<Acceptor>(std::move(entrance.listeners), options_.limits, *this,
                                            std::move(entrance.tls));
@@ -191,6 +193,7 @@ class HttpServer : public Server, public Handler {
                                                 acceptor_->websockets(), acceptor_->body_bytes()),
                           .content_type = "text/plain; version=0.0.4; charset=utf-8"});
          }});
+    for (Route& route : page_->Routes()) routes.push_back(std::move(route));
   }
 
   Response Health() {
@@ -212,6 +215,7 @@ class HttpServer : public Server, public Handler {
   std::atomic<bool> draining_ = false;
   std::vector<std::unique_ptr<Dialect>> dialects_;  // the last one is for whoever speaks none
   std::map<const Dialect*, std::vector<Route>> routes_;
+  std::unique_ptr<const Page> page_;
   std::unique_ptr<Acceptor> acceptor_;  // last: its threads use all of the above
 };
 

@@ -13,6 +13,6 @@ python3 -m venv --help > /dev/null && python3 -c 'import ensurepip' 2> /dev/null
 tools/install_debian.sh --peers
 python3 -m venv .venv-peers
 .venv-peers/bin/pip install -q -r tools/peers/requirements.txt
-if ! command -v npm > /dev/null; then tools/install_debian.sh --npm; fi
+tools/install_debian.sh
 (cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --silent)
 echo "$wanted" > .venv-peers/installed

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/refusal.h"
+#include "server/sizes.h"
 
 namespace gemma3n::server {
 namespace {
@@ -18,7 +19,7 @@ const std::vector<std::string_view> kSampling = {
     "model", "stream", "stream_options", "max_tokens", "temperature", "top_p", "n", "stop", "seed",
     "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user",
     // beyond OpenAI's:
-    "top_k", "min_p", "repeat_penalty"};
+    "top_k", "min_p", "repeat_penalty", "size"};
 const std::vector<std::string_view> kOfChat = {
     "messages", "max_completion_tokens", "top_logprobs", "response_format", "tools", "tool_choice",
     "parallel_tool_calls", "functions", "function_call", "modalities", "audio",
@@ -62,6 +63,7 @@ void ReadSampling(const Field& body, const Service& service, GenerateOptions& op
   }
   sampling.logit_bias = ReadBiases(body["logit_bias"], service.engine.facts().vocab_size);
   options.stop = ReadStops(body["stop"]);
+  options.size = ReadSize(body["size"], service);
 }
 
 // What both kinds of calls have in common.

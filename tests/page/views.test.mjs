@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transcribe, compare, lab and connect.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { NANO, open, scratch, serve } from './harness.mjs';
+
+const LAB = join(scratch, 'lab.json');
+let server, page, close;
+before(async () => {
+  execFileSync(process.env.GEMMA3N, ['lab', '-m', NANO, '--limit', '4', '--evaluations', '12', '--timing', '0', '--answers', 'none', '--json', LAB], { stdio: 'ignore' });
+  server = await serve('--lab', LAB);
+  ({ page, close } = await open(server.url));
+});
+after(async () => {
+  await close?.();
+  await server?.stop();
+});
+
+const view = async (name) => {
+  await page.getByRole('link', { name }).click();
+  await page.getByRole('heading', { name, exact: true, level: 2 }).waitFor();
+};
+
+test('compare: one prompt in up to four columns of settings and sizes', async () => {
+  await view('Compare');
+  const add = page.getByRole('button', { name: 'Add a column' });
+  await add.click();
+  await add.click();
+  assert.equal(await page.locator('.column').count(), 4);
+  assert.ok(await add.isDisabled());
+  const sizes = await page.locator('#size option').evaluateAll((all) => all.map((one) => one.value));
+  for (let i = 0; i < 4; ++i) {
+    await page.locator('.column').nth(i).getByLabel('Size').selectOption(sizes[i]);
+    await page.locator('.column').nth(i).getByLabel('Temperature').fill('0');
+    await page.locator('.column').nth(i).getByLabel('Temperature').blur();
+  }
+  const asked = [];
+  page.on('request', (request) => { if (request.url().endsWith('/v1/chat/completions')) asked.push(request.postDataJSON()); });
+  await page.locator('#compare-prompt').fill('What is 7 plus 5?');
+  await page.keyboard.press('Enter');
+  for (let i = 0; i < 4; ++i) await page.locator('.column').nth(i).locator('.timings').filter({ hasText: 'tokens' }).waitFor();
+  assert.equal(await page.locator('.column .output').first().innerText(), '12');
+  assert.deepEqual(asked.map((one) => one.size).sort(), sizes.slice(0, 4).sort());
+  assert.ok(asked.every((one) => one.temperature === 0));
+  await page.getByRole('button', { name: 'Remove column' }).last().click();
+  assert.equal(await page.locator('.column').count(), 3);
+  await page.reload();
+  await page.locator('.column').nth(2).waitFor();
+  assert.equal(await page.locator('.column').nth(1).getByLabel('Size').inputValue(), sizes[1]);
+});
+
+test('lab: the plot of the result, the current size marked, another one taken', async () => {
+  await view('Lab');
+  await page.locator('.plot circle.current').waitFor();
+  const found = JSON.parse(readFileSync(LAB, 'utf8'));
+  assert.equal(await page.locator('.plot circle.point').count(), found.sizes.length);
+  assert.equal(await page.locator('#lab-result tbody tr').count(), found.sizes.length);
+  assert.equal(await page.locator('tr[aria-current] td').nth(1).innerText(), 'full');
+  await page.locator('#lab-result tbody tr').nth(1).getByRole('button').click();
+  const size = await page.locator('#size').inputValue();
+  assert.match(size, /^ffn=/);
+  await page.locator('tr[aria-current] td').first().filter({ hasText: found.sizes[1].name }).waitFor();
+  const answer = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ size, messages: [{ role: 'user', content: 'Hello!' }] }) });
+  assert.equal(answer.status, 200);
+  const told = JSON.stringify(await (await fetch(`${server.url}/page/lab`)).json());
+  assert.ok(!told.includes(NANO), 'the result names no paths');
+});
+
+test('connect: addresses and examples that work as they are written', async () => {
+  await view('Connect');
+  const code = await page.locator('.card').filter({ hasText: 'shell' }).locator('pre').innerText();
+  assert.ok(code.includes(`curl ${server.url}/v1/chat/completions`));
+  const [, body] = /-d '([^']+)'/.exec(code);
+  assert.equal((await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body })).status, 200);
+  for (const name of ['OpenAI', 'Ollama', 'Google GenAI']) await page.getByRole('heading', { name }).waitFor();
+  assert.ok((await page.locator('#snippets').innerText()).includes('model="nano"'));
+});

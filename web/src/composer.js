@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The line that is typed into, the files that go with it, and how many tokens that will be.
+import { post } from './api.js';
+import { AttachmentList } from './attachments.js';
+import { bodyOf } from './ask.js';
+import { liveFrame } from './camera.js';
+import { send, stop } from './chat.js';
+import { announce, byId } from './dom.js';
+import { on, state } from './state.js';
+import * as store from './store.js';
+import { path } from './tree.js';
+
+const COUNT_MS = 350;  // after the last key
+let countTimer = 0;
+let counting = 0;
+let draftTimer = 0;
+/** @type {AttachmentList} */
+export let attachments;
+
+const input = () => /** @type {HTMLTextAreaElement} */ (byId('prompt'));
+
+function fit() {
+  input().style.height = 'auto';
+  input().style.height = `${Math.min(input().scrollHeight, window.innerHeight * 0.4)}px`;
+}
+
+/** How full the context is, with what is typed. */
+function showContext(tokens) {
+  const context = state.info?.context ?? 0;
+  byId('context-bar').max = context || 1;
+  byId('context-bar').value = Math.min(tokens, context);
+  byId('context-text').textContent = context ? `${tokens.toLocaleString('en')} of ${context.toLocaleString('en')} tokens` : '';
+  byId('context').classList.toggle('full', context > 0 && tokens >= context);
+}
+
+async function count() {
+  const ours = ++counting;
+  const shown = path(state.conversation).filter((message) => message.text || message.role === 'user');
+  const draft = input().value;
+  const media = [...shown.flatMap((message) => message.attachments ?? []), ...attachments.good()]
+    .reduce((sum, one) => sum + (one.kind === 'text' ? 0 : one.tokens ?? 0), 0);
+  const asked = draft || attachments.entries.length > 0;
+  const texts = attachments.good().filter((one) => one.kind === 'text');
+  const messages = [...shown, ...(asked || shown.length === 0 || shown[shown.length - 1].role === 'assistant' ? [{ role: 'user', text: draft, attachments: texts }] : [])];
+  try {
+    const { system } = state.conversation.settings;
+    const { tokens } = await post('/page/count', await bodyOf(messages, { system }, { media: false }));
+    if (ours !== counting) return;
+    showContext(tokens + media);
+    byId('count').textContent = asked ? `${(await draftTokens(draft)) + attachments.tokens} tokens to send` : '';
+  } catch (error) {
+    if (ours !== counting) return;
+    byId('count').textContent = error.code === 'context_length_exceeded' ? error.message : '';
+  }
+}
+
+async function draftTokens(text) {
+  return text ? (await post('/tokenize', { content: text })).tokens.length : 0;
+}
+
+/** Counts again soon. */
+export function changed() {
+  clearTimeout(countTimer);
+  countTimer = window.setTimeout(count, COUNT_MS);
+  clearTimeout(draftTimer);
+  draftTimer = window.setTimeout(keepDraft, 200);
+  showButtons();
+}
+
+function keepDraft() {
+  const draft = { id: state.conversation.id, text: input().value, attachments: attachments.good() };
+  if (draft.text || draft.attachments.length) return store.put('drafts', draft);
+  return store.drop('drafts', draft.id);
+}
+
+async function showDraft() {
+  const { id } = state.conversation;
+  const draft = await store.take('drafts', id);
+  if (id !== state.conversation.id) return;
+  input().value = draft?.text ?? '';
+  attachments.set(draft?.attachments ?? []);
+  fit();
+}
+
+function showButtons() {
+  const answering = state.answering !== null;
+  byId('send').hidden = answering;
+  byId('stop').hidden = !answering;
+}
+
+/**
+ * Sends what is typed and attached, with the camera's newest frame where it is live.
+ * @returns {Promise<import('./tree.js').Message|null>} the question; null: there was nothing to send
+ */
+export async function submit(extra = []) {
+  if (attachments.checking) {
+    announce('A file is still being read.');
+    return null;
+  }
+  const text = input().value.trim();
+  const frame = await liveFrame();
+  const files = [...attachments.good(), ...(frame ? [frame] : []), ...extra];
+  if (!text && files.length === 0) return null;
+  input().value = '';
+  attachments.set([]);
+  fit();
+  await store.drop('drafts', state.conversation.id);
+  const question = send(text, files);
+  changed();
+  return question;
+}
+
+export function startComposer() {
+  attachments = new AttachmentList(byId('attachments'), changed);
+  input().addEventListener('input', () => {
+    fit();
+    changed();
+  });
+  input().addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    void submit();
+  });
+  byId('composer').addEventListener('submit', (event) => {
+    event.preventDefault();
+    void submit();
+  });
+  byId('stop').addEventListener('click', stop);
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && state.answering && !document.querySelector('dialog[open]')) stop();
+  });
+  byId('attach').addEventListener('click', () => byId('files').click());
+  byId('files').addEventListener('change', (event) => {
+    void attachments.addFiles(event.target.files);
+    event.target.value = '';
+  });
+  let shown = '';
+  on('conversation', () => {
+    if (shown !== state.conversation.id) void showDraft();
+    shown = state.conversation.id;
+    changed();
+  });
+  on('answering', () => {
+    showButtons();
+    if (!state.answering) changed();
+  });
+  on('settings', changed);
+  on('info', changed);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The key, where the server wants one: from the address that a QR code holds, else asked for.
+import { el } from './dom.js';
+
+let asking = /** @type {Promise<boolean>|null} */ (null);
+
+/** @param {string} key @returns {Promise<string>} what is wrong; empty: nothing */
+async function logIn(key) {
+  try {
+    const response = await fetch('/page/login', {
+      method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ key }),
+    });
+    if (response.ok) return '';
+    if (response.status === 429) return 'Too many wrong keys; wait a second.';
+    return response.status === 401 ? 'This is not one of the server’s keys.' : `The server answered ${response.status}.`;
+  } catch {
+    return 'The server cannot be reached.';
+  }
+}
+
+/** Takes "#key=..." from the address, so that it stays neither there nor in the history. */
+export async function takeKeyFromAddress() {
+  const found = /^#key=(.+)$/.exec(location.hash);
+  if (!found) return;
+  history.replaceState(null, '', location.pathname);
+  await logIn(decodeURIComponent(found[1]));
+}
+
+/** Asks until the server takes the key; false when it was not given. */
+export function askForKey() {
+  asking ??= new Promise((resolve) => {
+    const trouble = el('p.error-text', { role: 'alert' });
+    const input = /** @type {HTMLInputElement} */ (el('input', { type: 'password', autocomplete: 'current-password', required: true, id: 'key' }));
+    const form = el('form', {
+      onsubmit: async (event) => {
+        event.preventDefault();
+        trouble.textContent = await logIn(input.value);
+        if (!trouble.textContent) close(true);
+      },
+    }, el('h2', {}, 'This server asks for a key'),
+    el('p', {}, 'Whoever started it has it; the address in its QR code holds it, too.'),
+    el('label', { for: 'key' }, 'Key'), input, trouble,
+    el('div.row.end', {}, el('button.plain', { type: 'button', onclick: () => close(false) }, 'Cancel'), el('button.primary', { type: 'submit' }, 'Go on')));
+    const dialog = /** @type {HTMLDialogElement} */ (el('dialog', { 'aria-label': 'Key', onclose: () => close(false) }, form));
+    const close = (done) => {
+      dialog.remove();
+      asking = null;
+      resolve(done);
+    };
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+  return asking;
+}

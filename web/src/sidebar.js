@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conversations that this browser keeps: list, search, rename, delete, export, import.
+import { ask, askText } from './dialog.js';
+import { announce, byId, download, el, iconButton } from './dom.js';
+import { fileName, fromJson, toJson, toMarkdown } from './export.js';
+import { stop } from './chat.js';
+import { keep, on, show, state } from './state.js';
+import * as store from './store.js';
+import { newConversation } from './tree.js';
+
+let kept = /** @type {import('./tree.js').Conversation[]} */ ([]);
+
+const holds = (conversation, words) => {
+  const text = [conversation.title, ...conversation.messages.map((message) => message.text)].join('\n').toLowerCase();
+  return words.every((word) => text.includes(word));
+};
+
+function close() {
+  document.body.classList.remove('sidebar-open');
+  byId('menu').setAttribute('aria-expanded', 'false');
+}
+
+function open(conversation) {
+  stop();
+  show(conversation);
+  location.hash = '#chat';
+  close();
+}
+
+async function rename(conversation) {
+  const title = await askText('Rename the conversation', 'Title', conversation.title);
+  if (!title) return;
+  Object.assign(conversation, { title, titled: true });
+  await keep(conversation);
+}
+
+async function remove(conversation) {
+  if (!await ask('Delete the conversation?', [el('p', {}, `“${conversation.title}” is kept in this browser alone; there is no way back.`)], { yes: 'Delete', danger: true })) return;
+  await store.drop('conversations', conversation.id);
+  await store.drop('drafts', conversation.id);
+  if (state.conversation.id === conversation.id) begin();
+  await refresh();
+  announce('Deleted');
+}
+
+function row(conversation) {
+  const current = conversation.id === state.conversation.id;
+  return el('li', {}, el('button.conversation', { type: 'button', 'aria-current': current ? 'true' : null, onclick: () => open(conversation) }, conversation.title),
+    el('span.actions', {}, iconButton('edit', `Rename ${conversation.title}`, { onclick: () => rename(conversation) }),
+      iconButton('trash', `Delete ${conversation.title}`, { onclick: () => remove(conversation) })));
+}
+
+function draw() {
+  const words = byId('search').value.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = kept.filter((conversation) => holds(conversation, words)).sort((a, b) => b.updated - a.updated);
+  const list = byId('conversations');
+  list.replaceChildren(...found.map(row));
+  byId('no-conversations').textContent = found.length ? '' : words.length ? 'Nothing found.' : 'Conversations are kept in this browser.';
+}
+
+async function refresh() {
+  const found = await store.all('conversations');
+  // The one that is shown stays the object that others hold.
+  kept = found.map((one) => (one.id === state.conversation.id ? state.conversation : one));
+  draw();
+}
+
+/** A new conversation, with the settings of the last one. */
+export function begin() {
+  stop();
+  const { system, ...settings } = state.conversation.settings;
+  open(newConversation({ ...settings }));
+  byId('prompt').focus();
+}
+
+async function importFile(file) {
+  try {
+    const found = fromJson(await file.text());
+    for (const conversation of found) await store.put('conversations', conversation);
+    await refresh();
+    if (found.length) open(kept.find((one) => one.id === found[0].id));
+    announce(`${found.length} conversations imported`);
+  } catch (error) {
+    await ask('It cannot be imported', [el('p', {}, `${file.name}: ${error.message}`)]);
+  }
+}
+
+export async function startSidebar() {
+  byId('new').addEventListener('click', begin);
+  byId('search').addEventListener('input', draw);
+  byId('menu').addEventListener('click', () => {
+    const now = document.body.classList.toggle('sidebar-open');
+    byId('menu').setAttribute('aria-expanded', String(now));
+    if (now) byId('search').focus();
+  });
+  byId('close-menu').addEventListener('click', () => {
+    close();
+    byId('menu').focus();
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && document.body.classList.contains('sidebar-open')) close();
+  });
+  byId('export-json').addEventListener('click', async () => {
+    download(fileName(state.conversation.title, 'json'), await toJson([state.conversation]), 'application/json');
+  });
+  byId('export-all').addEventListener('click', async () => {
+    download('gemma3n-conversations.json', await toJson(kept), 'application/json');
+  });
+  byId('export-markdown').addEventListener('click', () => {
+    download(fileName(state.conversation.title, 'md'), toMarkdown(state.conversation), 'text/markdown');
+  });
+  byId('import').addEventListener('click', () => byId('import-file').click());
+  byId('import-file').addEventListener('change', async (event) => {
+    const [file] = event.target.files;
+    event.target.value = '';
+    if (file) await importFile(file);
+  });
+  on('conversations', refresh);
+  on('conversation', draw);
+  const last = await store.take('conversations', store.setting('shown', '')).catch(() => null);
+  if (last && state.conversation.messages.length === 0) show(last);
+  await refresh();
+}
