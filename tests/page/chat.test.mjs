@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answered, ask, likeliest, open, scratch, serve } from './harness.mjs';
+import { answered, ask, endless, likeliest, open, scratch, serve } from './harness.mjs';
 
 let server, page, close;
 before(async () => {
@@ -22,12 +22,6 @@ const newConversation = async () => {
   await page.locator('.welcome').waitFor();
 };
 const lastAnswer = () => page.locator('article.assistant').last();
-
-/** Answers without end, until the context is full. */
-const endless = (route) => {
-  const body = { ...route.request().postDataJSON(), logit_bias: { 1: -100, 5: -100 } };
-  return route.continue({ postData: JSON.stringify(body) });
-};
 
 test('an answer is streamed, and its timings stand under it', async () => {
   assert.equal(await ask(page, 'What is 7 plus 5?'), '12');

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server gone, busy, or refusing: the page says so, asks again, and loses nothing.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answered, ask, likeliest, open, scratch, serve } from './harness.mjs';
+import { answered, ask, endless, likeliest, open, serve } from './harness.mjs';
 
 let server, page, close;
 before(async () => {
@@ -44,10 +42,7 @@ test('it is asked again without being told to, after growing delays', async () =
 });
 
 test('an answer that breaks off keeps what has come, and can be asked for again', async () => {
-  await page.route('**/v1/chat/completions', (route) => {
-    const body = { ...route.request().postDataJSON(), logit_bias: { 1: -100, 5: -100 } };
-    return route.continue({ postData: JSON.stringify(body) });
-  });
+  await page.route('**/v1/chat/completions', endless);
   await page.locator('#prompt').fill('Hello!');
   await page.keyboard.press('Enter');
   await page.locator('article[aria-busy="true"] .body p:not(.waiting)').first().waitFor();

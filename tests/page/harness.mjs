@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
@@ -48,8 +49,19 @@ export function serve(...options) {
   });
 }
 
+const browsers = [];
+// Also those of a test that failed; one that is open would keep the tests from ending.
+after(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await Promise.all(browsers.map((browser) => browser.close()));
+});
+
 /** A browser that nobody watches. */
-export const launch = (args = []) => chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', ...args] });
+export async function launch(args = []) {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', ...args] });
+  browsers.push(browser);
+  return browser;
+}
 
 /**
  * A browser of its own, whose page complains of every error on its console and of every request
@@ -65,7 +77,8 @@ export async function open(url, { args = [], context: contextOptions = {}, expec
   page.setDefaultTimeout(15000);
   const complaints = [];
   page.on('console', (message) => {
-    if (message.type() === 'error' && !expectErrors?.test(message.text())) complaints.push(message.text());
+    const text = `${message.text()} ${message.location().url}`;
+    if (message.type() === 'error' && !expectErrors?.test(text)) complaints.push(text);
   });
   page.on('pageerror', (error) => complaints.push(String(error.stack)));
   const elsewhere = [];
@@ -81,6 +94,12 @@ export async function open(url, { args = [], context: contextOptions = {}, expec
     assert.deepEqual(elsewhere, [], 'requests left the page');
   };
   return { browser, context, page, close };
+}
+
+/** For page.route: answers go on until the context is full, since the tokens that end one are barred. */
+export function endless(route) {
+  const body = { ...route.request().postDataJSON(), logit_bias: { 1: -100, 7: -100 } };
+  return route.continue({ postData: JSON.stringify(body) });
 }
 
 /** Types a question, sends it and waits for the answer's text. */

@@ -101,7 +101,7 @@ test('everything can be reached and done by keyboard alone', async () => {
 test('an answer is announced, and nothing moves for who wants that', async () => {
   const { page, close } = await open(server.url, { context: { reducedMotion: 'reduce' } });
   const answer = await ask(page, 'What is 7 plus 5?');
-  assert.equal(await page.locator('#live').textContent(), `Answer: ${answer}`);
+  assert.equal(await page.locator('#announcer').textContent(), `Answer: ${answer}`);
   const moves = await page.evaluate(() => {
     const dots = document.createElement('span');
     dots.className = 'dots';

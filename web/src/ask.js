@@ -36,7 +36,11 @@ const NUMBERS = ['temperature', 'top_p', 'top_k', 'min_p', 'repeat_penalty', 'ma
 export async function bodyOf(messages, settings, { media = true } = {}) {
   const body = { messages: [] };
   if (settings.system?.trim()) body.messages.push({ role: 'system', content: settings.system });
-  for (const message of messages) body.messages.push(await messageOf(message, { media, detail: settings.detail ?? 'auto' }));
+  for (const message of messages) {
+    // Templates want turns to alternate; a question that was never answered has an empty answer.
+    if (message.role === 'user' && body.messages.at(-1)?.role === 'user') body.messages.push({ role: 'assistant', content: '' });
+    body.messages.push(await messageOf(message, { media, detail: settings.detail ?? 'auto' }));
+  }
   for (const name of NUMBERS) if (Number.isFinite(settings[name])) body[name] = settings[name];
   if (settings.stop?.length) body.stop = settings.stop;
   if (settings.size) body.size = settings.size;

@@ -35,13 +35,13 @@ function showContext(tokens) {
 
 async function count() {
   const ours = ++counting;
-  const shown = path(state.conversation).filter((message) => message.text || message.role === 'user');
+  const shown = path(state.conversation);
   const draft = input().value;
   const media = [...shown.flatMap((message) => message.attachments ?? []), ...attachments.good()]
     .reduce((sum, one) => sum + (one.kind === 'text' ? 0 : one.tokens ?? 0), 0);
   const asked = draft || attachments.entries.length > 0;
   const texts = attachments.good().filter((one) => one.kind === 'text');
-  const messages = [...shown, ...(asked || shown.length === 0 || shown[shown.length - 1].role === 'assistant' ? [{ role: 'user', text: draft, attachments: texts }] : [])];
+  const messages = [...shown, { role: 'user', text: draft, attachments: texts }];
   try {
     const { system } = state.conversation.settings;
     const { tokens } = await post('/page/count', await bodyOf(messages, { system }, { media: false }));
@@ -75,10 +75,14 @@ function keepDraft() {
 
 async function showDraft() {
   const { id } = state.conversation;
+  input().value = '';
+  attachments.set([]);
+  fit();
   const draft = await store.take('drafts', id);
-  if (id !== state.conversation.id) return;
-  input().value = draft?.text ?? '';
-  attachments.set(draft?.attachments ?? []);
+  // What was typed meanwhile is newer.
+  if (!draft || id !== state.conversation.id || input().value || attachments.entries.length) return;
+  input().value = draft.text;
+  attachments.set(draft.attachments);
   fit();
 }
 

@@ -73,7 +73,7 @@ export function iconButton(picture, label, props = {}) {
 
 /** Says something to those who listen to the page. @param {string} text */
 export function announce(text) {
-  byId('live').textContent = text;
+  byId('announcer').textContent = text;
 }
 
 /** Puts text where it can be pasted from, and says so on the button. */

@@ -7,6 +7,7 @@ import { copyText, el } from './dom.js';
 
 const MOST_CHARACTERS = 200_000;  // beyond, an answer is shown as it is
 const reader = new MarkdownIt({ html: false, linkify: true, typographer: false, maxNesting: 24 });
+reader.linkify.set({ fuzzyLink: false, fuzzyEmail: false });  // "setup.py" is no address
 
 const PLAIN = new Set(['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'ul', 'ol', 'li', 'blockquote', 'strong',
   'em', 's', 'table', 'thead', 'tbody', 'tr', 'th', 'td']);
