@@ -174,6 +174,29 @@ TEST_F(BatchTest, AnAnswerGoesOnWhileAnotherPromptIsRead) {
   EXPECT_GE(texts - before, 15) << "one for every 8 positions";
 }
 
+// Piece by piece; between two pieces every answer takes a step.
+TEST_F(BatchTest, AnAnswerGoesOnWhileAPictureIsLookedAt) {
+  const auto batch = Batch::New();
+  int texts = 0;
+  Begin(*batch, {.turns = Text("Copy: red"),
+                 .options = Endless(Greedy(200)),
+                 .on_text = [&](const std::string&) { return ++texts > 0; }});
+  while (texts == 0) batch->Advance();
+  int pieces = 0, at = -1;
+  Begin(*batch, {.turns = Seen("pictures-0068.png"),
+                 .options = Greedy(1),
+                 .on_progress = [&](const Progress& progress) {
+                   if (progress.what != "looking and listening") return true;
+                   EXPECT_LE(at, texts);
+                   EXPECT_NE(at, texts) << "another piece without a step in between";
+                   at = texts;
+                   ++pieces;
+                   return true;
+                 }});
+  while (!Of(1)) ASSERT_TRUE(batch->Advance());
+  EXPECT_GT(pieces, 8) << "the stem, the blocks, the fusion";
+}
+
 TEST_F(BatchTest, CancellingEndsOneRequest) {
   const BatchRequest goes_on{.turns = Text("Copy: red blue"), .options = Endless(Greedy())};
   const auto batch = Batch::New();
