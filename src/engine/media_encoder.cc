@@ -40,7 +40,10 @@ void MediaEncoder::Know(const Medium& medium, std::shared_ptr<const Tensor> soft
 }
 
 void MediaEncoder::Share(std::shared_ptr<PrefixCacheOfEngine> cache, std::string owner) {
-  if (owner != owner_) encoded_.clear();
+  if (owner != owner_) {
+    encoded_.clear();
+    work_.reset();
+  }
   cache_ = std::move(cache);
   owner_ = std::move(owner);
 }

@@ -61,7 +61,6 @@ class MediaEncoder {
   // The place of the first medium that must be encoded; their number: none.
   size_t FindNew(const Prompt& prompt);
   void Begin(const Medium& medium);
-  // One piece, or all that is left. Whether the medium has been encoded then.
   // The next piece, or all that is left; whether there is more.
   bool Look(bool whole);
   bool Listen(bool whole);

@@ -214,6 +214,7 @@ std::shared_ptr<const Tensor> PrefixCacheOfEngine::FindMedium(const std::string&
 
 void PrefixCacheOfEngine::KeepMedium(const std::string& owner, const Medium& medium,
                                      std::shared_ptr<const Tensor> soft_tokens) {
+  if (FindMedium(owner, medium) != nullptr) return;
   media_bytes_ += BytesOf(*soft_tokens);
   media_.push_front({owner, MediumMark(medium), std::move(soft_tokens)});
   while (media_bytes_ > most_media_bytes_) {
