@@ -42,8 +42,7 @@ class Client(threading.Thread):
     def __init__(self, args, place, start):
         super().__init__()
         self.args, self.place, self.start_together = args, place, start
-        self.first, self.gaps, self.tokens, self.cached, self.error = [], [], 0, 0, None
-        self.begin_decode = self.end_decode = None
+        self.first, self.gaps, self.tokens, self.prompt_tokens, self.cached, self.error = [], [], 0, 0, 0, None
 
     def run(self):
         try:
@@ -87,6 +86,7 @@ class Client(threading.Thread):
                 last = now
             if chunk.get("usage"):
                 self.tokens += chunk["usage"]["completion_tokens"]
+                self.prompt_tokens += chunk["usage"]["prompt_tokens"]
                 details = chunk["usage"].get("prompt_tokens_details") or {}
                 self.cached += details.get("cached_tokens") or 0
         connection.close()
@@ -117,6 +117,7 @@ def measure(args, count):
             "tokens_per_second": round(tokens / seconds, 2), "first_p50": round(statistics.median(first), 3),
             "first_p95": round(quantile(first, 0.95), 3), "gap_p50": round(quantile(gaps, 0.5), 4),
             "gap_p95": round(quantile(gaps, 0.95), 4), "gap_most": round(max(gaps, default=0), 3),
+            "prompt_tokens": sum(client.prompt_tokens for client in clients),
             "cached_tokens": sum(client.cached for client in clients)}
 
 

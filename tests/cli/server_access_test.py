@@ -161,7 +161,7 @@ class Access(unittest.TestCase):
             self.assertEqual(cached("secret-one"), 0)
             self.assertGreater(cached("secret-one"), 0)
             self.assertEqual(cached("secret-two"), 0)
-            self.assertEqual(cached("secret-one"), 0)
+            self.assertGreater(cached("secret-one"), 0)  # though another has used the session
 
     def test_A06_other_addresses_need_a_key(self):
         code, _, err = call("serve", "-m", NANO, "--port", 0, "--host", "0.0.0.0")
