@@ -12,7 +12,7 @@ packages=(
   libavformat-dev libavcodec-dev libavutil-dev libavdevice-dev libswscale-dev libswresample-dev
   libseccomp-dev
   libedit-dev
-  python3 python3-numpy python3-jinja2
+  python3 python3-numpy python3-jinja2 python3-jsonschema
 )
 # The web page is bundled by Node.js. Where it came from elsewhere, Debian's npm would not go beside it.
 if ! command -v npm > /dev/null; then packages+=(npm); fi

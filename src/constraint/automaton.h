@@ -44,6 +44,7 @@ struct Automaton {
     uint32_t counter = 0;                                     // 0: none
     uint8_t need = kImpossible;  // levels of nesting that the shortest way to the rule's end takes
     bool accepts = false;        // the rule may end here
+    bool must_count = false;     // no way on but a call that counts
   };
   struct Rule {
     StateId start;
@@ -93,6 +94,7 @@ class AutomatonBuilder {
   void AddFree(StateId from, StateId to, bool needs_least = false);
   void AddCall(StateId from, RuleId rule, StateId to, bool counts = false);
   void SetAccepting(StateId state) { automaton_.states[state].accepts = true; }
+  void SetMustCount(StateId state) { automaton_.states[state].must_count = true; }
   // Reads exactly `text`, which is not empty; returns the state after it.
   StateId AddText(StateId from, std::string_view text);
   void AddTextTo(StateId from, std::string_view text, StateId to);

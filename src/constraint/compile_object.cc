@@ -3,10 +3,31 @@
 // next, and how many there are already, as far as minProperties and maxProperties ask.
 #include <algorithm>
 
-#include "checkpoint/json_text.h"
 #include "constraint/schema_compiler.h"
 
 namespace gemma3n {
+
+namespace {
+
+// A name between quotes, as most programs write it.
+std::string KeyText(std::string_view name) {
+  static constexpr std::string_view kEscaped = "\"\\\b\f\n\r\t", kLetters = "\"\\bfnrt";
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "\"";
+  for (char c : name) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (const size_t at = kEscaped.find(c); at != std::string_view::npos) {
+      text += {'\\', kLetters[at]};
+    } else if (byte < 0x20) {
+      text += std::string("\\u00") + kDigits[byte >> 4] + kDigits[byte & 15];
+    } else {
+      text += c;
+    }
+  }
+  return text + "\"";
+}
+
+}  // namespace
 
 struct SchemaCompiler::ObjectStates {
   size_t
@@ -96,9 +117,7 @@ void SchemaCompiler::AddObject(const Alternative& nodes, StateId start, StateId 
       if (i == all) continue;
       const ObjectMembers::Member& member = object.members[i];
       if (const size_t next = states.Next(count); next < states.columns) {
-        std::string key;
-        AppendJsonText(member.name, key);
-        AddMember(key, RuleOf(member.all), comma, states.After(i + 1, next));
+        AddMember(KeyText(member.name), RuleOf(member.all), comma, states.After(i + 1, next));
       }
       if (!member.required) builder_.AddFree(comma, states.Comma(i + 1, count));
     }

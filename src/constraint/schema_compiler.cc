@@ -158,7 +158,9 @@ void SchemaCompiler::AddItems(RuleId item, uint32_t least, uint32_t most, StateI
   builder_.AddFree(from, before);
   builder_.AddCall(before, item, after, bounded);
   builder_.AddBytes(after, ',', ',', comma);
-  builder_.AddFree(builder_.AddSpace(comma, counter), before);
+  const StateId next = builder_.AddSpace(comma, counter);
+  builder_.AddFree(next, before);
+  for (StateId state : {before, comma, next}) builder_.SetMustCount(state);
   builder_.AddFree(after, close, /*needs_least=*/bounded);
 }
 

@@ -94,6 +94,7 @@ bool Walker::Counted(Item& item) const {
 bool Walker::CanEnd(const Item& item) const {
   const Automaton::State& state = automaton_.states[item.state];
   const Automaton::Counter& counter = automaton_.counters[state.counter];
+  if (state.must_count && item.count >= counter.most) return false;
   int need = state.need;
   if (item.count < counter.least && state.counter != 0) {
     need = std::max<int>(need, counter.loop_need);
