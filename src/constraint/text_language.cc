@@ -214,6 +214,7 @@ void AddCharacters(const TextLanguage& language, const TextLength& length, State
   const uint32_t counter = bounded ? builder.NewCounter(length.least, length.most) : 0;
   std::vector<bool> can_end;
   if (bounded && !language.IsAny()) can_end = LengthTable(language, length, builder).Find();
+  if (!can_end.empty() && !can_end[0]) return;  // no string of the language has such a length
   std::vector<StateId> states;
   for (size_t i = 0; i < language.finals.size(); ++i) states.push_back(builder.NewState(counter));
   if (!can_end.empty()) {

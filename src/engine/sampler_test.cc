@@ -54,6 +54,47 @@ TEST(Sampler, PenaltyBiasAndBans) {
   EXPECT_NEAR(Shares({.temperature = 0, .logit_bias = {{3, 10.0}}})[3], 1.0, 1e-9);
 }
 
+TEST(Sampler, TypicalPKeepsWhatIsNearestToTheExpectedInformation) {
+  // Information is 2.44, 0.44, 1.44, 4.44 nats, 0.80 are to be expected: 1 is nearest, 2 next.
+  EXPECT_NEAR(Shares({.typical_p = 0.5})[1], 1.0, 1e-9);
+  const std::vector<double> two = Shares({.typical_p = 0.7});
+  EXPECT_GT(two[1], 0.0);
+  EXPECT_GT(two[2], 0.0);
+  EXPECT_EQ(two[0] + two[3], 0.0);
+  // Of four tokens of which one is nearly certain, and three alike, the likeliest is not typical.
+  const std::vector<float> logits = {2.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
+  Sampler sampler({.typical_p = 0.2, .seed = 3}, 7, {});
+  for (int i = 0; i < 200; ++i) EXPECT_NE(sampler.Sample(logits, {}), 0);
+}
+
+TEST(Sampler, RepetitionIsPenalizedWithinTheWindow) {
+  const auto likeliest = [](int64_t window, std::vector<int32_t> seen) {
+    Sampler sampler({.temperature = 0, .repetition_penalty = 2, .repetition_window = window}, 4,
+                    {});
+    return sampler.Sample(kLogits, seen);
+  };
+  EXPECT_EQ(likeliest(-1, {1, 0, 0}), 2);
+  EXPECT_EQ(likeliest(3, {1, 0, 0}), 2);
+  EXPECT_EQ(likeliest(2, {1, 0, 0}), 1);
+  EXPECT_EQ(likeliest(0, {1, 1, 1}), 1);
+}
+
+TEST(Sampler, PresenceAndFrequencyAreTheAnswers) {
+  const auto likeliest = [](double presence, double frequency, size_t prompt,
+                            std::vector<int32_t> seen) {
+    Sampler sampler(
+        {.temperature = 0, .presence_penalty = presence, .frequency_penalty = frequency}, 4, {});
+    sampler.BeginAnswer(prompt);
+    return sampler.Sample(kLogits, seen);
+  };
+  EXPECT_EQ(likeliest(1.5, 0, 0, {1}), 2);
+  EXPECT_EQ(likeliest(1.5, 0, 1, {1}), 1);           // of the prompt
+  EXPECT_EQ(likeliest(0.9, 0, 0, {1, 1, 1, 1}), 1);  // once, however often it stands there
+  EXPECT_EQ(likeliest(0, 0.4, 0, {1, 1}), 1);
+  EXPECT_EQ(likeliest(0, 0.4, 0, {1, 1, 1}), 2);
+  EXPECT_EQ(likeliest(-2, 0, 0, {2}), 2);  // below 0: the more of it
+}
+
 TEST(Sampler, SameSeedSameDraws) {
   for (uint64_t seed : {0, 1, 99}) {
     Sampler a({.seed = seed}, 4, {}), b({.seed = seed}, 4, {});
