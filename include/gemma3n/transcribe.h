@@ -8,7 +8,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "gemma3n/answerer.h"
 #include "gemma3n/engine.h"
 
 namespace gemma3n {
@@ -33,6 +35,10 @@ struct TranscribeOptions {
   double least_likeness = 0.3;
   // A piece whose answer has a lower mean log-probability is passed over; -infinity: none is.
   double least_logprob = -2;
+  // A piece whose answer goes round in circles (its compression_ratio is higher) is asked about
+  // again at temperatures 0.2 higher each time, up to 1, until one does not; the one that does so
+  // least is taken. 0: never. Seeds are fixed where none is given.
+  double most_compression = 2.4;
   // Pieces that are answered at once, 1 to 64: segments are the same and take less time in all, but
   // come later. 0: as many as pay and memory holds.
   int64_t together = 1;
@@ -52,6 +58,10 @@ struct Segment {
   double average_logprob;   // of the answer's tokens, natural logarithm
   double no_speech;         // 0: surely speech, 1: surely none; by its sound alone
   bool goes_on = false;     // there was no pause before the next one: not a place to begin again
+  double temperature = 0;   // that it was answered at
+  // Bytes of the answer to each byte of it deflated.
+  double compression_ratio = 0;
+  std::vector<TokenLogprob> tokens = {};  // of the answer, as the model gave it
 };
 
 // Called in order, as soon as a segment will not change any more; false ends the work.
@@ -63,6 +73,7 @@ struct TranscribeTimings {
   int64_t pieces = 0, passed_over = 0;
   int64_t read_meanwhile = 0;  // of the pieces, those that were read while they went on
   double answer_ms = 0;        // spent in the model
+  int64_t text_tokens = 0, audio_tokens = 0, answer_tokens = 0;  // of questions and answers
 };
 
 // One recording under way. Not safe to use from two threads at once, nor beside other sessions of
@@ -72,6 +83,12 @@ class Transcriber {
   // Throws Error (kUsage, kRequest) for options out of range and a model that does not hear.
   static std::unique_ptr<Transcriber> New(std::shared_ptr<Engine> engine,
                                           const TranscribeOptions& options);
+  // The same, with what it asks answered by another, as many pieces at once as that one takes
+  // (`together` says nothing); `live` is not for these (kUsage). Touches of the engine no more than
+  // its facts and tokenizer.
+  static std::unique_ptr<Transcriber> New(std::shared_ptr<Engine> engine,
+                                          const TranscribeOptions& options,
+                                          std::unique_ptr<Answerer> answerer);
   virtual ~Transcriber() = default;
 
   // Samples at 16 kHz, one channel, that follow those before (what is no number counts as 0); false

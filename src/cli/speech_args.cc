@@ -177,6 +177,10 @@ void AddSpeechOptions(CLI::App& command, SpeechArgs& args) {
       .add_option("--least-logprob", speech.least_logprob,
                   "Pass over answers of a lower mean log-probability")
       ->capture_default_str();
+  command
+      .add_option("--most-compression", speech.most_compression,
+                  "Ask again, less greedily, where an answer deflates better than this; 0: never")
+      ->capture_default_str();
   command.add_flag("--allow-unsandboxed-decoder", args.media.allow_unsandboxed_decoder,
                    "Decode compressed sound even where the kernel gives no sandbox");
 }

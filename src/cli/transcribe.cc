@@ -134,6 +134,7 @@ class Recording {
                            {"pause", speech.pause_seconds},
                            {"likeness", speech.least_likeness},
                            {"logprob", speech.least_logprob},
+                           {"compression", speech.most_compression},
                            {"max_tokens", speech.generate.max_tokens},
                            {"temperature", sampling.temperature.value_or(0)},
                            {"seed", sampling.seed.value_or(0)},
@@ -228,8 +229,7 @@ class Recording {
 
   void ShowProgress(double heard) {
     const double whole = std::max(heard, sound_->duration_s());
-    bar_.Show({OneLine(source_), static_cast<int64_t>(heard),
-               static_cast<int64_t>(whole) + 1});
+    bar_.Show({OneLine(source_), static_cast<int64_t>(heard), static_cast<int64_t>(whole) + 1});
   }
 
   int Ended() {

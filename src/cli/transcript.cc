@@ -8,6 +8,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "gemma3n/subtitles.h"
+
 namespace gemma3n::cli {
 namespace {
 
@@ -22,14 +24,6 @@ std::string Replaced(std::string text, const std::string& what, const std::strin
     text.replace(at, what.size(), by);
   }
   return text;
-}
-
-// An answer must not end a cue or begin another.
-std::string SrtText(const std::string& text) {
-  return Replaced(text, "-->", "\u2192");
-}
-std::string VttText(const std::string& text) {
-  return Replaced(Replaced(Replaced(text, "&", "&amp;"), "<", "&lt;"), ">", "&gt;");
 }
 
 // The transcript, and its translation on a line of its own.
@@ -57,14 +51,6 @@ TranscriptFormat FormatOf(const std::string& name, const std::string& path) {
   return found == kFormats.end() ? TranscriptFormat::kText : found->second;
 }
 
-std::string Clock(double seconds, char point) {
-  const long long ms = std::llround(std::max(0.0, seconds) * 1000);
-  char text[40];
-  std::snprintf(text, sizeof(text), "%02lld:%02lld:%02lld%c%03lld", ms / 3600000, ms / 60000 % 60,
-                ms / 1000 % 60, point, ms % 1000);
-  return text;
-}
-
 std::string ShortClock(double seconds) {
   const long long whole = static_cast<long long>(std::max(0.0, seconds));
   char text[40];
@@ -78,25 +64,22 @@ std::string ShortClock(double seconds) {
 }
 
 std::string TranscriptHead(TranscriptFormat format) {
-  return format == TranscriptFormat::kVtt ? "WEBVTT\n\n" : "";
+  return format == TranscriptFormat::kVtt ? kVttHead : "";
 }
 
 std::string TranscriptEntry(TranscriptFormat format, size_t index, const Segment& segment,
                             bool with_times) {
-  const auto span = [&](char point) {
-    return Clock(segment.start_s, point) + " --> " + Clock(segment.end_s, point);
-  };
   switch (format) {
     case TranscriptFormat::kText: {
       const std::string lines = Lines(segment) + "\n";
       if (!with_times) return lines;
-      const std::string clock = Clock(segment.start_s, '.').substr(0, 8) + "  ";
+      const std::string clock = SubtitleTime(segment.start_s, '.').substr(0, 8) + "  ";
       return clock + Replaced(Lines(segment), "\n", "\n" + std::string(clock.size(), ' ')) + "\n";
     }
     case TranscriptFormat::kSrt:
-      return std::to_string(index + 1) + "\n" + span(',') + "\n" + SrtText(Lines(segment)) + "\n\n";
+      return SrtCue(index, segment);
     case TranscriptFormat::kVtt:
-      return span('.') + "\n" + VttText(Lines(segment)) + "\n\n";
+      return VttCue(segment);
     case TranscriptFormat::kJsonLines:
       return Dumped(SegmentAsJson(segment)) + "\n";
     case TranscriptFormat::kJson:

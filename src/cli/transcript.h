@@ -15,8 +15,6 @@ enum class TranscriptFormat { kText, kSrt, kVtt, kJson, kJsonLines };
 // By the name of the format, else by the ending of a file's name; text where neither says.
 TranscriptFormat FormatOf(const std::string& name, const std::string& path);
 
-// "00:01:02,345", as SRT has it; with another sign before the milliseconds.
-std::string Clock(double seconds, char point);
 // "1:02:03", "2:03".
 std::string ShortClock(double seconds);
 

@@ -10,21 +10,20 @@
 #include <optional>
 #include <utility>
 
-#include "gemma3n/batch.h"
 #include "gemma3n/error.h"
 #include "gemma3n/listening.h"
 #include "gemma3n/transcribe.h"
 #include "speech/answer_text.h"
+#include "speech/compression.h"
 #include "speech/joint.h"
 #include "speech/pieces.h"
+#include "speech/session_answerer.h"
 
 namespace gemma3n {
 namespace {
 
 constexpr double kRate = static_cast<double>(VoiceActivity::kRateHz);
-constexpr int64_t kPromptTokens = 256;  // about what a question takes beside the sound
-constexpr int64_t kTogether = 8;        // where it is ours to say: docs/benchmarks.md
-constexpr int64_t kMostTogether = 64;
+constexpr double kHotter = 0.2;  // each time a piece is asked about again
 
 void CheckRange(const char* name, double value, double least, double most) {
   if (value >= least && value <= most) return;
@@ -51,44 +50,6 @@ PieceCutter::Options CutterOptions(const Engine& engine, const TranscribeOptions
   PieceCutter::Options cutter{.most_s = longest, .pause_s = pause};
   cutter.short_pause_s = std::min(cutter.short_pause_s, cutter.pause_s);
   return cutter;
-}
-
-int64_t ContextFor(const Engine& engine, const TranscribeOptions& options) {
-  const ModelFacts& facts = engine.facts();
-  const auto asked = engine.Tokenize(options.system + options.prompt, false, false);
-  return std::min(facts.max_context, facts.audio_tokens + kPromptTokens +
-                                         static_cast<int64_t>(asked.size()) +
-                                         options.generate.max_tokens);
-}
-
-// Answers that have their steps to themselves (gemma3n/batch.h) gain nothing.
-bool SharesSteps(const GenerateOptions& generate) {
-  return generate.speculation == Speculation::kOff && !generate.elastic;
-}
-
-// One for each piece that is answered at once.
-std::vector<std::unique_ptr<Session>> NewSessions(Engine& engine,
-                                                  const TranscribeOptions& options) {
-  if (options.together < 0 || options.together > kMostTogether) {
-    throw Error(ErrorKind::kUsage, "pieces answered at once: expected 0 to " +
-                                       std::to_string(kMostTogether) + ", found " +
-                                       std::to_string(options.together));
-  }
-  if (options.live && options.together > 1) {
-    throw Error(ErrorKind::kUsage, "pieces answered at once: not together with live sound");
-  }
-  const int64_t ours = !options.live && SharesSteps(options.generate) ? kTogether : 1;
-  const size_t wanted = static_cast<size_t>(options.together == 0 ? ours : options.together);
-  std::vector<std::unique_ptr<Session>> sessions;
-  while (sessions.size() < wanted) {
-    try {
-      sessions.push_back(engine.NewSession(ContextFor(engine, options)));
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::kResources || options.together != 0 || sessions.empty()) throw;
-      break;
-    }
-  }
-  return sessions;
 }
 
 double MeanLogprob(const GenerateResult& result) {
@@ -118,12 +79,19 @@ std::string LanguageIn(const std::string& answer) {
 class TranscriberOfEngine : public Transcriber {
  public:
   TranscriberOfEngine(std::shared_ptr<Engine> engine, const TranscribeOptions& options)
+      : TranscriberOfEngine(engine, options, nullptr) {
+    auto sessions = std::make_unique<SessionAnswerer>(*engine_, options);
+    sessions_ = sessions.get();
+    answerer_ = std::move(sessions);
+  }
+
+  TranscriberOfEngine(std::shared_ptr<Engine> engine, const TranscribeOptions& options,
+                      std::unique_ptr<Answerer> answerer)
       : engine_(std::move(engine)),
         options_(options),
         cutter_(CutterOptions(*engine_, options)),
-        sessions_(NewSessions(*engine_, options)),
-        batch_(Batch::New({.reading_positions = 0})) {
-    for (const auto& session : sessions_) free_.push_back(session.get());
+        answerer_(std::move(answerer)) {
+    CheckRange("most compression", options.most_compression, 0, 1e9);
     GenerateOptions& generate = options_.generate;
     if (!generate.sampling.temperature) generate.sampling.temperature = 0;
     generate.top_logprobs = std::max(0, generate.top_logprobs);
@@ -183,7 +151,9 @@ class TranscriberOfEngine : public Transcriber {
     bool ended;
     GenerateResult answer = {};
     std::exception_ptr error = nullptr;
-    std::string untold = "";  // text that came before its turn
+    std::string untold = "";                         // text that came before its turn
+    std::vector<Turn> question = {};                 // until it has ended
+    double temperature = -1, compression_ratio = 0;  // of the answer
   };
 
   std::vector<Turn> Question(std::vector<float> samples, const std::string& prompt) const {
@@ -208,7 +178,7 @@ class TranscriberOfEngine : public Transcriber {
       under_way_.reset();
       under_way_.emplace(
           UnderWay{heard.first_sample,
-                   free_.back()->Listen(Question({}, SpeechPrompt(options_)), options_.generate)});
+                   sessions_->Listen(Question({}, SpeechPrompt(options_)), options_.generate)});
     }
     UnderWay& piece = *under_way_;
     // Some of what was taken for speech may have been taken back.
@@ -235,14 +205,25 @@ class TranscriberOfEngine : public Transcriber {
     timings_.answer_ms += std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
   }
 
-  // Beside the pieces: fewer are under way than there are sessions.
+  // Beside the pieces: fewer are under way than may be.
   GenerateResult Ask(const std::vector<Turn>& question, const GenerateOptions& generate,
                      const TextCallback& on_text) {
     const auto begin = Clock::now();
-    const GenerateResult result = free_.back()->Generate(
-        question, generate, on_text, [&](const Progress&) { return !on_text || on_text(""); });
+    std::optional<GenerateResult> answer;
+    std::exception_ptr failure;
+    answerer_->Add({.turns = question,
+                    .options = generate,
+                    .on_text = on_text,
+                    .on_progress = [&](const Progress&) { return !on_text || on_text(""); },
+                    .on_done =
+                        [&](GenerateResult result, std::exception_ptr error) {
+                          answer = std::move(result);
+                          failure = error;
+                        }});
+    while (!answer) answerer_->Advance();
     CountTime(begin);
-    return result;
+    if (failure != nullptr) std::rethrow_exception(failure);
+    return *answer;
   }
 
   bool TakeAll(std::vector<Piece> pieces, const SegmentCallback& on_segment) {
@@ -259,27 +240,65 @@ class TranscriberOfEngine : public Transcriber {
           throw;
         }
       }
-      const bool many = asked_.size() > 2 * sessions_.size();
-      if (!AnswerTill(many ? 0 : sessions_.size() - 1, on_segment)) return false;
+      const bool many = asked_.size() > 2 * answerer_->most();
+      if (!AnswerTill(many ? 0 : answerer_->most() - 1, on_segment)) return false;
     }
     return true;
   }
 
   void Begin(Asked& asked) {
-    Session* const session = free_.back();
-    batch_->Add(*session,
-                {.turns = QuestionAbout(asked.piece),
-                 .options = options_.generate,
-                 .on_text = [this, &asked](const std::string& text) { return Tell(asked, text); },
-                 .on_progress = [this, &asked](const Progress&) { return Tell(asked, ""); },
-                 .on_done =
-                     [this, &asked, session](GenerateResult result, std::exception_ptr error) {
-                       asked.answer = std::move(result);
-                       asked.error = error;
-                       asked.ended = true;
-                       free_.push_back(session);
-                     }});
-    free_.pop_back();
+    asked.question = QuestionAbout(asked.piece);
+    Answer(asked, options_.generate);
+  }
+
+  void Answer(Asked& asked, const GenerateOptions& generate) {
+    const double temperature = *generate.sampling.temperature;
+    answerer_->Add(
+        {.turns = asked.question,
+         .options = generate,
+         .on_text = [this, &asked](const std::string& text) { return Tell(asked, text); },
+         .on_progress = [this, &asked](const Progress&) { return Tell(asked, ""); },
+         .on_done =
+             [this, &asked, temperature](GenerateResult result, std::exception_ptr error) {
+               Answered(asked, std::move(result), error, temperature);
+             }});
+  }
+
+  // An answer that goes round in circles may not be the last one to its question.
+  void Answered(Asked& asked, GenerateResult result, std::exception_ptr error, double temperature) {
+    const bool whole = error == nullptr && result.finish_reason != FinishReason::kCancelled;
+    const double ratio = CompressionRatio(result.text);
+    if (asked.temperature < 0) {
+      timings_.audio_tokens += result.timings.audio_tokens;
+      timings_.text_tokens +=
+          static_cast<int64_t>(result.prompt_token_ids.size()) - result.timings.audio_tokens;
+    }
+    timings_.answer_tokens += static_cast<int64_t>(result.token_ids.size());
+    asked.error = error;
+    if (!whole || asked.temperature < 0 || ratio < asked.compression_ratio) {
+      asked.compression_ratio = ratio;
+      asked.temperature = temperature;
+      asked.answer = std::move(result);
+    }
+    const double hotter = temperature + kHotter;
+    asked.ended = !whole || options_.most_compression == 0 || ratio <= options_.most_compression ||
+                  hotter > 1 + kHotter / 2;
+    if (asked.ended) {
+      asked.question.clear();
+      return;
+    }
+    asked.untold.clear();
+    GenerateOptions generate = options_.generate;
+    generate.sampling.temperature = std::min(hotter, 1.0);
+    if (!generate.sampling.seed) {
+      generate.sampling.seed = static_cast<uint64_t>(asked.piece.first_sample);
+    }
+    try {
+      Answer(asked, generate);
+    } catch (...) {
+      asked.error = std::current_exception();
+      asked.ended = true;
+    }
   }
 
   // Text of a piece, which is told once all before it are.
@@ -294,9 +313,9 @@ class TranscriberOfEngine : public Transcriber {
   // Goes on with the answers until at most `most` are under way.
   bool AnswerTill(size_t most, const SegmentCallback& on_segment) {
     while (TakeAnswers(on_segment)) {
-      if (batch_->size() <= most) return true;
+      if (answerer_->size() <= most) return true;
       const auto begin = Clock::now();
-      batch_->Advance();
+      answerer_->Advance();
       CountTime(begin);
     }
     cancelled_ = true;
@@ -329,6 +348,9 @@ class TranscriberOfEngine : public Transcriber {
     timings_.speech_s += segment.end_s - segment.start_s;
     if (asked.answer.finish_reason == FinishReason::kCancelled) return false;
     segment.average_logprob = MeanLogprob(asked.answer);
+    segment.temperature = asked.temperature;
+    segment.compression_ratio = asked.compression_ratio;
+    segment.tokens = asked.answer.logprobs;
     const SpeechTexts texts = ReadAnswer(asked.answer.text, options_);
     segment.text = texts.text;
     segment.translation = texts.translation;
@@ -360,16 +382,15 @@ class TranscriberOfEngine : public Transcriber {
   std::shared_ptr<Engine> engine_;
   TranscribeOptions options_;
   PieceCutter cutter_;
-  std::vector<std::unique_ptr<Session>> sessions_;
-  std::vector<Session*> free_;  // those without a request under way
   std::deque<std::unique_ptr<Asked>> asked_;
-  std::unique_ptr<Batch> batch_;
-  std::optional<UnderWay> under_way_;  // of live sound, with a session that is free
   bool cancelled_ = false;
   TextCallback on_text_;
   std::optional<Segment> held_;
   double settled_s_ = 0;
   TranscribeTimings timings_;
+  SessionAnswerer* sessions_ = nullptr;  // where the answerer is our own
+  std::unique_ptr<Answerer> answerer_;
+  std::optional<UnderWay> under_way_;  // of live sound, with a session that is free
 };
 
 }  // namespace
@@ -377,6 +398,15 @@ class TranscriberOfEngine : public Transcriber {
 std::unique_ptr<Transcriber> Transcriber::New(std::shared_ptr<Engine> engine,
                                               const TranscribeOptions& options) {
   return std::make_unique<TranscriberOfEngine>(std::move(engine), options);
+}
+
+std::unique_ptr<Transcriber> Transcriber::New(std::shared_ptr<Engine> engine,
+                                              const TranscribeOptions& options,
+                                              std::unique_ptr<Answerer> answerer) {
+  if (options.live) {
+    throw Error(ErrorKind::kUsage, "live sound: only in sessions of its own");
+  }
+  return std::make_unique<TranscriberOfEngine>(std::move(engine), options, std::move(answerer));
 }
 
 }  // namespace gemma3n

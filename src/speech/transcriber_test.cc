@@ -323,6 +323,7 @@ class ToldEngine : public SilentEngine {
     facts_.max_clip_seconds = 3;
   }
   std::unique_ptr<Session> NewSession(int64_t) override;
+  std::vector<double> temperatures;  // that it was asked at
   std::string NextAnswer() { return next_ < answers_.size() ? answers_[next_++] : "too many"; }
 
  private:
@@ -333,9 +334,10 @@ class ToldEngine : public SilentEngine {
 class ToldSession : public SilentSession {
  public:
   explicit ToldSession(ToldEngine& engine) : SilentSession(512), engine_(engine) {}
-  GenerateResult Generate(const std::vector<Turn>&, const GenerateOptions&, const TextCallback&,
-                          const ProgressCallback&) override {
+  GenerateResult Generate(const std::vector<Turn>&, const GenerateOptions& options,
+                          const TextCallback&, const ProgressCallback&) override {
     GenerateResult result;
+    engine_.temperatures.push_back(*options.sampling.temperature);
     result.text = engine_.NextAnswer();
     return result;
   }
@@ -369,6 +371,96 @@ TEST(TranscriberJoints, WordsOfTwoPiecesWithoutPauseStandOnce) {
   EXPECT_TRUE(segments[0].goes_on);
   EXPECT_FALSE(segments[1].goes_on || segments[2].goes_on);
   EXPECT_LE(segments[0].end_s, segments[1].start_s);
+}
+
+TEST(TranscriberFallback, AnswersInCirclesAreAskedForAgain) {
+  const auto circles = [](int times, const std::string& what) {
+    std::string text;
+    for (int i = 0; i < times; ++i) text += what + " ";
+    text.pop_back();
+    return text;
+  };
+  const std::vector<float> sound = Joined({Silence(0.5), Babble(1), Silence(2)});
+  const auto hear = [&](const std::vector<std::string>& answers, double most) {
+    const auto engine = std::make_shared<ToldEngine>(answers);
+    std::vector<Segment> segments;
+    const auto take = [&](const Segment& segment) {
+      segments.push_back(segment);
+      return true;
+    };
+    const auto transcriber = Transcriber::New(engine, {.most_compression = most});
+    EXPECT_TRUE(transcriber->Push(sound, take) && transcriber->Finish(take));
+    EXPECT_EQ(segments.size(), 1u);
+    return std::pair(segments.at(0), engine->temperatures);
+  };
+  const std::string bad = circles(40, "and so on"), worse = circles(80, "and so on");
+  const auto [once, asked_once] = hear({bad}, 0);
+  EXPECT_EQ(once.text, bad);
+  EXPECT_GT(once.compression_ratio, 10);
+  EXPECT_THAT(asked_once, testing::ElementsAre(0));
+
+  const auto [good, asked] = hear({bad, worse, "well"}, 2.4);
+  EXPECT_EQ(good.text, "well");
+  EXPECT_EQ(good.temperature, 0.4);
+  EXPECT_THAT(asked, testing::ElementsAre(0, 0.2, 0.4));
+
+  const auto [least, asked_all] = hear({worse, worse, bad, worse, worse, worse, "no more"}, 2.4);
+  EXPECT_EQ(least.text, bad);
+  EXPECT_EQ(least.temperature, 0.4);
+  EXPECT_THAT(asked_all, testing::ElementsAre(0, 0.2, 0.4, testing::DoubleNear(0.6, 1e-9),
+                                              testing::DoubleNear(0.8, 1e-9), 1));
+}
+
+// Answers in a session of its own, a step at a time, and counts.
+class OneByOne : public Answerer {
+ public:
+  OneByOne(Engine& engine, size_t& most) : session_(engine.NewSession()), most_(most) {}
+  size_t most() const override { return 3; }
+  size_t size() const override { return requests_.size(); }
+  void Add(BatchRequest request) override {
+    requests_.push_back(std::move(request));
+    most_ = std::max(most_, requests_.size());
+  }
+  void Advance() override {
+    const BatchRequest request = std::move(requests_.front());
+    requests_.erase(requests_.begin());
+    request.on_done(session_->Generate(request.turns, request.options, request.on_text), nullptr);
+  }
+
+ private:
+  std::unique_ptr<Session> session_;
+  std::vector<BatchRequest> requests_;
+  size_t& most_;
+};
+
+TEST_F(TranscriberTest, AnotherAnswersTheSame) {
+  std::vector<float> sound = Silence(1);
+  for (const char* name : {"speech new voices-0005", "speech new voices-0003",
+                           "speech new voices-0001", "speech new voices-0004"}) {
+    sound = Joined({sound, Clip(name), Silence(1.5)});
+  }
+  const auto plain = Transcribe(sound);
+  size_t most = 0;
+  std::vector<Segment> segments;
+  const auto take = [&](const Segment& segment) {
+    segments.push_back(segment);
+    return true;
+  };
+  const auto transcriber =
+      Transcriber::New(engine_, {}, std::make_unique<OneByOne>(*engine_, most));
+  EXPECT_TRUE(transcriber->Push(sound, take) && transcriber->Finish(take));
+  EXPECT_EQ(most, 3u);
+  ASSERT_EQ(segments.size(), plain.size());
+  size_t tokens = 0;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_EQ(segments[i].text, plain[i].text);
+    EXPECT_EQ(segments[i].average_logprob, plain[i].average_logprob);
+    tokens += segments[i].tokens.size();
+  }
+  EXPECT_EQ(transcriber->timings().answer_tokens, static_cast<int64_t>(tokens));
+  EXPECT_GT(transcriber->timings().audio_tokens, 0);
+  EXPECT_THROW(
+      Transcriber::New(engine_, {.live = true}, std::make_unique<OneByOne>(*engine_, most)), Error);
 }
 
 }  // namespace
