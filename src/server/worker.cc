@@ -23,9 +23,10 @@ double MillisecondsSince(Time::time_point begin) {
 
 }  // namespace
 
-Answering::Answering(std::vector<Ask> asks, const Asker& asker, double seconds)
+Answering::Answering(std::vector<Ask> asks, const Asker& asker, double seconds, Patience patience)
     : asks_(std::move(asks)),
       asker_(asker),
+      patience_(patience),
       deadline_(seconds > 0 ? std::optional(came_ + std::chrono::duration_cast<Time::duration>(
                                                         std::chrono::duration<double>(seconds)))
                             : std::nullopt) {}
@@ -91,20 +92,24 @@ void Worker::LayOut(Ask& ask) const {
                                             std::to_string(context_));
 }
 
-std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const Asker& asker) {
+std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const Asker& asker,
+                                          Patience patience) {
   for (Ask& ask : asks) {
     if (ask.prompt.empty()) LayOut(ask);
   }
+  const bool is_long = patience == Patience::kLongWork;
   const std::shared_ptr<Answering> answering(
-      new Answering(std::move(asks), asker, options_.answer_seconds));
+      new Answering(std::move(asks), asker, is_long ? 0 : options_.answer_seconds, patience));
   {
     const std::lock_guard lock(mutex_);
-    if (!taking_) throw Refusal(Reason::kDraining, "the server is shutting down");
+    if (ended_ || (!is_long && !taking_)) {
+      throw Refusal(Reason::kDraining, "the server is shutting down");
+    }
     DropLeft();
-    const size_t waiting = CountWaiting(), places = static_cast<size_t>(options_.waiting);
+    const size_t waiting = CountWaiting(false), places = static_cast<size_t>(options_.waiting);
     // Some places are left for those who have nothing here yet.
     const bool known = clients_.contains(asker.client());
-    if (waiting >= free_ && waiting - free_ >= places - (known ? places / 4 : 0)) {
+    if (!is_long && waiting >= free_ && waiting - free_ >= places - (known ? places / 4 : 0)) {
       throw Refusal(Reason::kBusy,
                     std::to_string(waiting) + " requests are waiting already; try again later");
     }
@@ -121,8 +126,14 @@ void Worker::StopTaking() {
   taking_ = false;
 }
 
+void Worker::CheckTaking() const {
+  const std::lock_guard lock(mutex_);
+  if (!taking_) throw Refusal(Reason::kDraining, "the server is shutting down");
+}
+
 void Worker::EndAll() {
   const std::lock_guard lock(mutex_);
+  ended_ = true;
   StopAll(Answering::Ending::kTimeUp);
 }
 
@@ -143,7 +154,7 @@ WorkerCounts Worker::counts() {
   const std::lock_guard lock(mutex_);
   DropLeft();
   WorkerCounts counts = counts_;
-  counts.waiting = CountWaiting();
+  counts.waiting = CountWaiting(true);
   counts.active = requests_.size() - counts.waiting;
   return counts;
 }
@@ -166,9 +177,14 @@ void Worker::DropLeft() {
   }
 }
 
-size_t Worker::CountWaiting() const {
-  return static_cast<size_t>(std::count_if(requests_.begin(), requests_.end(),
-                                           [](const auto& one) { return one->next_ == 0; }));
+size_t Worker::CountWaiting(bool with_long_works) const {
+  return static_cast<size_t>(std::count_if(
+      requests_.begin(), requests_.end(),
+      [&](const auto& one) { return one->next_ == 0 && (with_long_works || !one->IsLongWork()); }));
+}
+
+bool Worker::HasLongWorkSession() const {
+  return long_sessions_ < std::max<size_t>(1, slots_.size() - 1);
 }
 
 bool Worker::HasWork() const {
@@ -214,7 +230,9 @@ void Worker::ReleaseFree() {
 }
 
 std::shared_ptr<Answering> Worker::NextInTurn() {
+  constexpr int kTurns = 3;
   struct Claim {
+    int rank;      // long works come last, or first when it is their turn
     bool further;  // it has a session already
     size_t sessions;
     uint64_t since;
@@ -224,8 +242,11 @@ std::shared_ptr<Answering> Worker::NextInTurn() {
   Claim best{};
   for (const auto& answering : requests_) {  // in the order they came
     if (!answering->HasNext()) continue;
+    const bool is_long = answering->IsLongWork();
+    if (is_long && !HasLongWorkSession()) continue;
+    const int rank = is_long ? (taken_before_long_work_ >= kTurns ? 0 : 2) : 1;
     const Client& client = clients_.at(answering->asker_.client());
-    const Claim claim{answering->active_ > 0, client.sessions, client.since};
+    const Claim claim{rank, answering->active_ > 0, client.sessions, client.since};
     if (next != nullptr && !(claim < best)) continue;
     next = answering;
     best = claim;
@@ -243,6 +264,14 @@ std::vector<Worker::Seat> Worker::TakeTurns() {
     if (answering->next_ == 0) {
       answering->waited_ms_ = MillisecondsSince(answering->came_);
       counts_.waiting_seconds += answering->waited_ms_ / 1000;
+    }
+    if (answering->IsLongWork()) {
+      ++long_sessions_;
+      taken_before_long_work_ = 0;
+    } else if (HasLongWorkSession() &&
+               std::any_of(requests_.begin(), requests_.end(),
+                           [](const auto& one) { return one->IsLongWork() && one->HasNext(); })) {
+      ++taken_before_long_work_;
     }
     taken.push_back({answering, answering->next_++});
     ++answering->active_;
@@ -277,7 +306,8 @@ void Worker::Begin(const Seat& seat) {
     GiveUp(answering);
     return answering->Push(std::move(unanswered));
   }
-  slot->last_used = ++uses_;
+  // Of a long work's pieces none is gone on with: the session is the next one to make room.
+  slot->last_used = answering->IsLongWork() ? 1 : ++uses_;
   slot->owner = answering->asker_.owner;
   slot->answering = answering;
   slot->at = seat.at;
@@ -347,6 +377,7 @@ void Worker::Ended(Slot& slot, GenerateResult result, std::exception_ptr error) 
 void Worker::GiveUp(const std::shared_ptr<Answering>& answering) {
   const std::lock_guard lock(mutex_);
   ++free_;
+  long_sessions_ -= answering->IsLongWork();
   --answering->active_;
   --clients_.at(answering->asker_.client()).sessions;
   if (answering->active_ > 0 || answering->HasNext()) return;

@@ -46,6 +46,11 @@ struct Asker {
   const std::string& client() const { return owner.empty() ? address : owner; }
 };
 
+// Who waits for the answers: somebody, or a long work such as a recording, which takes the sessions
+// that are left. One of several is always kept from it; where others wait as well, it gets every
+// fourth that becomes free.
+enum class Patience { kSomebodyWaits, kLongWork };
+
 // A request under way, shared by who asked and who answers.
 class Answering {
  public:
@@ -58,7 +63,7 @@ class Answering {
  private:
   friend class Worker;
   enum class Ending { kNone, kCancelled, kTimeUp };
-  Answering(std::vector<Ask> asks, const Asker& asker, double seconds);
+  Answering(std::vector<Ask> asks, const Asker& asker, double seconds, Patience patience);
   void Push(AnswerEvent event);
   void Stop(Ending ending) {
     Ending none = Ending::kNone;
@@ -66,9 +71,11 @@ class Answering {
   }
   bool GoesOn();  // stops itself when its time is up
   bool HasNext() const { return next_ < asks_.size(); }
+  bool IsLongWork() const { return patience_ == Patience::kLongWork; }
 
   const std::vector<Ask> asks_;
   const Asker asker_;
+  const Patience patience_;
   const std::chrono::steady_clock::time_point came_ = std::chrono::steady_clock::now();
   const std::optional<std::chrono::steady_clock::time_point> deadline_;
   std::atomic<Ending> ending_ = Ending::kNone;
@@ -113,8 +120,12 @@ class Worker {
   // longest for its turn, and of a client's requests to the one that came first; further sessions
   // are given to the other asks of a request while nobody else waits. What one owner has asked is
   // never reused for another, so that not even time tells of it. Letting go of what is returned
-  // cancels the request. Throws Refusal (kBusy, kDraining) and what LayOut throws.
-  std::shared_ptr<Answering> Submit(std::vector<Ask> asks, const Asker& asker);
+  // cancels the request. Throws Refusal (kBusy, kDraining) and what LayOut throws. Long works are
+  // told that the service is draining by CheckTaking: what they submit is taken until EndAll,
+  // however many wait, and has no time limit.
+  std::shared_ptr<Answering> Submit(std::vector<Ask> asks, const Asker& asker,
+                                    Patience patience = Patience::kSomebodyWaits);
+  void CheckTaking() const;  // throws Refusal (kDraining)
 
   // Gives back what free sessions and the cache hold; later requests compute it anew.
   void Release();
@@ -124,6 +135,7 @@ class Worker {
   bool IsIdle() const;  // nothing under way, nothing waiting
   WorkerCounts counts();
   int64_t context() const { return context_; }  // of each session
+  size_t sessions() const { return slots_.size(); }
 
  private:
   struct Slot {
@@ -148,7 +160,8 @@ class Worker {
   void StopAll(Answering::Ending ending);
   Requests::iterator Remove(Requests::iterator request);
   void DropLeft();  // of those that wait, whose client has gone
-  size_t CountWaiting() const;
+  size_t CountWaiting(bool with_long_works) const;
+  bool HasLongWorkSession() const;  // whether a long work may have a further session
   bool HasWork() const;
   // The request whose next ask gets the next session; null: none wants one.
   std::shared_ptr<Answering> NextInTurn();
@@ -171,15 +184,17 @@ class Worker {
   int64_t context_ = 0;
   std::vector<Slot> slots_;  // of the thread
   std::unique_ptr<Batch> batch_ = Batch::New();
-  uint64_t uses_ = 0;
+  uint64_t uses_ = 1;
 
   mutable std::mutex mutex_;
   std::condition_variable came_;
   Requests requests_;  // in the order they came, until their asks have ended
   std::map<std::string, Client> clients_;
-  size_t free_;         // sessions
-  uint64_t turns_ = 0;  // that were given, and clients that came
-  bool stopping_ = false, taking_ = true, releasing_ = false;
+  size_t free_;                     // sessions
+  uint64_t turns_ = 0;              // that were given, and clients that came
+  size_t long_sessions_ = 0;        // of long works
+  int taken_before_long_work_ = 0;  // turns of others, while one waits
+  bool stopping_ = false, taking_ = true, ended_ = false, releasing_ = false;
   WorkerCounts counts_;
   std::thread thread_;
 };

@@ -319,6 +319,53 @@ TEST_F(WorkerTest, EndsAllWhenItIsTold) {
   EXPECT_THROW(Ends(*waits), Refusal);
 }
 
+TEST_F(WorkerTest, ALongWorkLeavesASessionToOthers) {
+  Worker worker(engine_, {.sessions = 2, .waiting = 1});
+  std::vector<std::shared_ptr<Answering>> pieces;
+  for (int i = 0; i < 5; ++i) {  // more than may wait
+    pieces.push_back(worker.Submit({Endless("x")}, {}, Patience::kLongWork));
+  }
+  ASSERT_TRUE(pieces[0]->Next(seconds(60)));
+  for (const char* text : {kSum, kOpposite, kSum}) Ends(*worker.Submit({Text(text)}, {}));
+  EXPECT_EQ(worker.counts().active, 1u);
+  worker.StopTaking();
+  EXPECT_THROW(worker.CheckTaking(), Refusal);
+  pieces.push_back(worker.Submit({Text(kSum)}, {}, Patience::kLongWork));
+  for (int i = 0; i < 5; ++i) pieces[static_cast<size_t>(i)]->Cancel();
+  EXPECT_EQ(Ends(*pieces[5])[0].text, "7");
+  worker.EndAll();
+  EXPECT_THROW(worker.Submit({Text(kSum)}, {}, Patience::kLongWork), Refusal);
+}
+
+TEST_F(WorkerTest, ALongWorkGetsItsTurnAmongMany) {
+  Worker worker(engine_, {.sessions = 1});
+  const auto first = worker.Submit({Endless("x")}, {});
+  ASSERT_TRUE(first->Next(seconds(60)));
+  std::vector<std::shared_ptr<Answering>> others;
+  for (int i = 0; i < 8; ++i) others.push_back(worker.Submit({Text(kSum)}, {}));
+  const auto piece = worker.Submit({Text(kOpposite)}, {}, Patience::kLongWork);
+  first->Cancel();
+  for (const auto& other : others) Ends(*other);
+  EXPECT_EQ(Ends(*piece)[0].text, "right");
+  EXPECT_GT(piece->waited_ms(), others[2]->waited_ms());
+  EXPECT_LT(piece->waited_ms(), others[3]->waited_ms());
+}
+
+TEST_F(WorkerTest, ALongWorkPutsNoConversationOutTwice) {
+  Worker worker(engine_, {.sessions = 2});
+  const auto many = [](const std::string& word) {
+    std::string text;
+    for (int i = 0; i < 30; ++i) text += word + " ";
+    return text;
+  };
+  Cached(worker, many("red"), {});
+  Cached(worker, many("blue"), {});  // used last: it stays
+  for (const char* word : {"boat", "snow", "book", "bag"}) {
+    Ends(*worker.Submit({Text(many(word))}, {}, Patience::kLongWork));
+  }
+  EXPECT_GT(Cached(worker, many("blue"), {}), 30);
+}
+
 TEST_F(WorkerTest, MayGoWhileItWorks) {
   std::shared_ptr<Answering> answering;
   {
