@@ -80,6 +80,12 @@ enum class SizeChange {
   kKeepCache,     // the new size goes on with what the old one has computed: not exact
 };
 
+struct TokenLogprob {
+  int32_t id;
+  double logprob;                                     // natural logarithm, before sampling settings
+  std::vector<std::pair<int32_t, double>> likeliest;  // at most top_logprobs, best first
+};
+
 struct GenerateOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 1024;
@@ -92,6 +98,8 @@ struct GenerateOptions {
   std::vector<int32_t> raw_ids = {};
   // Together with `top_logprobs`: also of the prompt's tokens. `max_tokens` may be 0 then.
   bool prompt_logprobs = false;
+  // With `top_logprobs`: told of each token's, before its text; may be empty.
+  std::function<void(const TokenLogprob&)> on_logprob = nullptr;
   // What the answer may be: tokens that would lead out of it are never taken, and the answer ends
   // where it is complete. Null: anything. Not together with speculation.
   std::shared_ptr<const Constraint> constraint = nullptr;
@@ -116,12 +124,6 @@ enum class FinishReason {
   kCancelled,  // the callback returned false
 };
 const char* FinishReasonName(FinishReason reason);  // "stop", "length", "cancelled"
-
-struct TokenLogprob {
-  int32_t id;
-  double logprob;                                     // natural logarithm, before sampling settings
-  std::vector<std::pair<int32_t, double>> likeliest;  // at most top_logprobs, best first
-};
 
 struct Timings {
   double load_ms = 0, image_ms = 0, audio_ms = 0, prefill_ms = 0, decode_ms = 0;

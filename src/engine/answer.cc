@@ -91,6 +91,7 @@ bool Answer::Take(const NextTokens::Token& token) {
   }
   if (options_.top_logprobs >= 0) {
     result_.logprobs.push_back(Sampler::Logprob(token.logits, token.id, options_.top_logprobs));
+    if (options_.on_logprob) options_.on_logprob(result_.logprobs.back());
   }
   result_.token_ids.push_back(token.id);
   const bool goes_on = Give(stop_.Push(detokenizer_.Push(token.id)));

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/answer.h"
+
 namespace gemma3n {
 namespace {
 
@@ -151,10 +153,39 @@ std::vector<PromptPosition> Prompt::positions() const {
   return result;
 }
 
+namespace {
+
+// Ids as they are; none of them stands for a medium.
+Prompt LayOutIds(const LoadedModel& model, const std::vector<Turn>& turns,
+                 const GenerateOptions& options) {
+  if (!options.raw || !turns.empty()) {
+    throw Error(ErrorKind::kUsage, "raw_ids: only together with raw, and without turns");
+  }
+  Prompt prompt;
+  const std::vector<int32_t> media = BannedIds(model.config);
+  for (int32_t id : options.raw_ids) {
+    if (id < 0 || id >= model.config.text.vocab_size) {
+      throw Error(ErrorKind::kRequest, "token ids: expected 0 to " +
+                                           std::to_string(model.config.text.vocab_size - 1) +
+                                           ", found " + std::to_string(id));
+    }
+    if (std::find(media.begin(), media.end(), id) != media.end()) {
+      throw Error(ErrorKind::kRequest, "token ids: " + std::to_string(id) +
+                                           " belongs to pictures and sound, which ids cannot be");
+    }
+    prompt.items.push_back({id});
+  }
+  prompt.text = model.tokenizer->Decode(options.raw_ids, /*skip_control_tokens=*/false);
+  return prompt;
+}
+
+}  // namespace
+
 Prompt LayOut(const LoadedModel& model, const std::vector<Turn>& turns,
               const GenerateOptions& options, bool open_answer) {
   // Before the work: an answer from weights that changed meanwhile would be wrong in silence.
   model.checkpoint->CheckUnchanged();
+  if (!options.raw_ids.empty()) return LayOutIds(model, turns, options);
   if (turns.empty()) throw Error(ErrorKind::kRequest, "expected a conversation, found no turn");
   Collector collector(model, options.image_size);
   std::vector<ChatTurn> chat_turns;

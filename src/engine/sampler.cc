@@ -199,9 +199,10 @@ TokenLogprob Sampler::Logprob(std::span<const float> logits, int32_t id, int cou
   for (float logit : logits) total += std::exp(logit - largest);
   const double log_total = largest + std::log(total);
   TokenLogprob result{id, logits[static_cast<size_t>(id)] - log_total, {}};
+  if (count <= 0) return result;
   std::vector<int32_t> order(logits.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
-  const size_t wanted = std::min(order.size(), static_cast<size_t>(std::max(0, count)));
+  const size_t wanted = std::min(order.size(), static_cast<size_t>(count));
   std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(wanted), order.end(),
                     [&](int32_t a, int32_t b) {
                       return Better(logits[static_cast<size_t>(a)], a,

@@ -75,15 +75,20 @@ void SessionOfModel::Forget(size_t from) {
 }
 
 void SessionOfModel::ReadChunk(const Prompt& prompt, size_t from, size_t end) {
+  const bool last = end == prompt.items.size();
+  Compute(prompt, from, end, last ? LogitsWanted::kLast : LogitsWanted::kNone,
+          last ? std::span<float>(logits_) : std::span<float>());
+}
+
+void SessionOfModel::Compute(const Prompt& prompt, size_t from, size_t end, LogitsWanted wanted,
+                             std::span<float> logits) {
   std::vector<DecoderInput> inputs;
   for (size_t i = from; i < end; ++i) {
     const Prompt::Item& item = prompt.items[i];
     inputs.push_back(
         {.id = item.id, .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
   }
-  const bool last = end == prompt.items.size();
-  decoder_->Prefill(state_, inputs, last ? LogitsWanted::kLast : LogitsWanted::kNone,
-                    last ? std::span<float>(logits_) : std::span<float>());
+  decoder_->Prefill(state_, inputs, wanted, logits);
   for (size_t i = from; i < end; ++i) {
     const Prompt::Item& item = prompt.items[i];
     done_.push_back({item.id,
@@ -106,7 +111,8 @@ void SessionOfModel::Encode(Request& request, Encoding encoding) {
     return;
   }
   // The last position is computed again in any case: its logits are needed.
-  ReuseWhatMatches(request.prompt, request.prompt.items.size() - 1);
+  ReuseWhatMatches(request.prompt,
+                   request.options.prompt_logprobs ? 0 : request.prompt.items.size() - 1);
   const ModelSize& size = request.options.size ? *request.options.size : model_.size;
   BeginSize(request, size, request.prompt.items.size());
   TakeShared(request);
@@ -127,9 +133,15 @@ void SessionOfModel::Read(Request& request, int64_t most, Encoding encoding) {
   if (!tell(from)) return;
   Timings& timings = request.result.timings;
   const Clock::time_point begin = Clock::now();
+  const bool scored = request.options.prompt_logprobs;
   const int64_t next = decoder_->NextChunk(static_cast<int64_t>(total - from));
-  const size_t end = from + static_cast<size_t>(std::min(next, most));
-  ReadChunk(request.prompt, from, end);
+  const size_t end =
+      from + static_cast<size_t>(std::min({next, most, scored ? kScoredAtOnce : next}));
+  if (scored) {
+    ReadScored(request, from, end);
+  } else {
+    ReadChunk(request.prompt, from, end);
+  }
   const double ms = MillisecondsSince(begin);
   timings.prefill_tokens += static_cast<int64_t>(end - from);
   timings.prefill_ms += ms;
@@ -219,6 +231,9 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
   const StopMatcher wanted_stop{options.stop};
   if (options.constraint != nullptr && options.speculation != Speculation::kOff) {
     throw Error(ErrorKind::kUsage, "constraint: not together with speculation");
+  }
+  if (options.prompt_logprobs && options.top_logprobs < 0) {
+    throw Error(ErrorKind::kUsage, "prompt_logprobs: only together with top_logprobs");
   }
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const ModelSize& size = options.size ? *options.size : model_.size;

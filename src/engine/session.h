@@ -54,6 +54,7 @@ class SessionOfModel : public Session {
     GenerateResult result = {};
     std::optional<Answer> answer = {};  // once the prompt is read
     std::optional<NextTokens> next = {};
+    std::vector<float> scored = {};  // [kScoredAtOnce, vocabulary] where the prompt is scored, too
   };
   // Throws what Generate throws before anything is computed.
   std::unique_ptr<Request> Begin(const std::vector<Turn>& turns, const GenerateOptions& options,
@@ -102,6 +103,8 @@ class SessionOfModel : public Session {
   MediaEncoder& media() { return media_; }
 
  private:
+  static constexpr int64_t kScoredAtOnce = 32;  // 34 MB of Gemma 3n's vocabulary
+
   void CheckRoom(const Prompt& prompt) const;
   // At most `most` positions with which both the prompt and what has been computed begin.
   size_t CountCommon(const Prompt& prompt, size_t most) const;
@@ -118,8 +121,13 @@ class SessionOfModel : public Session {
   void KeepShared(bool whole_pieces);
 
   void Encode(Request& request, Encoding encoding);
-  // The positions [from, end) of the prompt, no more than a chunk.
+  // The positions [from, end) of the prompt, no more than a chunk. Leaves the logits of the
+  // prompt's last position in logits_.
   void ReadChunk(const Prompt& prompt, size_t from, size_t end);
+  void Compute(const Prompt& prompt, size_t from, size_t end, LogitsWanted wanted,
+               std::span<float> logits);
+  // The same, and what the prompt's tokens behind them are worth (session_scores.cc).
+  void ReadScored(Request& request, size_t from, size_t end);
   void BeginAnswer(Request& request);
   int64_t TokensLeft(const Request& request) const;
   // Tokens that followed the first `before` seen ones, in so many seconds; all but the last have
