@@ -94,15 +94,12 @@ Entrance OpenEntrance(ServerOptions& options) {
   }
   CheckKeys(options, entrance.listeners);
   options.tls = options.tls || options.lan || !options.tls_certificate.empty();
-  if (options.lan) {
-    const std::vector<std::string> names = OwnNames();
-    options.host_names.insert(options.host_names.end(), names.begin(), names.end());
-  }
+  std::vector<std::string> names = OwnNames();
+  names.insert(names.end(), options.host_names.begin(), options.host_names.end());
+  if (options.lan) options.host_names = names;
   if (!options.tls_certificate.empty()) {
     entrance.tls = TlsFromFiles(options.tls_certificate, options.tls_key);
   } else if (options.tls) {
-    std::vector<std::string> names = OwnNames();
-    names.insert(names.end(), options.host_names.begin(), options.host_names.end());
     const std::filesystem::path directory = StateDirectory(options);
     const std::string pem = OwnCertificate(directory, names);
     entrance.tls = TlsFromText(pem);
