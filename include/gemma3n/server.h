@@ -84,6 +84,12 @@ struct ServerReach {
   // it. Empty where it has none of its own.
   std::filesystem::path certificate;
   std::string fingerprint;
+
+  bool HasOthers() const;  // whether an address is not of this machine alone
+  // Where the page is opened: from other machines, if they may ask.
+  std::string PageUrl() const;
+  // The same with the key that was made behind '#', where browsers keep it to themselves.
+  std::string PageLink() const;
 };
 
 // Answers requests from threads of its own; the engine belongs to it until it is gone.

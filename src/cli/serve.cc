@@ -71,16 +71,6 @@ void ReadOptions(ServeArgs& args) {
   options.access_log = !args.no_log && !args.output.quiet;
 }
 
-// Where the page is opened: by other machines, if they may.
-std::string PageUrl(const ServerReach& reach) {
-  for (const std::string& url : reach.urls) {
-    if (url.find("//127.") == std::string::npos && url.find("//[::1]") == std::string::npos) {
-      return url;
-    }
-  }
-  return reach.urls.front();
-}
-
 // Base addresses of the dialects, and what makes their clients use them.
 std::string Addresses(const std::string& url, const std::string& key) {
   const auto line = [](const char* name, const std::string& address, const std::string& snippet) {
@@ -96,7 +86,8 @@ std::string Addresses(const std::string& url, const std::string& key) {
 
 void ShowHowToAsk(const Server& server, const ServeArgs& args) {
   const ServerReach& reach = server.reach();
-  const std::string url = PageUrl(reach);
+  std::string url = reach.PageUrl();
+  url.pop_back();  // its slash
   const std::string key = !reach.needs_key         ? "none"
                           : reach.made_key.empty() ? "$KEY"
                                                    : reach.made_key;
@@ -115,11 +106,9 @@ void ShowHowToAsk(const Server& server, const ServeArgs& args) {
         reach.fingerprint + "\n";
   }
   if (args.qr || (args.options.lan && IsTerminal(STDOUT_FILENO))) {
-    // Behind '#', where browsers keep it to themselves.
-    const std::string secret = reach.made_key.empty() ? "" : "#key=" + reach.made_key;
-    text += QrCodeForTerminal(url + "/" + secret);
+    text += QrCodeForTerminal(reach.PageLink());
   }
-  if (!args.options.lan && args.options.host == "127.0.0.1") {
+  if (!args.options.lan && !reach.HasOthers()) {
     text += "Only this computer can connect. --lan opens it to your network, with a key and TLS.\n";
   }
   text += "Ctrl-C ends it: answers under way may finish; a second one ends it at once.\n";

@@ -10,8 +10,14 @@
 #include "server/private_file.h"
 #include "server/secret.h"
 
-namespace gemma3n::server {
+namespace gemma3n {
+namespace server {
 namespace {
+
+// Whether a URL is of loopback.
+bool IsOfThisMachine(const std::string& url) {
+  return url.find("//127.") != std::string::npos || url.find("//[::1]") != std::string::npos;
+}
 
 // Where certificate and key are kept from one start to the next.
 std::filesystem::path StateDirectory(const ServerOptions& options) {
@@ -113,11 +119,23 @@ Entrance OpenEntrance(ServerOptions& options) {
     }
   }
   // This machine's own addresses first, as the one that is tried out.
-  std::stable_partition(
-      entrance.reach.urls.begin(), entrance.reach.urls.end(), [](const std::string& url) {
-        return url.find("//127.") != std::string::npos || url.find("//[::1]") != std::string::npos;
-      });
+  std::stable_partition(entrance.reach.urls.begin(), entrance.reach.urls.end(), IsOfThisMachine);
   return entrance;
 }
 
-}  // namespace gemma3n::server
+}  // namespace server
+
+bool ServerReach::HasOthers() const {
+  return !std::all_of(urls.begin(), urls.end(), server::IsOfThisMachine);
+}
+
+std::string ServerReach::PageUrl() const {
+  const auto found = std::find_if_not(urls.begin(), urls.end(), server::IsOfThisMachine);
+  return (found == urls.end() ? urls.front() : *found) + "/";
+}
+
+std::string ServerReach::PageLink() const {
+  return PageUrl() + (made_key.empty() ? "" : "#key=" + made_key);
+}
+
+}  // namespace gemma3n

@@ -9,6 +9,7 @@
 #include "gemma3n/error.h"
 #include "server/openai/request.h"
 #include "server/page_files.h"
+#include "server/qr.h"
 #include "server/sizes.h"
 #include "server/tokens.h"
 
@@ -76,6 +77,7 @@ Json InfoOf(const Service& service, bool has_lab) {
           {"body_bytes", limits.body_bytes},
           {"urls", service.reach.urls},
           {"needs_key", service.reach.needs_key},
+          {"qr", service.reach.HasOthers()},
           {"lab", has_lab},
           {"notes", facts.notes}};
 }
@@ -152,6 +154,7 @@ std::vector<Route> Page::Routes() const {
       route("POST", "/page/count", [this](const Request& r) { return Count(r); }),
       route("GET", "/page/info", [this](const Request&) { return NotKept(info_); }),
       route("GET", "/page/lab", [this](const Request&) { return LabResult(); }),
+      route("GET", "/page/qr.svg", [this](const Request&) { return QrPicture(); }),
       route(
           "GET", "/page/*", [this](const Request& r) { return File(r); }, true),
       route(
@@ -193,6 +196,16 @@ Response Page::LabResult() const {
                   "there is no result of `gemma3n lab`; `gemma3n serve --lab FILE` shows one");
   }
   return NotKept(lab_);
+}
+
+// Not open: the key is in it.
+Response Page::QrPicture() const {
+  if (!service_.reach.HasOthers()) {
+    throw Refusal(Reason::kNotFound, "other machines cannot open the page; --lan lets them");
+  }
+  Response response = NotKept(QrSvg(service_.reach.PageLink()));
+  response.content_type = "image/svg+xml";
+  return response;
 }
 
 Response Page::Count(const Request& request) const {

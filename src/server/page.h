@@ -25,6 +25,7 @@ class Page {
   Response File(const Request& request) const;
   Response Home(const Request& request) const;
   Response LabResult() const;
+  Response QrPicture() const;
   // How many tokens a conversation is, in the body of chat completions, by what they stand for.
   Response Count(const Request& request) const;
 

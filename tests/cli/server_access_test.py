@@ -129,6 +129,10 @@ class Access(unittest.TestCase):
             protocols = {"Sec-WebSocket-Protocol": "realtime, openai-insecure-api-key.secret-none"}
             self.assertEqual(self.status({**upgrade, **protocols}, path=path, service=self.locked), 401)
 
+    def test_only_what_others_can_open_has_a_qr_code(self):
+        self.assertEqual(self.status({}, path="/page/qr.svg"), 404)
+        self.assertFalse(json.loads(self.open.request("GET", "/page/info")[2])["qr"])
+
     def test_A10_models_are_not_managed(self):
         before = sorted(NANO.rglob("*"))
         for method, path in (("POST", "/api/pull"), ("POST", "/api/copy"), ("DELETE", "/api/delete")):
@@ -245,6 +249,10 @@ class Secure(unittest.TestCase):
             status, headers, _ = service.request("POST", "/page/login", json.dumps({"key": key}))
             self.assertEqual(status, 204)
             self.assertTrue(headers["Set-Cookie"].endswith("; Secure"))
+            self.assertEqual(service.request("GET", "/page/qr.svg")[0], 401)  # the key is in it
+            status, headers, body = service.request("GET", "/page/qr.svg", None, bearer)
+            self.assertEqual((status, headers["Content-Type"]), (200, "image/svg+xml"))
+            self.assertTrue(body.startswith(b"<svg "))
             if socket.has_dualstack_ipv6():
                 with socket.create_connection(("::1", service.port), timeout=20) as client:
                     service.trust().wrap_socket(client, server_hostname="::1").close()
