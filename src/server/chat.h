@@ -11,6 +11,7 @@
 
 #include "gemma3n/engine.h"
 #include "gemma3n/server.h"
+#include "server/file_store.h"
 #include "server/http.h"
 #include "server/media_reader.h"
 #include "server/spool.h"
@@ -29,7 +30,8 @@ struct Service {
   int64_t created_at;  // seconds since 1970
   Access& access;      // for keys that are given out
   const ServerReach& reach;
-  std::shared_ptr<DiskBudget> disk = nullptr;  // of uploads and files
+  std::shared_ptr<DiskBudget> disk;  // of uploads and files
+  FileStore& files;
 
   // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.
   void CheckModel(const std::string& name) const;

@@ -30,6 +30,9 @@ class HttpServer : public Server, public Handler {
       : options_(options),
         engine_(std::move(engine)),
         media_(engine_->facts(), options_.limits.media),
+        files_({.bytes = options_.limits.files_bytes,
+                .files = options_.limits.files,
+                .seconds = options_.limits.file_seconds}),
         worker_(engine_, {.context = options_.context,
                           .sessions = options_.sessions,
                           .waiting = options_.waiting,
@@ -43,7 +46,8 @@ class HttpServer : public Server, public Handler {
                  static_cast<int64_t>(std::time(nullptr)),
                  access_,
                  reach_,
-                 std::make_shared<DiskBudget>(options_.limits.all_uploads_bytes)},
+                 std::make_shared<DiskBudget>(options_.limits.all_uploads_bytes),
+                 files_},
         access_(options_, entrance.is_loopback_only()),
         reach_(std::move(entrance.reach)) {
     dialects_.push_back(std::make_unique<OpenAi>(service_));
@@ -207,6 +211,7 @@ class HttpServer : public Server, public Handler {
   const ServerOptions options_;
   const std::shared_ptr<Engine> engine_;
   MediaReader media_;
+  FileStore files_;
   Worker worker_;
   Service service_;
   Access access_;
