@@ -31,6 +31,8 @@ struct ServerLimits {
   double body_grace_seconds = 30;            // what a slow body may take longer than its rate says
   double body_bytes_per_second = 16 << 10;
   double stalled_seconds = 30;  // a client that reads nothing of its answer for so long is dropped
+  double transcription_seconds = 6 * 3600;  // of one recording
+  size_t transcriptions = 8;                // recordings that are heard at one time
   size_t connections = 256;
   size_t connections_of_address = 64;  // of another machine
 

@@ -121,6 +121,14 @@ std::string BoundaryOf(const std::string& content_type) {
   return *boundary;
 }
 
+const MultipartForm& FormOf(const Request& request) {
+  const auto* const form = dynamic_cast<const MultipartForm*>(request.sink.get());
+  if (form != nullptr) return *form;
+  const std::string* const type = request.Find("Content-Type");
+  throw Refusal(Reason::kMediaType, "expected multipart/form-data, found " +
+                                        (type == nullptr ? "none" : "'" + Shown(*type) + "'"));
+}
+
 MultipartForm::MultipartForm(std::string_view boundary, std::shared_ptr<DiskBudget> budget)
     : delimiter_("\r\n--" + std::string(boundary)), budget_(std::move(budget)) {}
 

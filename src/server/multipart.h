@@ -77,6 +77,10 @@ class MultipartForm : public BodySink {
   std::vector<FormFile> files_;
 };
 
+// The form that came with a request of an upload route. Throws Refusal (kMediaType) where it was
+// none.
+const MultipartForm& FormOf(const Request& request);
+
 // The boundary that a content type of multipart/form-data names. Throws Refusal (kMediaType) for
 // another type, (kInvalidValue) where it names none, or one that is not as RFC 2046 has it.
 std::string BoundaryOf(const std::string& content_type);

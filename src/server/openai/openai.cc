@@ -5,6 +5,7 @@
 
 #include "server/answer_stream.h"
 #include "server/openai/answer.h"
+#include "server/openai/files.h"
 #include "server/openai/request.h"
 
 namespace gemma3n::server {
@@ -27,7 +28,7 @@ void Answer(const OpenAiCall& call, OpenAiKind kind, const Service& service, con
 }  // namespace
 
 std::vector<Route> OpenAi::Routes() {
-  return {
+  std::vector<Route> routes = {
       {"POST", "/v1/chat/completions",
        [this](const Request& request, const std::string&, Exchange& exchange) {
          ChatCompletions(request, exchange);
@@ -44,6 +45,9 @@ std::vector<Route> OpenAi::Routes() {
          service_.CheckModel(name);
          exchange.Send({.body = ModelText(service_, name)});
        }}};
+  for (Route& route : FileRoutes(service_)) routes.push_back(std::move(route));
+  for (Route& route : audio_.Routes()) routes.push_back(std::move(route));
+  return routes;
 }
 
 void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {

@@ -4,12 +4,13 @@
 
 #include "server/chat.h"
 #include "server/dialect.h"
+#include "server/openai/audio.h"
 
 namespace gemma3n::server {
 
 class OpenAi : public Dialect {
  public:
-  explicit OpenAi(const Service& service) : service_(service) {}
+  explicit OpenAi(const Service& service) : service_(service), audio_(service) {}
 
   std::vector<Route> Routes() override;
   bool Speaks(const Request& request) const override { return request.path.starts_with("/v1"); }
@@ -20,6 +21,7 @@ class OpenAi : public Dialect {
   void Completions(const Request& request, Exchange& exchange) const;
 
   const Service& service_;
+  OpenAiAudio audio_;
 };
 
 }  // namespace gemma3n::server
