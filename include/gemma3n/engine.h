@@ -125,7 +125,8 @@ class Session {
  public:
   virtual ~Session() = default;
 
-  // Answers a whole conversation that ends with a user's turn. Throws Error (kRequest, kMedia)
+  // Answers a whole conversation that ends with a user's turn, or goes on with the answer that it
+  // ends with; what is new of that is returned. Throws Error (kRequest, kMedia)
   // before anything is computed where the conversation cannot be answered, (kMedia) later for an
   // ImageFile that was changed meanwhile and no longer decodes, and (kModel), also when text was
   // given already, if the model's files were changed meanwhile.

@@ -83,6 +83,18 @@ Part MediaParts::Film(const Field& uri, const VideoOptions& video, bool bare) {
   return part;
 }
 
+Part MediaParts::Any(const Field& uri) {
+  switch (service_.media.KindOf(uri.Text(), uri.path())) {
+    case MediaReader::Kind::kPicture:
+      return Picture(uri, /*bare=*/true);
+    case MediaReader::Kind::kSound:
+      return Sound(uri);
+    case MediaReader::Kind::kFilm:
+      break;
+  }
+  return Film(uri, {}, /*bare=*/true);
+}
+
 void MediaParts::CountPart(const Field& part) {
   if (++parts_ > kMostParts) {
     Expected(part, "at most " + std::to_string(kMostParts) + " parts in one request");

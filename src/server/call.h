@@ -48,6 +48,8 @@ class MediaParts {
   Part Picture(const Field& uri, bool bare = false);
   Part Sound(const Field& uri);
   Part Film(const Field& uri, const VideoOptions& video, bool bare = false);
+  // Any of these, as its bytes say.
+  Part Any(const Field& uri);
   // Throws Refusal (kInvalidValue) past the 512 parts of a call.
   void CountPart(const Field& part);
 

@@ -104,6 +104,31 @@ Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std:
   return part;
 }
 
+MediaReader::Kind MediaReader::KindOf(const std::string& text, const std::string& param) const {
+  constexpr size_t kBeginning = 8192;  // characters, whole groups of four
+  const std::string_view payload = PayloadOf(text).value_or(text);
+  const std::optional<std::string> bytes = DecodeBase64(payload.substr(0, kBeginning));
+  MediaType type;
+  if (bytes) {
+    type =
+        DetectMediaKind(std::span(reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()));
+  }
+  switch (type.kind) {
+    case MediaKind::kImage:
+      return Kind::kPicture;
+    case MediaKind::kAudio:
+      return Kind::kSound;
+    case MediaKind::kVideo:
+      return Kind::kFilm;
+    case MediaKind::kUnknown:
+      break;
+  }
+  throw Refusal(Reason::kUnsupportedValue,
+                param + ": expected a picture, a sound or a film as data:TYPE;base64,..., found " +
+                    (type.format.empty() ? "none of them" : "a " + type.format),
+                param);
+}
+
 Part MediaReader::Decode(Kind kind, const std::string& bytes, const VideoOptions& video,
                          const std::string& param) {
   const std::span<const uint8_t> data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
@@ -128,6 +153,10 @@ Part MediaReader::Decode(Kind kind, const std::string& bytes, const VideoOptions
   }
 }
 
+size_t MediaReader::BytesOf(const Part& part) {
+  return std::visit(BytesOfContent(), part.content);
+}
+
 std::optional<Part> MediaReader::Find(const std::string& key) {
   const std::lock_guard lock(mutex_);
   for (auto at = kept_.begin(); at != kept_.end(); ++at) {
@@ -139,7 +168,7 @@ std::optional<Part> MediaReader::Find(const std::string& key) {
 }
 
 void MediaReader::Keep(std::string key, const Part& part) {
-  const size_t bytes = key.size() + std::visit(BytesOfContent(), part.content);
+  const size_t bytes = key.size() + BytesOf(part);
   if (bytes > kMostKeptBytes) return;
   const std::lock_guard lock(mutex_);
   kept_.push_front({std::move(key), part, bytes});

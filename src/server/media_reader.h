@@ -25,6 +25,10 @@ class MediaReader {
   // does not take and for addresses, kInvalidImage, kInvalidAudio, kInvalidVideo).
   Part Read(Kind kind, const std::string& text, bool bare, const std::string& param,
             const std::string& owner, const VideoOptions& video = {});
+  // What the bytes of such a text are. Throws Refusal (kUnsupportedValue) for none of these.
+  Kind KindOf(const std::string& text, const std::string& param) const;
+  // The memory that a medium takes; of a text its bytes.
+  static size_t BytesOf(const Part& part);
 
  private:
   struct Kept {

@@ -24,6 +24,7 @@ int StatusOf(Reason reason) {
     case Reason::kUnsupportedValue:
     case Reason::kMissing:
     case Reason::kInvalidJsonSchema:
+    case Reason::kPreviousNotFound:
     case Reason::kInvalidImage:
     case Reason::kInvalidAudio:
     case Reason::kInvalidVideo:

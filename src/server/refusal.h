@@ -17,6 +17,7 @@ enum class Reason {
   kUnsupportedValue,  // we know what it means and cannot do it
   kMissing,
   kInvalidJsonSchema,  // what is asked of the answer cannot be held to
+  kPreviousNotFound,   // the response to go on from
   kInvalidImage,
   kInvalidAudio,
   kInvalidVideo,

@@ -37,6 +37,11 @@ std::string PathOfPointer(std::string_view pointer) {
 
 }  // namespace
 
+ConstraintCache& Constraints() {
+  static ConstraintCache cache;
+  return cache;
+}
+
 std::shared_ptr<const Constraint> ToolConstraint(const ToolUse& use) {
   if (!use.calls()) return nullptr;
   std::vector<CallableTool> callable;
@@ -47,7 +52,7 @@ std::shared_ptr<const Constraint> ToolConstraint(const ToolUse& use) {
     paths.push_back(tool.path);
   }
   try {
-    return Constraint::ToolCalls(
+    return Constraints().ToolCalls(
         callable, {.parallel = use.parallel, .required = use.choice == ToolChoice::kRequired});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kRequest) throw;

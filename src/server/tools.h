@@ -71,6 +71,9 @@ std::string ResultText(const std::string& name, const std::string& content);
 // empty line between them.
 void AddTurn(Turn turn, std::vector<Turn>& turns);
 
+// What was compiled of late, for all requests.
+ConstraintCache& Constraints();
+
 // What the answer may be; null where no function may be called. Throws Refusal (kInvalidJsonSchema)
 // with the path of the schema that cannot be held to.
 std::shared_ptr<const Constraint> ToolConstraint(const ToolUse& use);

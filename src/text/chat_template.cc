@@ -171,6 +171,8 @@ RenderedPrompt ChatTemplate::Render(const std::vector<ChatTurn>& turns, bool ope
       prompt.text += "\n\n";
     }
     AppendParts(turn.parts, /*trim=*/true, prompt);
+    const bool continued = open_answer && i + 1 == turns.size() && !users_turn;
+    if (continued) return prompt;
     prompt.text += std::string(kEndOfTurn) + "\n";
   }
   if (open_answer) prompt.text += std::string(kStartOfTurn) + "model\n";

@@ -39,7 +39,8 @@ class ChatTemplate {
                            int64_t image_tokens, int64_t audio_tokens);
 
   // A system turn may come first; then user and model take turns, the user first. With
-  // `open_answer` the prompt ends where the model's answer begins. Throws Error (kRequest).
+  // `open_answer` the prompt ends where the model's answer begins, or, where the last turn is the
+  // model's, where that goes on. Throws Error (kRequest).
   RenderedPrompt Render(const std::vector<ChatTurn>& turns, bool open_answer) const;
 
   // The parts of all turns one after the other behind <bos>, without roles or trimming.

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenAI's own clients, for JavaScript and for Python, against our server with the embedded model."""
+"""OpenAI's own client for Python against our server with the embedded model."""
 import base64
+import json
 import os
 import pathlib
 import subprocess
+import typing
 
 import openai
+import pydantic
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,11 +37,6 @@ def client(url):
 def chat(client, content, **options):
     return client.chat.completions.create(
         model="nano", temperature=0, messages=[{"role": "user", "content": content}], **options)
-
-
-def test_javascript(url):
-    done = subprocess.run(["node", str(HERE / "openai_client.mjs"), url, str(NANO)], capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_models(client):
@@ -86,7 +84,61 @@ def test_errors(client):
         client.chat.completions.create(model="x", messages=[{"role": "user", "content": "x"}])
     assert caught.value.code == "model_not_found" and len(caught.value.request_id) == 16
     with pytest.raises(openai.BadRequestError) as caught:
-        chat(client, "x", response_format={"type": "json_object"})
-    assert (caught.value.code, caught.value.param) == ("unsupported_value", "response_format.type")
+        chat(client, "x", response_format={"type": "json_schema", "json_schema": {
+            "name": "x", "schema": {"not": {}}}})
+    assert (caught.value.code, caught.value.param) == (
+        "invalid_json_schema", "response_format.json_schema.schema.not")
     with pytest.raises(openai.BadRequestError):
         chat(client, [{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}])
+
+
+class Place(pydantic.BaseModel):
+    zone: typing.Literal["Oslo", "Rome"]
+
+
+TOOL = {"name": "get_time", "strict": True, "parameters": {
+    "type": "object", "properties": {"zone": {"enum": ["Oslo", "Rome"]}}, "required": ["zone"],
+    "additionalProperties": False}}
+
+
+def test_forms_and_functions(client):
+    parsed = client.chat.completions.parse(
+        model="nano", temperature=0, messages=[{"role": "user", "content": "Hello!"}],
+        response_format=Place)
+    assert parsed.choices[0].message.parsed.zone in ("Oslo", "Rome")
+    tools = [{"type": "function", "function": TOOL}]
+    said = chat(client, "Hello!", tools=tools, tool_choice="required",
+                parallel_tool_calls=False).choices[0]
+    assert said.finish_reason == "tool_calls"
+    call = said.message.tool_calls[0]
+    assert json.loads(call.function.arguments)["zone"] in ("Oslo", "Rome")
+    after = client.chat.completions.create(
+        model="nano", temperature=0, tools=tools, tool_choice="none", messages=[
+            {"role": "user", "content": "Hello!"}, said.message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": call.id, "content": "8 o'clock"}])
+    assert after.choices[0].message.content
+
+
+def test_responses(client):
+    response = client.responses.create(model="nano", temperature=0, input="What is 3 plus 4?")
+    assert response.output_text == "7"
+    with client.responses.stream(model="nano", temperature=0, input="Repeat: boat white Hugo") as stream:
+        kinds = [event.type for event in stream]
+        assert stream.get_final_response().output_text == "boat white Hugo"
+    assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
+    parsed = client.responses.parse(model="nano", temperature=0, input="Hello!", text_format=Place)
+    assert parsed.output_parsed.zone in ("Oslo", "Rome")
+    made = client.responses.create(model="nano", temperature=0, input="Hello!", tool_choice="required",
+                                   parallel_tool_calls=False, tools=[{"type": "function", **TOOL}])
+    after = client.responses.create(
+        model="nano", temperature=0, previous_response_id=made.id, input=[
+            {"type": "function_call_output", "call_id": made.output[0].call_id, "output": "8"}])
+    assert after.status == "completed"
+    assert client.responses.retrieve(response.id).output == response.output
+    assert [item.content[0].text for item in client.responses.input_items.list(response.id)] == [
+        "What is 3 plus 4?"]
+    with pytest.raises(openai.BadRequestError):
+        client.responses.cancel(response.id)
+    client.responses.delete(response.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(response.id)

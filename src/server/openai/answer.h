@@ -1,45 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers -> JSON in OpenAI's dialect.
+// What the answers of all of OpenAI's endpoints have in common.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
-#include "server/answer_stream.h"
+#include "server/call.h"
 #include "server/chat.h"
-#include "server/openai/request.h"
+#include "server/json.h"
 #include "server/refusal.h"
 
 namespace gemma3n::server {
 
-enum class OpenAiKind { kChat, kCompletion };
+// JSON on one line; bytes that are no whole character, which a token may be, become U+FFFD.
+std::string JsonLine(const Json& json);
 
-// Writes one call's answer, whole or as a stream; all chunks have the same id and time.
-class OpenAiWriter : public StreamWriter {
- public:
-  OpenAiWriter(OpenAiKind kind, const OpenAiCall& call, const Service& service);
-
-  std::string Whole(const std::vector<GenerateResult>& results, double waited_ms) const;
-
-  std::string ContentType() const override { return "text/event-stream; charset=utf-8"; }
-  std::string Begin() override;
-  std::string Text(size_t choice, const std::string& text) override;
-  // With the log-probabilities of the whole choice, where they were asked for.
-  std::string End(size_t choice, const GenerateResult& result) override;
-  std::string Finish(const std::vector<GenerateResult>& results, double waited_ms) override;
-  std::string Failure(const Refusal& refusal) override;
-  std::string Ping() override { return ": ping\n\n"; }
-
- private:
-  const OpenAiKind kind_;
-  const OpenAiCall& call_;
-  const Service& service_;
-  const std::string id_;
-  const int64_t created_;
-};
+// {"message", "type", "param", "code"}.
+Json ErrorJson(const Refusal& refusal);
+// {"error": that}.
+std::string ErrorText(const Refusal& refusal);
 
 std::string ModelText(const Service& service, const std::string& name);
 std::string ModelListText(const Service& service);
-std::string ErrorText(const Refusal& refusal);
+// "fp_" and 10 hex digits: other ones for another version, model, size or context.
+std::string Fingerprint(const Service& service);
+
+// What a call cost; the choices of one prompt share it.
+struct Spent {
+  int64_t prompt = 0, cached = 0, answer = 0;
+  int64_t image = 0, audio = 0;  // of the prompt
+
+  int64_t text() const { return prompt > image + audio ? prompt - image - audio : 0; }
+};
+Spent SpentOf(const Call& call, const Service& service, std::span<const GenerateResult> results);
+// As chats and completions tell it.
+Json UsageJson(const Spent& spent);
+Json TimingsJson(std::span<const GenerateResult> results, double waited_ms);
 
 }  // namespace gemma3n::server

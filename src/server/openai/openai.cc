@@ -5,17 +5,19 @@
 
 #include "server/answer_stream.h"
 #include "server/openai/answer.h"
+#include "server/openai/chat_answer.h"
+#include "server/openai/completion_answer.h"
 #include "server/openai/files.h"
 #include "server/openai/request.h"
 
 namespace gemma3n::server {
 namespace {
 
-void Answer(const OpenAiCall& call, OpenAiKind kind, const Service& service, const Asker& asker,
-            Exchange& exchange) {
+template <class Writer, class TheCall>
+void Answer(const TheCall& call, const Service& service, const Asker& asker, Exchange& exchange) {
   const Headers headers = IgnoredHeader(call.ignored);
   const std::shared_ptr<Answering> answering = service.worker.Submit(call.asks, asker);
-  OpenAiWriter writer(kind, call, service);
+  Writer writer(call, service);
   if (call.stream) {
     StreamAnswers(writer, headers, call.asks.size(), *answering, exchange);
     return;
@@ -47,19 +49,20 @@ std::vector<Route> OpenAi::Routes() {
        }}};
   for (Route& route : FileRoutes(service_)) routes.push_back(std::move(route));
   for (Route& route : audio_.Routes()) routes.push_back(std::move(route));
+  for (Route& route : responses_.Routes()) routes.push_back(std::move(route));
   return routes;
 }
 
 void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {
   const Json body = ParseJson(request.body);
-  const OpenAiCall call = ReadChatCall(Field(body, ""), service_, request.owner);
-  Answer(call, OpenAiKind::kChat, service_, {request.owner, request.peer}, exchange);
+  const ChatCall call = ReadChatCall(Field(body, ""), service_, request.owner);
+  Answer<ChatWriter>(call, service_, {request.owner, request.peer}, exchange);
 }
 
 void OpenAi::Completions(const Request& request, Exchange& exchange) const {
   const Json body = ParseJson(request.body);
-  const OpenAiCall call = ReadCompletionCall(Field(body, ""), service_);
-  Answer(call, OpenAiKind::kCompletion, service_, {request.owner, request.peer}, exchange);
+  const CompletionCall call = ReadCompletionCall(Field(body, ""), service_);
+  Answer<CompletionWriter>(call, service_, {request.owner, request.peer}, exchange);
 }
 
 Response OpenAi::Refused(const Refusal& refusal) const {

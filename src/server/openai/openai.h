@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenAI's dialect: chat completions, completions, models. docs/server.md says what is honoured.
+// OpenAI's dialect: chat completions, completions, responses, models. docs/server-openai.md says
+// what is honoured.
 #pragma once
 
 #include "server/chat.h"
 #include "server/dialect.h"
 #include "server/openai/audio.h"
+#include "server/openai/responses.h"
 
 namespace gemma3n::server {
 
 class OpenAi : public Dialect {
  public:
-  explicit OpenAi(const Service& service) : service_(service), audio_(service) {}
+  explicit OpenAi(const Service& service)
+      : service_(service), audio_(service), responses_(service) {}
 
   std::vector<Route> Routes() override;
   bool Speaks(const Request& request) const override { return request.path.starts_with("/v1"); }
@@ -22,6 +25,7 @@ class OpenAi : public Dialect {
 
   const Service& service_;
   OpenAiAudio audio_;
+  Responses responses_;
 };
 
 }  // namespace gemma3n::server

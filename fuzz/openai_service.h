@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What requests in OpenAI's dialect are read against: the embedded model.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "gemma3n/engine.h"
+#include "server/chat.h"
+#include "server/json.h"
+#include "server/refusal.h"
+
+namespace gemma3n::server {
+
+inline const Service& OpenAiService() {
+  static const std::shared_ptr<Engine> engine =
+      Engine::Load({.model = GEMMA3N_SOURCE_DIR "/models/nano", .threads = 1});
+  static Worker worker(engine, {.context = 512, .sessions = 1});
+  static MediaReader media(engine->facts(), MediaLimits{});
+  static const ServerOptions options{.model_name = "nano"};
+  static const Service service{*engine, worker, media, options, worker.context(), 0};
+  return service;
+}
+
+// Nothing but a Refusal may come of a request.
+template <class Read>
+int FuzzRequest(const uint8_t* data, size_t size, const Read& read) {
+  try {
+    const Json body = ParseJson({reinterpret_cast<const char*>(data), size});
+    read(Field(body, ""));
+  } catch (const Refusal&) {
+  }
+  return 0;
+}
+
+}  // namespace gemma3n::server

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/openai/completion_answer.h"
+
+#include <algorithm>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "server/openai/answer.h"
+
+namespace gemma3n::server {
+namespace {
+
+double MeanLogprob(const GenerateResult& result) {
+  if (result.logprobs.empty()) return 0;
+  double sum = 0;
+  for (const TokenLogprob& token : result.logprobs) sum += token.logprob;
+  return sum / static_cast<double>(result.logprobs.size());
+}
+
+}  // namespace
+
+CompletionWriter::CompletionWriter(const CompletionCall& call, const Service& service)
+    : call_(call),
+      service_(service),
+      id_(NewId("cmpl-")),
+      fingerprint_(Fingerprint(service)),
+      created_(static_cast<int64_t>(std::time(nullptr))),
+      told_(call.logprobs.size(), CompletionLogprobs(service.engine)) {}
+
+Json CompletionWriter::Head() const {
+  return {{"id", id_},
+          {"object", "text_completion"},
+          {"created", created_},
+          {"model", call_.model},
+          {"system_fingerprint", fingerprint_}};
+}
+
+Json CompletionWriter::Logprobs(size_t prompt, const GenerateResult& result) const {
+  if (call_.top_logprobs < 0) return nullptr;
+  CompletionLogprobs logprobs(service_.engine);
+  // Before a text stands the <bos> that is nobody's; before ids nothing.
+  const bool of_ids = call_.of_ids[prompt];
+  for (size_t i = of_ids ? 0 : 1; i < result.prompt_logprobs.size(); ++i) {
+    logprobs.Add(result.prompt_logprobs[i], /*first=*/i == 0);
+  }
+  for (const TokenLogprob& token : result.logprobs) logprobs.Add(token);
+  return logprobs.Take();
+}
+
+std::vector<size_t> CompletionWriter::Chosen(size_t prompt,
+                                             const std::vector<GenerateResult>& results) const {
+  std::vector<size_t> choices(call_.choices_per_prompt);
+  std::iota(choices.begin(), choices.end(), prompt * call_.choices_per_prompt);
+  if (call_.choices < choices.size()) {
+    std::stable_sort(choices.begin(), choices.end(), [&](size_t a, size_t b) {
+      return MeanLogprob(results[a]) > MeanLogprob(results[b]);
+    });
+    choices.resize(call_.choices);
+  }
+  return choices;
+}
+
+std::string CompletionWriter::Whole(const std::vector<GenerateResult>& results,
+                                    double waited_ms) const {
+  Json choices = Json::array();
+  for (size_t prompt = 0; prompt < call_.prompts.size(); ++prompt) {
+    for (const size_t i : Chosen(prompt, results)) {
+      choices.push_back({{"text", (call_.echo ? call_.prompts[prompt] : "") + results[i].text},
+                         {"index", choices.size()},
+                         {"logprobs", Logprobs(prompt, results[i])},
+                         {"finish_reason", FinishReasonName(results[i].finish_reason)}});
+    }
+  }
+  Json answer = Head();
+  answer["choices"] = std::move(choices);
+  answer["usage"] = UsageJson(SpentOf(call_, service_, results));
+  answer["timings"] = TimingsJson(results, waited_ms);
+  return JsonLine(answer);
+}
+
+std::string CompletionWriter::Chunk(size_t choice, const std::string& text, Json logprobs,
+                                    Json finish_reason) const {
+  Json chunk = Head();
+  chunk["choices"] = Json::array({{{"text", text},
+                                   {"index", choice},
+                                   {"logprobs", std::move(logprobs)},
+                                   {"finish_reason", std::move(finish_reason)}}});
+  if (call_.include_usage) chunk["usage"] = nullptr;
+  return EventFrame(JsonLine(chunk));
+}
+
+std::string CompletionWriter::Begin() {
+  std::string frames;
+  for (size_t i = 0; i < call_.asks.size(); ++i) {
+    const std::string echo = call_.echo ? call_.prompts[i / call_.choices_per_prompt] : "";
+    frames += Chunk(i, echo, nullptr, nullptr);
+  }
+  return frames;
+}
+
+Json CompletionWriter::LogprobsOf(size_t choice, size_t bytes, bool all) {
+  if (told_.empty()) return nullptr;
+  call_.logprobs[choice]->Grant(bytes);
+  for (const TokenLogprob& token : call_.logprobs[choice]->Take(service_.engine, all)) {
+    told_[choice].Add(token);
+  }
+  Json logprobs = told_[choice].Take();
+  return logprobs["tokens"].empty() ? Json(nullptr) : logprobs;
+}
+
+std::string CompletionWriter::Text(size_t choice, const std::string& text) {
+  return Chunk(choice, text, LogprobsOf(choice, text.size(), /*all=*/false), nullptr);
+}
+
+std::string CompletionWriter::End(size_t choice, const GenerateResult& result) {
+  return Chunk(choice, "", LogprobsOf(choice, 0, /*all=*/true),
+               FinishReasonName(result.finish_reason));
+}
+
+std::string CompletionWriter::Finish(const std::vector<GenerateResult>& results, double waited_ms) {
+  std::string frames;
+  if (call_.include_usage) {
+    Json chunk = Head();
+    chunk["choices"] = Json::array();
+    chunk["usage"] = UsageJson(SpentOf(call_, service_, results));
+    chunk["timings"] = TimingsJson(results, waited_ms);
+    frames = EventFrame(JsonLine(chunk));
+  }
+  return frames + EventFrame("[DONE]");
+}
+
+std::string CompletionWriter::Failure(const Refusal& refusal) {
+  return EventFrame(ErrorText(refusal));
+}
+
+}  // namespace gemma3n::server

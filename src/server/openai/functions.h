@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Functions that may be called and the form that an answer has, as chats (nested) and responses
+// (flat) write them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/json.h"
+#include "server/tools.h"
+
+namespace gemma3n::server {
+
+enum class Spelling { kNested, kFlat };
+
+// tools, tool_choice and parallel_tool_calls. Throws Refusal.
+ToolUse ReadTools(const Field& body, Spelling spelling);
+// functions and function_call, as they were called before; nothing where neither is there.
+ToolUse ReadOldFunctions(const Field& body);
+
+struct AnswerForm {
+  std::shared_ptr<const Constraint> constraint;  // null: any text
+  std::string instruction;                       // for the system text; empty: none
+};
+// {"type": "text", "json_object" or "json_schema", ...}. Throws Refusal.
+AnswerForm ReadAnswerForm(const Field& format, Spelling spelling);
+
+// Both together: what the answer may be, and the system text with all that it takes. Throws Refusal
+// where they do not go together; `format`: the field to blame.
+std::shared_ptr<const Constraint> ConstraintOf(const ToolUse& tools, const AnswerForm& form,
+                                               const Field& format);
+std::string SystemText(const std::string& system, const ToolUse& tools, const AnswerForm& form);
+
+}  // namespace gemma3n::server

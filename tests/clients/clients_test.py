@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other people's clients, unchanged, against our server with the embedded model.
+
+    clients_test.py GEMMA3N CLIENT DIRECTORY
+
+CLIENT.mjs is run by Node with the server's address and the model's directory. The packages of
+package-lock.json come from npm's registry into DIRECTORY, once. Exit code 77, which is "not run",
+where there is no npm.
+"""
+import fcntl
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cli"))
+from service import NANO, Service  # noqa: E402
+
+
+def install(directory):
+    """The pinned packages, unless they are there. Tests that come at one time wait for each other."""
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = (HERE / "package-lock.json").read_bytes()
+    with open(directory / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = directory / "installed"
+        if installed.exists() and installed.read_bytes() == wanted:
+            return
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, directory)
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+                       cwd=directory, check=True)
+        installed.write_bytes(wanted)
+
+
+def main(client, directory):
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        print("no npm: not run")
+        return 77
+    install(directory)
+    script = directory / f"{client}.mjs"  # Node looks for packages beside it
+    shutil.copy(HERE / script.name, script)
+    with Service() as service:
+        done = subprocess.run(["node", str(script), service.url, str(NANO)], timeout=300,
+                              env={**os.environ, "NODE_NO_WARNINGS": "1"})
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], pathlib.Path(sys.argv[2])))  # program.py has taken the first
