@@ -72,6 +72,18 @@ test('a busy server is asked again after as long as it says', async () => {
   await page.unroute('**/v1/chat/completions');
 });
 
+test('a slow server: the page says for how long it has been waiting', async () => {
+  await page.route('**/v1/chat/completions', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 4200));
+    await route.continue();
+  });
+  await page.locator('#prompt').fill('What is 3 plus 4?');
+  await page.keyboard.press('Enter');
+  await page.locator('.waiting').filter({ hasText: /Reading the question … \d s/ }).waitFor();
+  assert.equal(await answered(page), '7');
+  await page.unroute('**/v1/chat/completions');
+});
+
 test('a refusal is shown with its code, and its details can be copied', async () => {
   await page.locator('#open-settings').click();
   await page.getByLabel('Size by hand').fill('ffn=9999999');

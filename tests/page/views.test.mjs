@@ -78,3 +78,33 @@ test('connect: addresses and examples that work as they are written', async () =
   for (const name of ['OpenAI', 'Ollama', 'Google GenAI']) await page.getByRole('heading', { name }).waitFor();
   assert.ok((await page.locator('#snippets').innerText()).includes('model="nano"'));
 });
+
+test('transcribe: lines with their times as they come, and downloads of them', async () => {
+  const frames = [
+    { type: 'transcript.text.segment', id: '0', start: 0, end: 1.5, text: 'Good morning.' },
+    { type: 'transcript.text.delta', delta: 'Good morning.' },
+    { type: 'transcript.text.segment', id: '1', start: 62.25, end: 63, text: 'a --> b' },
+    { type: 'transcript.text.delta', delta: ' a --> b' },
+    { type: 'transcript.text.done', text: 'Good morning. a --> b' },
+  ];
+  await page.route('**/v1/audio/transcriptions', (route) => route.fulfill({ contentType: 'text/event-stream', body: frames.map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join('') }));
+  await view('Transcribe');
+  await page.locator('#recording-file').setInputFiles(join(NANO, 'examples/spanish.wav'));
+  await page.locator('#transcribe-note').filter({ hasText: 'spanish.wav: 2 lines' }).waitFor();
+  await page.unroute('**/v1/audio/transcriptions');
+  assert.deepEqual(await page.locator('#lines li').allInnerTexts(), ['0:00\nGood morning.', '1:02\na --> b']);
+  const saved = {};
+  for (const [name, ending] of [['Download SRT', 'srt'], ['Download VTT', 'vtt'], ['Download text', 'txt']]) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name }).click()]);
+    assert.equal(download.suggestedFilename(), `spanish.${ending}`);
+    saved[ending] = readFileSync(await download.path(), 'utf8');
+  }
+  assert.equal(saved.srt, '1\n00:00:00,000 --> 00:00:01,500\nGood morning.\n\n2\n00:01:02,250 --> 00:01:03,000\na -> b\n');
+  assert.match(saved.vtt, /^WEBVTT\n\n00:00:00\.000 --> 00:00:01\.500\n/);
+  assert.equal(saved.txt, 'Good morning.\na --> b\n');
+});
+
+test('transcribe: what is neither sound nor film is refused before it is sent', async () => {
+  await page.locator('#recording-file').setInputFiles({ name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
+  await page.locator('#transcribe-error .error').filter({ hasText: 'notes.txt: neither sound nor film' }).waitFor();
+});

@@ -11,6 +11,10 @@ let waiting = /** @type {(() => void)[]} */ ([]);
 
 export const isGone = () => gone;
 
+const atReturns = /** @type {(() => void)[]} */ ([]);
+/** Is called each time the server has come back; it may be another one then. */
+export const onReturn = (callback) => atReturns.push(callback);
+
 /** Resolves once the server answers. @param {AbortSignal} [signal] */
 export function whenBack(signal) {
   if (!gone) return Promise.resolve();
@@ -58,6 +62,7 @@ async function check() {
   const ready = waiting;
   waiting = [];
   ready.forEach((resolve) => resolve());
+  atReturns.forEach((callback) => callback());
 }
 
 function show(text) {

@@ -27,6 +27,13 @@ export function ticks(least, most, count = 5) {
   return found;
 }
 
+/** From the least to the greatest, and a little more on both sides. */
+function rangeOf(values) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const margin = (most - least || most || 1) * 0.05;
+  return [least - margin, most + margin];
+}
+
 /** What a cost of the result counts. */
 export function costName(sizes) {
   const [first] = sizes;
@@ -41,7 +48,7 @@ function plot(current) {
   const all = [...sizes, ...lab.front];
   const costs = all.map((row) => row.cost);
   const losses = all.map((row) => lossOf(row, metric));
-  const [x0, x1, y0, y1] = [Math.min(...costs), Math.max(...costs), Math.min(...losses), Math.max(...losses)];
+  const [[x0, x1], [y0, y1]] = [rangeOf(costs), rangeOf(losses)];
   const x = (cost) => LEFT + ((cost - x0) / (x1 - x0 || 1)) * (WIDTH - LEFT - RIGHT);
   const y = (loss) => HEIGHT - BOTTOM - ((loss - y0) / (y1 - y0 || 1)) * (HEIGHT - TOP - BOTTOM);
   const root = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'plot', role: 'img', 'aria-label': `Loss of ${sizes.length} sizes against ${costName(lab.sizes)}; the table below has the numbers` });
@@ -72,7 +79,7 @@ function table(current) {
       el('td.number', {}, row.decode_tokens_per_second?.toFixed(1) ?? ''), el('td', {}, use));
   });
   const heads = ['Size', 'Kind', 'Parameters', lab.metric === 'kl' ? 'Divergence' : 'Loss', 'Right', 'tok/s', ''];
-  return el('div.table', { tabindex: '0', role: 'region', 'aria-label': 'Sizes' }, el('table', {}, el('thead', {}, el('tr', {}, ...heads.map((head) => (head ? el('th', { scope: 'col' }, head) : el('td'))))), el('tbody', {}, ...rows)));
+  return el('div.table', { tabindex: '0', role: 'region', 'aria-label': 'Sizes' }, el('table', {}, el('thead', {}, el('tr', {}, ...heads.map((head, i) => (head ? el(i > 1 ? 'th.right' : 'th', { scope: 'col' }, head) : el('td'))))), el('tbody', {}, ...rows)));
 }
 
 /** The current size as the result writes it, if it has it. */

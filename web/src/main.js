@@ -5,7 +5,7 @@ import { startCamera } from './camera.js';
 import { compareAttachments, startCompare } from './compare.js';
 import { attachments, startComposer } from './composer.js';
 import { startConnect } from './connect.js';
-import { whenBack } from './connection.js';
+import { onReturn, whenBack } from './connection.js';
 import { startConversationView } from './conversation_view.js';
 import { byId } from './dom.js';
 import { startDropping } from './dropping.js';
@@ -56,3 +56,4 @@ startViews({ transcribe: startTranscribe, compare: startCompare, connect: startC
 await startSidebar();
 tell('conversation');
 await loadInfo();
+onReturn(loadInfo);

@@ -6,9 +6,9 @@ import { changeSettings, on, sizeLabel, state } from './state.js';
 /** @type {{name: string, label: string, min: number, max: number, step: number, hint: string}[]} */
 const NUMBERS = [
   { name: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.05, hint: '0 takes the likeliest word each time' },
-  { name: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.01, hint: 'only words that share this much of the probability' },
+  { name: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.01, hint: 'only the likeliest words with this share' },
   { name: 'top_k', label: 'Top k', min: 0, max: 100000, step: 1, hint: 'only so many of the likeliest; 0: all' },
-  { name: 'min_p', label: 'Min p', min: 0, max: 1, step: 0.01, hint: 'share of the likeliest word’s probability' },
+  { name: 'min_p', label: 'Min p', min: 0, max: 1, step: 0.01, hint: 'least share of the likeliest word’s' },
   { name: 'repeat_penalty', label: 'Repeat penalty', min: 0.1, max: 10, step: 0.05, hint: '1: none' },
   { name: 'max_tokens', label: 'Most tokens', min: 1, max: 1000000, step: 1, hint: 'of an answer' },
   { name: 'seed', label: 'Seed', min: 0, max: 2 ** 53, step: 1, hint: 'the same seed, the same answer' },
@@ -18,7 +18,7 @@ const NUMBERS = [
 export function numberField(field, value, change, prefix) {
   const id = `${prefix}-${field.name}`;
   const input = /** @type {HTMLInputElement} */ (el('input', {
-    id, type: 'number', min: field.min, max: field.max, step: field.step, placeholder: 'model’s own', 'aria-describedby': `${id}-hint`,
+    id, type: 'number', min: field.min, max: field.max, step: field.step, placeholder: 'default', 'aria-describedby': `${id}-hint`,
     onchange: () => {
       const text = input.value.trim();
       const given = Number(text);

@@ -57,8 +57,8 @@ export async function transcribeFile(file) {
   try {
     const options = { language: byId('language').value, translate: byId('translate').checked, signal: ours.signal };
     const done = await transcribeLines(file, options, addLine, (text) => { byId('partial').textContent = text; });
-    if (segments.length === 0 && done.text) addLine({ start: 0, end: done.duration ?? playerSeconds(), text: done.text });
-    const seconds = done.duration ?? playerSeconds();
+    if (segments.length === 0 && done.text) addLine({ start: 0, end: playerSeconds(), text: done.text });
+    const seconds = playerSeconds();
     const took = (performance.now() - began) / 1000;
     note(`${name}: ${segments.length} lines${seconds ? `, ${shortClock(seconds)} of sound in ${took.toFixed(1)} s` : ''}`);
     announce(`${segments.length} lines`);

@@ -7,9 +7,7 @@ const ROOT = '/v1/audio/';
 function form(blob, fields) {
   const body = new FormData();
   body.append('file', blob, /** @type {any} */ (blob).name ?? 'speech.wav');
-  body.append('model', fields.model ?? '');
-  for (const [name, value] of Object.entries(fields)) if (value && name !== 'model') body.append(name, String(value));
-  if (!fields.model) body.delete('model');
+  for (const [name, value] of Object.entries(fields)) if (value) body.append(name, value);
   return body;
 }
 
@@ -24,19 +22,19 @@ export async function transcribe(blob, signal = undefined) {
  * @param {Blob} blob @param {{language?: string, translate?: boolean, signal: AbortSignal}} options
  * @param {(segment: import('./subtitles.js').Segment) => void} line
  * @param {(text: string) => void} partial what has no times yet
- * @returns {Promise<{text: string, duration?: number, language?: string}>}
+ * @returns {Promise<{text: string}>}
  */
 export async function transcribeLines(blob, { language, translate, signal }, line, partial) {
   const path = ROOT + (translate ? 'translations' : 'transcriptions');
-  const body = form(blob, { response_format: 'verbose_json', language: translate ? '' : language, stream: 'true' });
+  const body = form(blob, { response_format: 'json', language: translate ? '' : language, stream: 'true' });
   let done = { text: '' };
   let text = '';
+  let timed = false;
   for await (const event of stream(path, { method: 'POST', body, signal })) {
     if (event.type === 'transcript.text.segment') {
+      timed = true;
       line({ start: event.start, end: event.end, text: event.text });
-      text = '';
-      partial('');
-    } else if (event.type === 'transcript.text.delta') {
+    } else if (event.type === 'transcript.text.delta' && !timed) {
       text += event.delta;
       partial(text);
     } else if (event.type === 'transcript.text.done') done = event;
