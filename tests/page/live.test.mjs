@@ -20,10 +20,12 @@ async function pixelsOf(path) {
     const drawing = new OffscreenCanvas(width, height).getContext('2d');
     drawing.imageSmoothingEnabled = false;
     drawing.drawImage(picture, 0, 0, width, height);
-    return { width, height, pixels: [...drawing.getImageData(0, 0, width, height).data] };
+    const { data } = drawing.getImageData(0, 0, width, height);
+    const rows = Array.from({ length: height }, (_, y) => String.fromCharCode(...data.subarray(4 * y * width, 4 * (y + 1) * width)));
+    return { width, height, pixels: rows.join('') };  // as text, which is handed over at once
   }, readFileSync(path).toString('base64'));
   await browser.close();
-  return found;
+  return { ...found, pixels: Buffer.from(found.pixels, 'latin1') };
 }
 
 before(async () => {
