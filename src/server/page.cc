@@ -190,6 +190,7 @@ Response Page::File(const Request& request) const {
   return response;
 }
 
+// Only those who have a key see this one.
 Response Page::LabResult() const {
   if (lab_.empty()) {
     throw Refusal(Reason::kNotFound,

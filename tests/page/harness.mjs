@@ -26,7 +26,7 @@ setTimeout(() => {
   process.exit(1);
 }, 120_000).unref();
 
-/** `gemma3n serve` on a port: {url, port, stop()}. */
+/** `gemma3n serve` on a port: {url, port, stop(), log(), greeting()}. */
 export function serve(...options) {
   const at = options.includes('--port') ? [] : ['--port', '0'];
   const child = spawn(GEMMA3N, ['serve', '-m', NANO, ...at, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -43,8 +43,8 @@ export function serve(...options) {
     child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${log}`)));
     child.stdout.on('data', (piece) => {
       out += piece;
-      const found = /http:\/\/127\.0\.0\.1:(\d+)/.exec(out);
-      if (found && out.includes('Ctrl-C')) resolve({ url: found[0], port: Number(found[1]), stop, log: () => log });
+      const found = /https?:\/\/127\.0\.0\.1:(\d+)/.exec(out);
+      if (found && out.includes('Ctrl-C')) resolve({ url: found[0], port: Number(found[1]), stop, log: () => log, greeting: () => out });
     });
   });
 }

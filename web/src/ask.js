@@ -73,10 +73,10 @@ export function timingsText(message) {
   const { usage, timings } = message;
   const parts = [];
   if (usage) {
-    const speed = timings?.decode_tps ? `, ${timings.decode_tps.toFixed(1)} tok/s` : '';
+    const speed = timings?.decode_tps ? `, ${perSecond(timings.decode_tps)}` : '';
     parts.push(`${usage.completion_tokens} tokens${speed}`);
     const cached = usage.prompt_tokens_details?.cached_tokens;
-    const read = timings?.prefill_tps ? `, ${Math.round(timings.prefill_tps)} tok/s` : '';
+    const read = timings?.prefill_tps ? `, ${perSecond(timings.prefill_tps)}` : '';
     parts.push(`prompt ${usage.prompt_tokens}${cached ? ` (${cached} known)` : ''}${read}`);
   }
   if (timings?.media_ms >= 1) parts.push(`media ${Math.round(timings.media_ms)} ms`);
@@ -88,4 +88,5 @@ export function timingsText(message) {
   return parts.join(' · ');
 }
 
+const perSecond = (value) => `${value < 100 ? value.toFixed(1) : Math.round(value)} tok/s`;
 export const seconds = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);

@@ -5,7 +5,7 @@ import { AttachmentList } from './attachments.js';
 import { byId, copyText, el, iconButton } from './dom.js';
 import { render } from './markdown.js';
 import { numberField, sizeOptions } from './settings.js';
-import { on } from './state.js';
+import { on, sizeLabel, state } from './state.js';
 import { keepSetting, setting } from './store.js';
 
 const MOST_COLUMNS = 4;
@@ -55,7 +55,8 @@ function addColumn(settings) {
 }
 
 async function runColumn(column, prompt, attachments, signal) {
-  const answer = { role: 'assistant', text: '', size: column.settings.size };
+  const size = state.info?.sizes.find((one) => one.name === column.settings.size);
+  const answer = { role: 'assistant', text: '', size: column.settings.size, sizeLabel: size && sizeLabel(size) };
   const changed = () => {
     column.output.replaceChildren(render(answer.text));
     column.foot.textContent = timingsText(answer);

@@ -11,6 +11,7 @@ let drawn = 0;
 let timer = 0;
 
 const scroller = () => byId('scroll');
+let stays = true;  // at the end, where what is new is seen
 const atEnd = () => scroller().scrollHeight - scroller().scrollTop - scroller().clientHeight < 80;
 const toEnd = () => { scroller().scrollTop = scroller().scrollHeight; };
 
@@ -24,7 +25,6 @@ function welcome() {
 
 function draw() {
   const shown = path(state.conversation);
-  const stays = atEnd();
   const kept = new Map();
   for (const message of shown) kept.set(message.id, views.get(message.id)?.message === message ? views.get(message.id) : new MessageView(message));
   views.clear();
@@ -39,10 +39,8 @@ function draw() {
 function redraw(message) {
   const view = views.get(message.id);
   if (!view) return;
-  const stays = atEnd();
   view.update();
   drawn = performance.now();
-  if (stays) toEnd();
 }
 
 export function startConversationView() {
@@ -59,6 +57,11 @@ export function startConversationView() {
     const message = state.answering?.message;
     if (message && !message.text) redraw(message);
   }, 1000);
-  on('answering', () => { if (state.answering) requestAnimationFrame(toEnd); });
+  scroller().addEventListener('scroll', () => { stays = atEnd(); }, { passive: true });
+  // An answer grows, a picture is loaded, the line below takes more room.
+  const observer = new ResizeObserver(() => { if (stays) toEnd(); });
+  observer.observe(byId('messages'));
+  observer.observe(scroller());
+  on('answering', () => { if (state.answering) stays = true; });
   draw();
 }

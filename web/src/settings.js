@@ -2,6 +2,7 @@
 // How answers are made: the system prompt, the size of the model, how tokens are chosen.
 import { byId, el } from './dom.js';
 import { changeSettings, on, sizeLabel, state } from './state.js';
+import { keepSetting, setting } from './store.js';
 
 /** @type {{name: string, label: string, min: number, max: number, step: number, hint: string}[]} */
 const NUMBERS = [
@@ -48,6 +49,11 @@ export function startSizePicker() {
     picker.disabled = !state.info;
     byId('model').textContent = state.info?.model ?? '';
   };
+  on('info', () => {
+    // Sizes of another model mean nothing to this one.
+    if (setting('model', state.info.model) !== state.info.model) changeSettings({ size: undefined });
+    keepSetting('model', state.info.model);
+  });
   picker.addEventListener('change', () => changeSettings({ size: picker.value }));
   on('info', draw);
   on('conversation', draw);

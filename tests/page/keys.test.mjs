@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Servers that want a key: asked for, or taken from the address that a QR code holds.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { ask, launch, scratch, serve } from './harness.mjs';
+
+const KEYS = join(scratch, 'keys');
+let server, browser;
+before(async () => {
+  writeFileSync(KEYS, 'open sesame\n');
+  server = await serve('--api-key-file', KEYS);
+  browser = await launch();
+});
+after(() => server?.stop());
+
+const ready = (page) => page.locator('#size:not([disabled])').waitFor();
+const kept = (page) => page.evaluate(() => JSON.stringify([{ ...localStorage }, document.cookie, location.href]));
+
+test('the key is asked for, a wrong one is refused, and the right one stays in a cookie alone', async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(server.url);
+  const dialog = page.getByRole('dialog', { name: 'Key' });
+  await dialog.getByLabel('Key').fill('wrong');
+  await dialog.getByRole('button', { name: 'Go on' }).click();
+  await dialog.getByText('This is not one of the server’s keys.').waitFor();
+  await dialog.getByLabel('Key').fill('open sesame');
+  await page.keyboard.press('Enter');
+  await ready(page);
+  assert.ok((await ask(page, 'What is 7 plus 5?')).length > 0);
+  assert.ok(!(await kept(page)).includes('sesame'));
+  await page.reload();
+  await ready(page);
+  assert.equal(await page.getByRole('dialog').count(), 0);
+  await page.context().close();
+});
+
+test('the key of an address is taken and leaves the address', async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${server.url}/#key=open%20sesame`);
+  await ready(page);
+  assert.equal(page.url(), `${server.url}/`);
+  assert.ok(!(await kept(page)).includes('sesame'));
+  assert.ok(!server.log().includes('sesame'));
+  await page.context().close();
+});
+
+test('a key that is not given: the page says so and asks nothing on its own', async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(server.url);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.locator('#model').filter({ hasText: /key/ }).waitFor();
+  await page.context().close();
+});
+
+test('on a network: https, and a QR code that holds the address and the key', async () => {
+  const lan = await serve('--lan', '--state-directory', join(scratch, 'state'));
+  const [, key] = /Clients need this key: (\S+)/.exec(lan.greeting());
+  const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+  await page.goto(`${lan.url}/#key=${key}`);
+  await ready(page);
+  const info = await page.evaluate(async () => (await fetch('/page/info')).json());
+  assert.equal(info.needs_key, true);
+  assert.ok((await ask(page, 'What is 7 plus 5?')).length > 0);
+  if (info.qr) {  // a machine without a network has no such address
+    await page.getByRole('link', { name: 'Connect' }).click();
+    await page.waitForFunction(() => document.querySelector('img.qr')?.naturalWidth > 0);
+  }
+  await page.context().close();
+  await lan.stop();
+});
