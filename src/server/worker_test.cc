@@ -135,6 +135,26 @@ TEST_F(WorkerTest, AsksOfOneRequestAreAnsweredTogether) {
   EXPECT_EQ(Ends(*other)[0].text, "7");
 }
 
+// Prompts are laid out by those who ask, while the worker's thread answers.
+TEST_F(WorkerTest, ManyMayAskAtOnce) {
+  Worker worker(engine_, {.sessions = 3, .waiting = 100});
+  std::vector<std::thread> threads;
+  for (int client = 0; client < 6; ++client) {
+    threads.emplace_back([&worker, client] {
+      for (int i = 0; i < 8; ++i) {
+        const bool sum = (client + i) % 2 == 0;
+        const auto results = Ends(
+            *worker.Submit({Text(sum ? kSum : kOpposite)}, {.address = std::to_string(client)}));
+        EXPECT_EQ(results[0].text, sum ? "7" : "right");
+        worker.counts();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(worker.IsIdle());
+  EXPECT_EQ(worker.counts().answers, 48u);
+}
+
 // Whose requests get sessions, in order: each is one of few tokens, and says who had asked.
 TEST_F(WorkerTest, SessionsGoRoundBetweenClients) {
   Worker worker(engine_, {.sessions = 1, .waiting = 20});
