@@ -6,9 +6,8 @@
 
 Each client sends `--requests` chat completions one after another, each a stream, and waits for the last token of one
 before it asks the next. Prompts are made-up words, no two alike from their first word on; with `--shared-words N` they
-begin with the same N. The server must hold the model's end back to make all tokens (`--end-ids`, ids of the tokens that
-end an answer), so that each answer has its full length. Works against this server and llama-server. Standard library
-only.
+begin with the same N. The tokens that end an answer (`--end-ids`) are held back by their logits, so that each answer has
+its full length. Works against this server and llama-server. Standard library only.
 """
 import argparse
 import http.client
@@ -31,6 +30,7 @@ def parse():
     parser.add_argument("--prompt-words", type=int, default=100)
     parser.add_argument("--shared-words", type=int, default=0, help="with which all prompts begin")
     parser.add_argument("--tokens", type=int, default=64, help="of each answer")
+    parser.add_argument("--temperature", type=float, default=1, help="random weights may be greedy about one empty token")
     parser.add_argument("--end-ids", default="1,106", help="tokens that end an answer, which are held back")
     parser.add_argument("--key", default="none")
     parser.add_argument("--seed", type=int, default=1, help="of the prompts; another one: other prompts")
@@ -60,8 +60,9 @@ class Client(threading.Thread):
     def ask(self, words):
         args = self.args
         host = urllib.parse.urlsplit(args.url)
-        body = {"messages": [{"role": "user", "content": self.prompt(words)}], "stream": True, "temperature": 0,
-                "max_tokens": args.tokens, "stream_options": {"include_usage": True},
+        body = {"messages": [{"role": "user", "content": self.prompt(words)}], "stream": True,
+                "temperature": args.temperature, "seed": args.seed, "max_tokens": args.tokens,
+                "stream_options": {"include_usage": True},
                 "logit_bias": {id: -100 for id in args.end_ids.split(",") if id}}
         connection = http.client.HTTPConnection(host.hostname, host.port, timeout=1800)
         begin = time.monotonic()
