@@ -35,7 +35,8 @@ size_t Automaton::Bytes() const {
   size_t total = states.size() * sizeof(State) + bytes.size() * sizeof(ByteEdge) +
                  frees.size() * sizeof(FreeEdge) + calls.size() * sizeof(Call) +
                  rules.size() * sizeof(Rule);
-  for (const Counter& counter : counters) total += sizeof(Counter) + counter.can_end.size() / 8;
+  for (const Counter& counter : counters)
+    total += sizeof(Counter) + counter.can_end.size() / 8 + 4 * counter.same_until.size();
   return total;
 }
 

@@ -60,6 +60,8 @@ struct Automaton {
     StateId first_state = 0;
     uint32_t columns = 0;
     std::vector<bool> can_end = {};
+    // [columns]: up to which count nothing changes. Empty where can_end is.
+    std::vector<uint32_t> same_until = {};
   };
 
   std::vector<State> states;  // and one more, whose edges would follow the last ones

@@ -7,6 +7,9 @@
 namespace gemma3n {
 namespace {
 
+// Of one mask: about two seconds. Plain schemas need some thousands.
+constexpr uint64_t kMostWork = 10'000'000;
+
 std::shared_ptr<const CompiledConstraint> Compiled(std::shared_ptr<const Constraint> constraint) {
   auto compiled = std::dynamic_pointer_cast<const CompiledConstraint>(std::move(constraint));
   if (compiled == nullptr) {
@@ -25,13 +28,14 @@ ConstraintState::ConstraintState(std::shared_ptr<const Constraint> constraint,
       place_(walker_.Start()) {}
 
 const TokenMask& ConstraintState::Allowed() {
-  if (walker_.Bytes() > kMostWalkerBytes) place_ = walker_.Forget(place_);
+  if (walker_.Bytes() > Walker::kMostBytes) walker_.Forget({&place_, 1});
+  walker_.LimitWork(kMostWork);
   // What is out of a token's reach makes no other mask.
   const Walker::Place far = walker_.Far(place_, tokens_->longest());
   const std::string name = std::to_string(tokens_->number()) + " " + walker_.Name(far);
   mask_ = constraint_->masks().Find(name);
   if (mask_ == nullptr) {
-    mask_ = std::make_shared<const TokenMask>(tokens_->Allowed(walker_, far));
+    mask_ = std::make_shared<const TokenMask>(tokens_->Allowed(walker_, far, place_));
     constraint_->masks().Add(name, mask_);
   }
   return *mask_;

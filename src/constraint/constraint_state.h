@@ -18,7 +18,7 @@ class ConstraintState {
                   std::shared_ptr<const TokenTrie> tokens);
 
   // The tokens that can be next; ends of an answer are among them where the text may end. Valid
-  // until the next call.
+  // until the next call. Throws Error (kRequest) where finding them takes too long.
   const TokenMask& Allowed();
   // The next token, one of those. Throws Error (kInternal) for another one.
   void Accept(int32_t id);
@@ -28,9 +28,6 @@ class ConstraintState {
   bool MustEnd() const { return walker_.MustEnd(place_); }
 
  private:
-  // Places that were gone through take memory; they are found anew beyond so much.
-  static constexpr size_t kMostWalkerBytes = 32 << 20;
-
   std::shared_ptr<const CompiledConstraint> constraint_;
   std::shared_ptr<const TokenTrie> tokens_;
   Walker walker_;

@@ -167,6 +167,42 @@ TEST(Constraint, S04_TokensThatCrossBordersOfTheGrammar) {
   EXPECT_THROW(state.Accept(2), Error);
 }
 
+TEST(Constraint, S04_AWalkerThatForgetsGoesOnAlike) {
+  const auto constraint = Constraint::FromJsonSchema(
+      R"({"type": "array", "items": {"anyOf": [{"type": "string", "maxLength": 9}, {"$ref": "#"}]}})");
+  Walker walker(dynamic_cast<const CompiledConstraint&>(*constraint).automaton());
+  std::vector<Walker::Place> places = {walker.Start(), walker.Start()};
+  const std::string text = R"([["a",["bcd"]],"x",[[[]]]])";
+  for (char byte : text) {
+    for (Walker::Place& place : places) place = walker.Step(place, static_cast<uint8_t>(byte));
+    const std::string name = walker.Name(places[0]);
+    const size_t before = walker.Bytes();
+    walker.Forget(places);
+    EXPECT_LT(walker.Bytes(), before);
+    EXPECT_EQ(walker.Name(places[0]), name);
+    EXPECT_EQ(places[0], places[1]);
+  }
+  EXPECT_TRUE(walker.MustEnd(places[0]));
+}
+
+TEST(Constraint, S02_WorkForOneTokenIsBounded) {
+  std::string schema = R"({"anyOf": [)";
+  for (int i = 0; i < 500; ++i) {
+    schema +=
+        std::string(i ? "," : "") + R"({"type": "string", "minLength": )" + std::to_string(i) + "}";
+  }
+  const auto constraint = Constraint::FromJsonSchema(schema + "]}");
+  Walker walker(dynamic_cast<const CompiledConstraint&>(*constraint).automaton());
+  walker.LimitWork(10'000);
+  const Walker::Place start = walker.Start(), in_text = walker.Step(start, '"');
+  EXPECT_NE(in_text, Walker::kDead);
+  walker.LimitWork(400);
+  EXPECT_EQ(walker.Step(start, '"'), in_text);  // it is known
+  EXPECT_THROW(walker.Step(in_text, 'a'), Error);
+  walker.LimitWork(10'000);
+  EXPECT_NE(walker.Step(in_text, 'a'), Walker::kDead);
+}
+
 TEST(Constraint, S05_AtMostOneSpaceBetweenElements) {
   const auto any = Constraint::JsonObject();
   EXPECT_TRUE(Accepts(*any, "{ \"a\":\n[ 1,\n{ } ] }"));

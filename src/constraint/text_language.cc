@@ -103,6 +103,23 @@ class LengthTable {
   std::vector<std::vector<uint32_t>> free_before_, edges_before_;
 };
 
+// The last count of each run of counts that are alike for all states.
+std::vector<uint32_t> Runs(const std::vector<bool>& can_end, size_t columns, uint32_t least) {
+  std::vector<bool> ends(columns);  // whether a run ends with this count
+  ends[columns - 1] = true;
+  if (least > 0) ends[least - 1] = true;
+  for (size_t at = 0; at + 1 < can_end.size(); ++at) {
+    if (at % columns + 1 < columns && can_end[at] != can_end[at + 1]) ends[at % columns] = true;
+  }
+  std::vector<uint32_t> same_until(columns);
+  auto last = static_cast<uint32_t>(columns - 1);
+  for (size_t count = columns; count-- > 0;) {
+    if (ends[count]) last = static_cast<uint32_t>(count);
+    same_until[count] = last;
+  }
+  return same_until;
+}
+
 }  // namespace
 
 bool TextLanguage::IsAny() const {
@@ -221,6 +238,7 @@ void AddCharacters(const TextLanguage& language, const TextLength& length, State
     Automaton::Counter& counts = builder.counter(counter);
     counts.first_state = states[0];
     counts.columns = static_cast<uint32_t>(can_end.size() / states.size());
+    counts.same_until = Runs(can_end, counts.columns, length.least);
     counts.can_end = std::move(can_end);
   }
   builder.AddFree(from, states[0]);

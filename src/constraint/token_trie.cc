@@ -90,7 +90,7 @@ bool TokenTrie::IsEnd(int32_t id) const {
   return std::find(ends_.begin(), ends_.end(), id) != ends_.end();
 }
 
-TokenMask TokenTrie::Allowed(Walker& walker, Walker::Place place) const {
+TokenMask TokenTrie::Allowed(Walker& walker, Walker::Place place, Walker::Place& kept) const {
   TokenMask mask;
   mask.bits.resize((bytes_.size() + 63) / 64);
   const auto allow = [&](int32_t id) {
@@ -98,21 +98,27 @@ TokenMask TokenTrie::Allowed(Walker& walker, Walker::Place place) const {
     ++mask.count;
     if (mask.count <= TokenMask::kFew) mask.few.push_back(id);
   };
-  std::vector<Walker::Place> places(longest_ + 1, place);  // after so many bytes
+  // Behind the one that is kept: those after so many bytes.
+  std::vector<Walker::Place> places(longest_ + size_t{2}, place);
+  places[0] = kept;
   for (size_t at = 0; at + 1 < nodes_.size();) {
     const Node& node = nodes_[at];
-    const Walker::Place next = walker.Step(places[node.depth - 1u], node.byte);
+    const Walker::Place next = walker.Step(places[node.depth], node.byte);
     if (next == Walker::kDead) {
       at = node.next;
       continue;
     }
-    places[node.depth] = next;
+    places[node.depth + size_t{1}] = next;
+    if (walker.Bytes() > Walker::kMostBytes) {
+      walker.Forget(std::span(places).first(node.depth + size_t{2}));
+    }
     for (uint32_t i = node.first_token; i < nodes_[at + 1].first_token; ++i) allow(tokens_[i]);
     ++at;
   }
-  if (walker.MayEnd(place)) {
+  if (walker.MayEnd(places[1])) {
     for (int32_t id : ends_) allow(id);
   }
+  kept = places[0];
   if (mask.count <= TokenMask::kFew) {
     mask.bits.clear();
     mask.bits.shrink_to_fit();

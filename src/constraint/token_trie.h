@@ -35,8 +35,9 @@ class TokenTrie {
   // are the tokens that end an answer, allowed where the text may end.
   TokenTrie(std::vector<std::string> bytes, std::span<const int32_t> ends);
 
-  // The tokens that can be next.
-  TokenMask Allowed(Walker& walker, Walker::Place place) const;
+  // The tokens that can be next. The walker may forget all places but `kept`, which may get another
+  // number.
+  TokenMask Allowed(Walker& walker, Walker::Place place, Walker::Place& kept) const;
 
   std::string_view BytesOf(int32_t id) const { return bytes_[static_cast<size_t>(id)]; }
   bool IsEnd(int32_t id) const;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/check.h"
+#include "gemma3n/error.h"
 
 namespace gemma3n {
 namespace {
@@ -174,6 +174,11 @@ Walker::Place Walker::Close() {
     PushCalls(item);
     if (i + 1 == todo_.size()) EnterPending();
   }
+  if (todo_.size() > work_left_) {
+    throw Error(ErrorKind::kRequest,
+                "constraint: too many ways at once to read a text; make the schema simpler");
+  }
+  work_left_ -= todo_.size();
   std::sort(items.begin(), items.end());
   return items.empty() && !may_end ? kDead : InternPlace(std::move(items), may_end);
 }
@@ -202,7 +207,11 @@ Walker::Item Walker::FarItem(const Item& item, uint32_t bytes, std::vector<uint3
   Item far = item;
   far.call = FarCall(item.call, bytes, far_calls);
   const Automaton::Counter& counter = automaton_.counters[automaton_.states[item.state].counter];
-  if (!counter.can_end.empty()) return far;
+  if (!counter.can_end.empty()) {
+    const uint32_t last = counter.same_until[item.count];
+    if (item.count + uint64_t{bytes} < last) far.count = last - bytes;
+    return far;
+  }
   const uint64_t count = item.count;
   const bool bounded = counter.most != Automaton::kNoLimit;
   if (count < counter.least) {
@@ -272,36 +281,29 @@ std::string Walker::Name(Place place) const {
   return name;
 }
 
-Walker::Place Walker::Forget(Place keep) {
+// The call with those it goes on in, which are made before it: recursion ends at kMostNesting and
+// the one call of a character.
+uint32_t Walker::Copy(uint32_t call, const std::vector<OpenCall>& from,
+                      std::vector<uint32_t>& copies, Walker& to) {
+  if (copies[call] != kUnknown) return copies[call];
+  std::vector<Item> after = from[call].after;
+  for (Item& item : after) item.call = Copy(item.call, from, copies, to);
+  SortUnique(after);
+  return copies[call] = to.InternCall(std::move(after), from[call].depth);
+}
+
+void Walker::Forget(std::span<Place> keep) {
   const std::vector<OpenCall> calls = std::move(calls_);
-  const std::vector<Item> items = places_[keep].items;
-  const bool may_end = places_[keep].may_end;
+  const std::vector<PlaceData> places = std::move(places_);
   Clear();
-  // Innermost last: each call is made once those it points to are.
-  std::vector<uint32_t> made(calls.size(), kUnknown);
-  made[kTop] = kTop;
-  std::vector<uint32_t> open;
-  for (const Item& item : items) open.push_back(item.call);
-  while (!open.empty()) {
-    const uint32_t call = open.back();
-    const auto missing =
-        std::find_if(calls[call].after.begin(), calls[call].after.end(),
-                     [&](const Item& item) { return made[item.call] == kUnknown; });
-    if (made[call] != kUnknown || missing == calls[call].after.end()) {
-      open.pop_back();
-      if (made[call] != kUnknown) continue;
-      std::vector<Item> after = calls[call].after;
-      for (Item& item : after) item.call = made[item.call];
-      SortUnique(after);
-      made[call] = InternCall(std::move(after), calls[call].depth);
-    } else {
-      open.push_back(missing->call);
-    }
+  std::vector<uint32_t> copies(calls.size(), kUnknown);
+  copies[kTop] = kTop;
+  for (Place& place : keep) {
+    std::vector<Item> items = places[place].items;
+    for (Item& item : items) item.call = Copy(item.call, calls, copies, *this);
+    std::sort(items.begin(), items.end());
+    place = InternPlace(std::move(items), places[place].may_end);
   }
-  std::vector<Item> kept = items;
-  for (Item& item : kept) item.call = made[item.call];
-  SortUnique(kept);
-  return InternPlace(std::move(kept), may_end);
 }
 
 }  // namespace gemma3n

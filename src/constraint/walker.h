@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,9 +45,15 @@ class Walker {
   // The same text for the same place in every walker of the automaton.
   std::string Name(Place place) const;
 
-  size_t Bytes() const { return bytes_; }  // memory taken, about
-  // Forgets all places but this one, which may get another number.
-  Place Forget(Place keep);
+  // Memory taken, about. Forget when it gets too much.
+  static constexpr size_t kMostBytes = 32 << 20;
+  size_t Bytes() const { return bytes_; }
+  // Forgets all places but these, which get new numbers.
+  void Forget(std::span<Place> keep);
+
+  // Steps that are not known yet are work. From here on so many ways may be followed until the next
+  // call of this; beyond that steps throw Error (kRequest).
+  void LimitWork(uint64_t ways) { work_left_ = ways; }
 
  private:
   static constexpr uint32_t kUnknown = ~0u;
@@ -94,12 +101,15 @@ class Walker {
   uint32_t FarCall(uint32_t call, uint32_t bytes, std::vector<uint32_t>& far_calls);
   void AppendName(uint32_t call, std::vector<uint32_t>& numbers, std::string& name) const;
   void Clear();
+  static uint32_t Copy(uint32_t call, const std::vector<OpenCall>& from,
+                       std::vector<uint32_t>& copies, Walker& to);
 
   const Automaton& automaton_;
   std::vector<OpenCall> calls_;
   std::vector<PlaceData> places_;
   Names call_names_, place_names_;
   size_t bytes_ = 0;
+  uint64_t work_left_ = ~uint64_t{0};
   // Of Close().
   std::vector<Item> todo_;
   std::vector<Pending> pending_;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <random>
 
+#include "constraint/constraint_state.h"
+
 namespace gemma3n {
 namespace {
 
@@ -69,10 +71,12 @@ Answer::Answer(LoadedModel& model, const GenerateOptions& options, const TextCal
   result.finish_reason = FinishReason::kLength;
   sampler_.BeginAnswer(seen_.size());
   if (options.constraint != nullptr) {
-    constraint_.emplace(options.constraint, model.Tokens());
-    sampler_.Follow(&*constraint_);
+    constraint_ = std::make_unique<ConstraintState>(options.constraint, model.Tokens());
+    sampler_.Follow(constraint_.get());
   }
 }
+
+Answer::~Answer() = default;
 
 bool Answer::Give(const std::string& text) {
   if (result_.text.empty() && !text.empty()) {
@@ -101,7 +105,7 @@ bool Answer::Take(const NextTokens::Token& token) {
     result_.finish_reason = FinishReason::kCancelled;
   }
   if (!goes_on || stop_.stopped()) return false;
-  if (!constraint_) return true;
+  if (constraint_ == nullptr) return true;
   constraint_->Accept(token.id);
   if (constraint_->MustEnd()) result_.finish_reason = FinishReason::kStop;
   return !constraint_->MustEnd();

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -23,6 +23,7 @@ class Answer {
   // from `begin`.
   Answer(LoadedModel& model, const GenerateOptions& options, const TextCallback& on_text,
          std::chrono::steady_clock::time_point begin, GenerateResult& result);
+  ~Answer();
   Answer(const Answer&) = delete;
   Answer& operator=(const Answer&) = delete;
 
@@ -45,7 +46,7 @@ class Answer {
   Sampler sampler_;
   StopMatcher stop_;
   Detokenizer detokenizer_;
-  std::optional<ConstraintState> constraint_;
+  std::unique_ptr<ConstraintState> constraint_;  // null: any text
   std::vector<int32_t> seen_;
 };
 

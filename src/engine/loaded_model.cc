@@ -7,6 +7,7 @@
 
 #include "checkpoint/packed_file.h"
 #include "checkpoint/weight_sample.h"
+#include "constraint/token_trie.h"
 #include "convert/report.h"
 #include "engine/memory.h"
 #include "model/size_name.h"

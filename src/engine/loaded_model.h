@@ -10,7 +10,6 @@
 #include "audio/encoder.h"
 #include "base/thread_pool.h"
 #include "checkpoint/checkpoint.h"
-#include "constraint/token_trie.h"
 #include "gemma3n/engine.h"
 #include "model/config.h"
 #include "model/decoder.h"
@@ -20,6 +19,8 @@
 #include "vision/encoder.h"
 
 namespace gemma3n {
+
+class TokenTrie;
 
 // How the names of the encoders' tensors begin.
 inline constexpr char kVisionTensors[] = "model.vision_tower.";

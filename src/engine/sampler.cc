@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "constraint/constraint_state.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {

@@ -7,10 +7,11 @@
 #include <span>
 #include <vector>
 
-#include "constraint/constraint_state.h"
 #include "gemma3n/content.h"
 
 namespace gemma3n {
+
+class ConstraintState;
 
 // All settings decided and in range.
 struct SamplerSettings {

@@ -147,6 +147,7 @@ class FilmDescriberOfEngine : public FilmDescriber {
          {Part(PromptFor(options_.summary_prompt, options_, window, report_.summary))}});
     GenerateOptions generate = options_.generate;
     generate.max_tokens = plan_.summary_tokens;
+    generate.constraint = nullptr;  // that is for the windows' texts
     const auto answer = Ask(turns, generate, nullptr);
     if (!answer) return false;
     // Where the model says nothing, the story so far is not forgotten.
@@ -173,6 +174,7 @@ class FilmDescriberOfEngine : public FilmDescriber {
         Part(PromptFor(options_.title_prompt, options_, window, report_.summary))};
     GenerateOptions generate = options_.generate;
     generate.max_tokens = kTitleTokens;
+    generate.constraint = nullptr;
     const auto answer = Ask(turns, generate, nullptr);
     if (!answer) return false;
     const std::string title = TitleIn(answer->text);

@@ -60,6 +60,7 @@ WordChoice::WordChoice(const Engine& engine, const std::string& first, const std
 GenerateOptions WordChoice::Options(GenerateOptions options) {
   options.max_tokens = 1;
   options.stop.clear();
+  options.constraint = nullptr;
   options.top_logprobs = kLookedAt;
   options.sampling.temperature = 0;
   options.speculation = Speculation::kOff;
