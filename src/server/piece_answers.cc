@@ -20,7 +20,7 @@ void PieceAnswers::Add(BatchRequest request) {
   Ask ask{.turns = std::move(request.turns), .options = request.options};
   request.turns.clear();
   std::shared_ptr<Answering> answering =
-      worker_.Submit({std::move(ask)}, owner_, Patience::kLongWork);
+      worker_.Submit({std::move(ask)}, asker_, Patience::kLongWork);
   under_way_.push_back({std::move(request), std::move(answering)});
 }
 

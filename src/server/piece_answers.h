@@ -4,7 +4,6 @@
 
 #include <list>
 #include <memory>
-#include <string>
 
 #include "gemma3n/answerer.h"
 #include "server/worker.h"
@@ -13,7 +12,7 @@ namespace gemma3n::server {
 
 class PieceAnswers : public Answerer {
  public:
-  PieceAnswers(Worker& worker, std::string owner) : worker_(worker), owner_(std::move(owner)) {}
+  PieceAnswers(Worker& worker, const Asker& asker) : worker_(worker), asker_(asker) {}
 
   // One more than are answered at once is ready when one of these ends.
   size_t most() const override;
@@ -29,7 +28,7 @@ class PieceAnswers : public Answerer {
   bool Take(std::list<UnderWay>::iterator one, std::chrono::milliseconds patience);
 
   Worker& worker_;
-  const std::string owner_;
+  const Asker asker_;
   std::list<UnderWay> under_way_;
 };
 

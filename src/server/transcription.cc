@@ -18,14 +18,14 @@ constexpr double kRate = 16000;
 
 class Recording {
  public:
-  Recording(const Service& service, const std::string& owner, const std::string& param,
+  Recording(const Service& service, const Asker& asker, const std::string& param,
             const TranscriptionRequest& request, const TranscriptionEvents& events)
       : service_(service),
         most_seconds_(service.options.limits.transcription_seconds),
         param_(param),
         request_(request),
         events_(events),
-        transcriber_(NewTranscriber(owner)) {
+        transcriber_(NewTranscriber(asker)) {
     transcriber_->OnText([this](const std::string&) { return GoesOn(); });
   }
 
@@ -50,13 +50,13 @@ class Recording {
   }
 
  private:
-  std::unique_ptr<Transcriber> NewTranscriber(const std::string& owner) const {
+  std::unique_ptr<Transcriber> NewTranscriber(const Asker& asker) const {
     if (!service_.engine.facts().hears) {
       throw Refusal(Reason::kUnsupportedValue, param_ + ": this model does not hear", param_);
     }
     try {
       return Transcriber::New(service_.engine.shared_from_this(), request_.speech,
-                              std::make_unique<PieceAnswers>(service_.worker, owner));
+                              std::make_unique<PieceAnswers>(service_.worker, asker));
     } catch (const Error& error) {
       throw Refusal(Reason::kInvalidValue, error.what());
     }
@@ -134,12 +134,12 @@ class Recording {
 
 }  // namespace
 
-std::optional<Transcription> Transcribe(const Service& service, const std::string& owner,
+std::optional<Transcription> Transcribe(const Service& service, const Asker& asker,
                                         const Spool& sound, const std::string& param,
                                         const TranscriptionRequest& request,
                                         const TranscriptionEvents& events) {
   service.worker.CheckTaking();
-  return Recording(service, owner, param, request, events).Hear(sound);
+  return Recording(service, asker, param, request, events).Hear(sound);
 }
 
 std::string TextOf(const std::vector<Segment>& segments) {

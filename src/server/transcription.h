@@ -35,7 +35,7 @@ struct TranscriptionEvents {
 // Hears all of `sound`; nothing when one of the events, each of which may be null, returned false.
 // Throws Refusal: kInvalidAudio, kTooLarge past the longest recording, kUnsupportedValue for a
 // model that does not hear, what Worker::Submit throws. `param` is where the sound came from.
-std::optional<Transcription> Transcribe(const Service& service, const std::string& owner,
+std::optional<Transcription> Transcribe(const Service& service, const Asker& asker,
                                         const Spool& sound, const std::string& param,
                                         const TranscriptionRequest& request,
                                         const TranscriptionEvents& events);

@@ -9,13 +9,12 @@
 #include "gemma3n/subtitles.h"
 #include "server/answer_stream.h"
 #include "server/call.h"
+#include "server/json.h"
 #include "server/openai/answer.h"
 #include "server/openai/audio_request.h"
 
 namespace gemma3n::server {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::chrono::seconds kSilence(15);  // after which a stream says that it lives
 
@@ -219,7 +218,7 @@ void OpenAiAudio::Handle(const Request& request, bool translates, Exchange& exch
   }
   try {
     const std::optional<Transcription> found =
-        Transcribe(service_, request.owner, *file.bytes, "file", call.work, events);
+        Transcribe(service_, {request.owner, request.peer}, *file.bytes, "file", call.work, events);
     if (!found) return;  // the client left
     if (call.stream) return stream.Finish(*found);
     exchange.Send(Whole(call, *found, service_.engine));

@@ -92,7 +92,7 @@ void ReadVoiceActivity(const Field& chunking, TranscribeOptions& speech) {
 // "auto", JSON, or fields of their own: chunking_strategy[type].
 void ReadChunking(const MultipartForm& form, TranscribeOptions& speech) {
   const std::string name = "chunking_strategy";
-  nlohmann::json chunking;
+  Json chunking;
   if (const auto text = form.Text(name)) {
     if (*text == "auto") return;
     if (!text->starts_with("{")) {

@@ -6,12 +6,11 @@
 
 #include "server/call.h"
 #include "server/file_store.h"
+#include "server/json.h"
 #include "server/multipart.h"
 
 namespace gemma3n::server {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr size_t kPieceBytes = 256 << 10;
 constexpr double kLeastLife = 3600, kMostLife = 30 * 24 * 3600;  // seconds, as OpenAI has them

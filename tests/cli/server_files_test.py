@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that clients leave on the server: theirs alone, for a while, and never paths.
+
+    server_files_test.py GEMMA3N
+"""
+import json
+import pathlib
+import tempfile
+import unittest
+
+from form import HEADERS, file, form
+from program import environment
+from service import Service
+
+
+class Files(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.place = tempfile.TemporaryDirectory()
+        keys = pathlib.Path(cls.place.name) / "keys"
+        keys.write_text("one\ntwo\n")
+        cls.temporary = pathlib.Path(cls.place.name) / "tmp"
+        cls.temporary.mkdir()
+        cls.service = Service("--api-key-file", keys,
+                              env=environment({"TMPDIR": str(cls.temporary)}))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.__exit__()
+        cls.place.cleanup()
+
+    def ask(self, method, path, body=None, key="one", **headers):
+        status, _, answer = self.service.request(
+            method, path, body, {"Authorization": f"Bearer {key}", **headers})
+        return status, answer
+
+    def leave(self, content, *fields, key="one", label="a.wav"):
+        status, answer = self.ask("POST", "/v1/files",
+                                  form(("purpose", "user_data"), *fields, file(content, label=label)),
+                                  key, **HEADERS)
+        self.assertEqual(status, 200, answer)
+        return json.loads(answer)
+
+    def test_a_file_is_kept_and_deleted(self):
+        kept = self.leave(b"RIFF\r\n--", label="été.wav")
+        self.assertRegex(kept["id"], "^file-[a-z0-9-]{1,35}$")
+        self.assertEqual((kept["object"], kept["bytes"], kept["filename"], kept["purpose"], kept["status"]),
+                         ("file", 8, "été.wav", "user_data", "processed"))
+        self.assertEqual(kept["expires_at"] - kept["created_at"], 48 * 3600)
+        path = "/v1/files/" + kept["id"]
+        self.assertEqual(json.loads(self.ask("GET", path)[1]), kept)
+        self.assertEqual(self.ask("GET", path + "/content"), (200, b"RIFF\r\n--"))
+        listed = json.loads(self.ask("GET", "/v1/files")[1])
+        self.assertIn(kept, listed["data"])
+        self.assertEqual(json.loads(self.ask("DELETE", path)[1]),
+                         {"id": kept["id"], "object": "file", "deleted": True})
+        for method, gone in (("GET", path), ("GET", path + "/content"), ("DELETE", path)):
+            self.assertEqual(self.ask(method, gone)[0], 404)
+        short = self.leave(b"x", ("expires_after[anchor]", "created_at"), ("expires_after[seconds]", 3600))
+        self.assertEqual(short["expires_at"] - short["created_at"], 3600)
+
+    def test_a_key_sees_its_own_files(self):
+        path = "/v1/files/" + self.leave(b"secret")["id"]
+        for method, wanted in (("GET", path), ("GET", path + "/content"), ("DELETE", path)):
+            self.assertEqual(self.ask(method, wanted, key="two")[0], 404)
+        self.assertEqual(json.loads(self.ask("GET", "/v1/files", key="two")[1])["data"], [])
+        self.assertEqual(self.ask("GET", path + "/content"), (200, b"secret"))
+
+    def test_nothing_has_a_name_on_disk(self):
+        self.leave(b"x" * 100000)
+        self.assertEqual(list(self.temporary.iterdir()), [])
+        for wanted in ("..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "a%00b", "A"):
+            self.assertEqual(self.ask("GET", "/v1/files/" + wanted)[0], 404)
+
+    def test_refusals(self):
+        for code, *parts in (("missing_required_parameter", ("purpose", "user_data")),
+                             ("missing_required_parameter", file(b"x")),
+                             ("invalid_value", ("purpose", "x"), file(b"x")),
+                             ("invalid_value", ("purpose", "vision"), file(b"x", label="../x"))):
+            status, answer = self.ask("POST", "/v1/files", form(*parts), **HEADERS)
+            self.assertEqual((status, json.loads(answer)["error"]["code"]), (400, code))
+
+
+if __name__ == "__main__":
+    unittest.main()
