@@ -5,7 +5,7 @@ set -euo pipefail
 bin=$1
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
-mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound,http_request,request_json,base64,openai_chat,openai_completions,openai_responses}
+mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound,http_request,request_json,base64,multipart,openai_chat,openai_completions,openai_responses}
 "$bin/gemma3n" synth --like tiny --out "$seeds/model"
 # A whole small packed model, but for the bulk of its tensors: its header and what follows.
 "$bin/gemma3n" quantize "$seeds/model" -o "$seeds/packed" --recipe q8 --quiet
@@ -28,6 +28,9 @@ echo '{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"jso
 echo '{"prompt":[[2,5],[7]],"echo":true,"logprobs":1,"max_tokens":0,"best_of":2}' > "$seeds/openai_completions/ids"
 echo '{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"1","output":"8"}],"tools":[{"type":"function","name":"f"}],"text":{"format":{"type":"json_object"}},"truncation":"auto","metadata":{"a":"b"}}' \
   > "$seeds/openai_responses/items"
+printf '\7--b\r\nContent-Disposition: form-data; name="file"; filename="x.wav"\r\n\r\nRIFF\r\n--b--\r\n' \
+  > "$seeds/multipart/file"
+printf '\1multipart/form-data; boundary="b c"; x=y' > "$seeds/multipart/type"
 printf 'aGVsbG8gd29ybGQ=' > "$seeds/base64/hello"
 python3 - "$seeds" "$(dirname "$0")/../tests/reference" << 'PYTHON'
 import pathlib
@@ -37,7 +40,7 @@ import sample_media
 sample_media.write_picture(pathlib.Path(sys.argv[1]) / "image/seed.png")
 sample_media.write_sound(pathlib.Path(sys.argv[1]) / "sound/seed.wav", 2000)
 PYTHON
-for target in safetensors packed_file gguf config tokenizer_json image sound http_request request_json base64 openai_chat openai_completions openai_responses; do
+for target in safetensors packed_file gguf config tokenizer_json image sound http_request request_json base64 multipart openai_chat openai_completions openai_responses; do
   "$bin/fuzz_$target" -max_total_time="${SECONDS_EACH:-60}" -max_len=100000 -print_final_stats=0 \
     -artifact_prefix="$seeds/" "$seeds/$target" 2>&1 | tail -1
 done
