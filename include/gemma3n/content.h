@@ -100,6 +100,9 @@ struct GenerateOptions {
   bool prompt_logprobs = false;
   // With `top_logprobs`: told of each token's, before its text; may be empty.
   std::function<void(const TokenLogprob&)> on_logprob = nullptr;
+  // Also the mean of the hidden states at the prompt's positions, where nothing is answered:
+  // `max_tokens` is 0. Not together with `prompt_logprobs` or `elastic`.
+  bool prompt_embedding = false;
   // What the answer may be: tokens that would lead out of it are never taken, and the answer ends
   // where it is complete. Null: anything. Not together with speculation.
   std::shared_ptr<const Constraint> constraint = nullptr;
@@ -145,6 +148,9 @@ struct GenerateResult {
   std::vector<TokenLogprob> logprobs;  // of token_ids, where asked for
   // Of prompt_token_ids, where asked for; nothing comes before the first, whose logprob is 0.
   std::vector<TokenLogprob> prompt_logprobs;
+  // Where asked for: of what the head reads (last_hidden_state of Transformers: the streams of the
+  // last layer merged, behind the final norm) the mean over the prompt's positions, [hidden_size].
+  std::vector<float> prompt_embedding;
   std::vector<SizeSwitch> size_switches;
   Timings timings;
 };

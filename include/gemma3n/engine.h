@@ -49,6 +49,7 @@ struct ModelFacts {
   bool sees = false, hears = false;
   int64_t max_context = 0;  // positions the model was made for
   int64_t vocab_size = 0;
+  int64_t hidden_size = 0;  // numbers of GenerateResult::prompt_embedding
   int64_t image_tokens = 0, audio_tokens = 0;
   int64_t default_image_size = 0;  // pixels
   double max_clip_seconds = 0;

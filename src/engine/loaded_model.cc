@@ -365,6 +365,7 @@ LoadedModel::LoadedModel(const EngineOptions& options) : pool(options.threads) {
   }
   facts.max_context = config.text.max_position_embeddings;
   facts.vocab_size = config.text.vocab_size;
+  facts.hidden_size = config.text.hidden_size;
   facts.notes = Notes(*checkpoint, chat_template);
   resident = options.resident;
   if (options.resident) {

@@ -80,15 +80,24 @@ void SessionOfModel::ReadChunk(const Prompt& prompt, size_t from, size_t end) {
           last ? std::span<float>(logits_) : std::span<float>());
 }
 
-void SessionOfModel::Compute(const Prompt& prompt, size_t from, size_t end, LogitsWanted wanted,
-                             std::span<float> logits) {
+std::vector<DecoderInput> SessionOfModel::Inputs(const Prompt& prompt, size_t from,
+                                                 size_t end) const {
   std::vector<DecoderInput> inputs;
   for (size_t i = from; i < end; ++i) {
     const Prompt::Item& item = prompt.items[i];
     inputs.push_back(
         {.id = item.id, .soft_token = item.medium < 0 ? nullptr : media_.SoftToken(prompt, item)});
   }
-  decoder_->Prefill(state_, inputs, wanted, logits);
+  return inputs;
+}
+
+void SessionOfModel::Compute(const Prompt& prompt, size_t from, size_t end, LogitsWanted wanted,
+                             std::span<float> logits) {
+  decoder_->Prefill(state_, Inputs(prompt, from, end), wanted, logits);
+  NoteDone(prompt, from, end);
+}
+
+void SessionOfModel::NoteDone(const Prompt& prompt, size_t from, size_t end) {
   for (size_t i = from; i < end; ++i) {
     const Prompt::Item& item = prompt.items[i];
     done_.push_back({item.id,
@@ -112,7 +121,7 @@ void SessionOfModel::Encode(Request& request, Encoding encoding) {
   }
   // The last position is computed again in any case: its logits are needed.
   ReuseWhatMatches(request.prompt,
-                   request.options.prompt_logprobs ? 0 : request.prompt.items.size() - 1);
+                   TellsOfPrompt(request.options) ? 0 : request.prompt.items.size() - 1);
   const ModelSize& size = request.options.size ? *request.options.size : model_.size;
   BeginSize(request, size, request.prompt.items.size());
   TakeShared(request);
@@ -137,7 +146,9 @@ void SessionOfModel::Read(Request& request, int64_t most, Encoding encoding) {
   const int64_t next = decoder_->NextChunk(static_cast<int64_t>(total - from));
   const size_t end =
       from + static_cast<size_t>(std::min({next, most, scored ? kScoredAtOnce : next}));
-  if (scored) {
+  if (request.options.prompt_embedding) {
+    ReadEmbedded(request, from, end);
+  } else if (scored) {
     ReadScored(request, from, end);
   } else {
     ReadChunk(request.prompt, from, end);
@@ -234,6 +245,11 @@ std::unique_ptr<SessionOfModel::Request> SessionOfModel::Begin(const std::vector
   }
   if (options.prompt_logprobs && options.top_logprobs < 0) {
     throw Error(ErrorKind::kUsage, "prompt_logprobs: only together with top_logprobs");
+  }
+  if (options.prompt_embedding &&
+      (options.max_tokens != 0 || options.prompt_logprobs || options.elastic)) {
+    throw Error(ErrorKind::kUsage,
+                "prompt_embedding: only with max_tokens 0, without prompt_logprobs and elastic");
   }
   if (options.max_tokens < 0) throw Error(ErrorKind::kRequest, "max_tokens: expected 0 or more");
   const ModelSize& size = options.size ? *options.size : model_.size;

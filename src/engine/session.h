@@ -54,6 +54,7 @@ class SessionOfModel : public Session {
     GenerateResult result = {};
     std::optional<Answer> answer = {};  // once the prompt is read
     std::optional<NextTokens> next = {};
+    std::vector<double> embedded = {};  // [hidden_size], the sum so far where that is asked for
     std::vector<float> scored = {};  // [kScoredAtOnce, vocabulary] where the prompt is scored, too
   };
   // Throws what Generate throws before anything is computed.
@@ -128,6 +129,14 @@ class SessionOfModel : public Session {
                std::span<float> logits);
   // The same, and what the prompt's tokens behind them are worth (session_scores.cc).
   void ReadScored(Request& request, size_t from, size_t end);
+  // The same for what its hidden states come to; no logits.
+  void ReadEmbedded(Request& request, size_t from, size_t end);
+  // Whether something is told of the prompt's own positions, which are all computed then.
+  static bool TellsOfPrompt(const GenerateOptions& options) {
+    return options.prompt_logprobs || options.prompt_embedding;
+  }
+  std::vector<DecoderInput> Inputs(const Prompt& prompt, size_t from, size_t end) const;
+  void NoteDone(const Prompt& prompt, size_t from, size_t end);
   void BeginAnswer(Request& request);
   int64_t TokensLeft(const Request& request) const;
   // Tokens that followed the first `before` seen ones, in so many seconds; all but the last have

@@ -21,7 +21,7 @@ void SessionOfModel::Share(std::shared_ptr<PrefixCache> cache, const std::string
 
 void SessionOfModel::TakeShared(const Request& request) {
   // The plan of an elastic answer counts with what was here before.
-  if (!CanShare() || request.elastic || request.options.prompt_logprobs) return;
+  if (!CanShare() || request.elastic || TellsOfPrompt(request.options)) return;
   // The last position is computed in any case.
   const std::span<const PromptPosition> prompt(request.positions);
   const size_t held = cache_->CountHeld(Reader(), prompt.first(prompt.size() - 1));
@@ -37,7 +37,7 @@ void SessionOfModel::KeepShared(bool whole_pieces) {
 
 bool SessionOfModel::ShouldWaitFor(const Request& request, const SessionOfModel& other,
                                    const Request& earlier) const {
-  if (cache_ == nullptr || request.encoded || request.options.prompt_logprobs) return false;
+  if (cache_ == nullptr || request.encoded || TellsOfPrompt(request.options)) return false;
   if (other.cache_ != cache_ || other.owner_ != owner_) return false;
   const auto& ours = request.positions;
   const auto& theirs = earlier.positions;

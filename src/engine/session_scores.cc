@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log-probabilities of a prompt's own tokens, while it is read. No position can be taken from the
-// cache then: it holds no logits.
+// What is told of a prompt's own positions, while it is read: log-probabilities of its tokens, the
+// mean of its hidden states. None can be taken from the cache then, which holds neither.
 #include <algorithm>
 
 #include "engine/session.h"
@@ -24,6 +24,21 @@ void SessionOfModel::ReadScored(Request& request, size_t from, size_t end) {
   const std::span<const float> last = rows.subspan((count - 1) * vocab, vocab);
   std::copy(last.begin(), last.end(), logits_.begin());
   if (end == items.size()) request.scored = {};
+}
+
+void SessionOfModel::ReadEmbedded(Request& request, size_t from, size_t end) {
+  const size_t width = static_cast<size_t>(decoder_->hidden_size());
+  std::vector<float> rows(width * (end - from));
+  decoder_->PrefillHidden(state_, Inputs(request.prompt, from, end), rows);
+  NoteDone(request.prompt, from, end);
+  // In the order of positions, so that pieces make no difference.
+  request.embedded.resize(width);
+  for (size_t i = 0; i < rows.size(); ++i) request.embedded[i % width] += rows[i];
+  const size_t total = request.prompt.items.size();
+  if (end < total) return;
+  for (double sum : request.embedded) {
+    request.result.prompt_embedding.push_back(static_cast<float>(sum / static_cast<double>(total)));
+  }
 }
 
 }  // namespace gemma3n

@@ -152,5 +152,53 @@ TEST_F(PromptScores, EachTokenIsToldBeforeItsText) {
   EXPECT_EQ(told, result.token_ids);
 }
 
+class PromptEmbedding : public PromptScores {
+ protected:
+  static GenerateOptions Embedded() {
+    return {.max_tokens = 0, .raw = true, .prompt_embedding = true};
+  }
+};
+
+// tests/cli/server_embeddings_test.py compares the numbers with the reference's.
+TEST_F(PromptEmbedding, IsTheSameHoweverItIsRead) {
+  const auto session = engine_->NewSession(1024), other = engine_->NewSession(1024);
+  const std::vector<Turn> turns = {{Role::kUser, {Part(LongText())}}};
+  const GenerateResult alone = session->Generate(turns, Embedded());
+  EXPECT_EQ(alone.prompt_embedding.size(), static_cast<size_t>(engine_->facts().hidden_size));
+  EXPECT_TRUE(alone.token_ids.empty() && alone.text.empty());
+  const GenerateResult again = session->Generate(turns, Embedded());
+  EXPECT_EQ(again.timings.cached_tokens, 0);
+  EXPECT_EQ(again.prompt_embedding, alone.prompt_embedding);
+  GenerateOptions ids = Embedded();
+  ids.raw_ids = alone.prompt_token_ids;
+  EXPECT_EQ(session->Generate({}, ids).prompt_embedding, alone.prompt_embedding);
+
+  const auto batch = Batch::New({.reading_positions = 7});
+  GenerateOptions plain{.max_tokens = 40, .raw = true};
+  plain.sampling.temperature = 0;
+  std::vector<float> beside;
+  batch->Add(*session, {.turns = {{Role::kUser, {Part("Once")}}}, .options = plain});
+  batch->Add(*other, {.turns = turns, .options = Embedded(), .on_done = [&](auto done, auto) {
+                        beside = std::move(done.prompt_embedding);
+                      }});
+  while (batch->Advance()) {
+  }
+  EXPECT_EQ(beside, alone.prompt_embedding);
+  // What was read is there for an answer.
+  EXPECT_GT(other->Generate(turns, plain).timings.cached_tokens, 100);
+}
+
+TEST_F(PromptEmbedding, IsOfNoAnswer) {
+  const auto session = engine_->NewSession(256);
+  const std::vector<Turn> turns = {{Role::kUser, {Part("Once")}}};
+  GenerateOptions options = Embedded();
+  options.max_tokens = 1;
+  EXPECT_THROW(session->Generate(turns, options), Error);
+  options = Embedded();
+  options.prompt_logprobs = true;
+  options.top_logprobs = 0;
+  EXPECT_THROW(session->Generate(turns, options), Error);
+}
+
 }  // namespace
 }  // namespace gemma3n

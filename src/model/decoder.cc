@@ -86,6 +86,24 @@ void Decoder::Prefill(DecoderState& state, std::span<const DecoderInput> inputs,
   }
 }
 
+void Decoder::PrefillHidden(DecoderState& state, std::span<const DecoderInput> inputs,
+                            std::span<float> hidden) {
+  const int64_t count = static_cast<int64_t>(inputs.size());
+  CHECK_EQ(static_cast<int64_t>(hidden.size()), count * hidden_size());
+  CheckRoom(state, inputs);
+  for (int64_t begin = 0, rows = 0; begin < count; begin += rows) {
+    rows = std::min(NextChunk(count - begin), state.options_.max_chunk);
+    BeginRows();
+    AddRows(state, state.position_, rows);
+    Pass pass = NewPass(submodel_, inputs.subspan(begin, rows));
+    ForwardInputs(pass);
+    ForwardLayers(pass, rows);
+    ForwardHidden(weights_, *activations_, activations_->h(), pass.chunk,
+                  hidden.data() + begin * hidden_size());
+    state.position_ += rows;
+  }
+}
+
 int64_t Decoder::NextChunk(int64_t count) const {
   constexpr int64_t kTogether = 6;  // rows that the kernels take at once
   const int64_t chunks = (count + options_.max_chunk - 1) / options_.max_chunk;

@@ -108,6 +108,11 @@ class Decoder {
   void Prefill(DecoderState& state, std::span<const DecoderInput> inputs, LogitsWanted wanted,
                std::span<float> logits);
 
+  // The same, with what the head would read of each position instead of logits: hidden
+  // [inputs.size(), hidden_size], the streams of the last layer merged, behind the final norm.
+  void PrefillHidden(DecoderState& state, std::span<const DecoderInput> inputs,
+                     std::span<float> hidden);
+
   // Of `count` >= 1 positions to come, how many are best computed together next. The chunks are
   // about equal: a short last one would read all weights for a few positions.
   int64_t NextChunk(int64_t count) const;

@@ -41,16 +41,22 @@ void ForwardInputs(Pass& pass) {
   ObserveStreams(act.h(), chunk);
 }
 
-void ForwardLogits(const DecoderWeights& weights, Activations& act, const Streams& h,
-                   const Chunk& chunk, float* logits) {
-  const int64_t vocabulary = weights.lm_head.shape[0];
+void ForwardHidden(const DecoderWeights& weights, Activations& act, const Streams& h,
+                   const Chunk& chunk, float* hidden) {
   float* merged = act.x.data();
   MergeStreams(weights.altup_unembed_projections, h, chunk, act.part.data(), merged);
   chunk.Observe("merged", merged, act.hidden);
   ops::RmsNorm({merged, chunk.rows, act.hidden}, weights.norm, weights.config.rms_norm_eps,
-               {merged, chunk.rows, act.hidden}, chunk.pool);
-  chunk.Observe("merged_normed", merged, act.hidden);
-  ops::Linear({merged, chunk.rows, act.hidden}, weights.lm_head, {logits, chunk.rows, vocabulary},
+               {hidden, chunk.rows, act.hidden}, chunk.pool);
+  chunk.Observe("merged_normed", hidden, act.hidden);
+}
+
+void ForwardLogits(const DecoderWeights& weights, Activations& act, const Streams& h,
+                   const Chunk& chunk, float* logits) {
+  const int64_t vocabulary = weights.lm_head.shape[0];
+  float* hidden = act.x.data();
+  ForwardHidden(weights, act, h, chunk, hidden);
+  ops::Linear({hidden, chunk.rows, act.hidden}, weights.lm_head, {logits, chunk.rows, vocabulary},
               chunk.pool);
   chunk.Observe("logits_uncapped", logits, vocabulary);
   const float cap = weights.config.final_logit_softcapping;

@@ -13,6 +13,11 @@ void FillRotaryTables(Pass& pass);
 // Inputs of the chunk's rows -> embedded, and streams h. Fills the rotary tables for them.
 void ForwardInputs(Pass& pass);
 
+// Streams of the chunk's rows -> what the head reads, hidden [rows, hidden_size]: merged, behind
+// the final norm. `hidden` may be activations.x.
+void ForwardHidden(const DecoderWeights& weights, Activations& activations, const Streams& h,
+                   const Chunk& chunk, float* hidden);
+
 // Streams of the chunk's rows -> logits [rows, vocab]. `h` may begin at a later row of the pass's
 // streams than the first.
 void ForwardLogits(const DecoderWeights& weights, Activations& activations, const Streams& h,

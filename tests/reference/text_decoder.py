@@ -203,7 +203,9 @@ class TextDecoder:
             merged += self.match(h[k] @ self.w(f"altup_unembed_projections.{k - 1}.weight").T, h[0])
         merged /= len(h)
         self.see("merged", merged)
-        out = rms_norm(merged, self.w("norm.weight"), self.eps) @ self.w("embed_tokens.weight").T
+        normed = rms_norm(merged, self.w("norm.weight"), self.eps)
+        self.see("merged_normed", normed)
+        out = normed @ self.w("embed_tokens.weight").T
         self.see("logits_uncapped", out)
         cap = c.get("final_logit_softcapping")
         out = out if not cap else cap * np.tanh(out / cap)
