@@ -12,6 +12,7 @@ TEST(Base64, GivesTheBytes) {
   std::string bytes;
   for (int i = 0; i < 300; ++i) {
     EXPECT_EQ(DecodeBase64(Encode(bytes)), bytes) << i;
+    EXPECT_EQ(EncodeBase64(bytes), Encode(bytes)) << i;
     bytes += static_cast<char>(i * 37);
   }
 }

@@ -142,3 +142,43 @@ def test_responses(client):
     client.responses.delete(response.id)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(response.id)
+
+
+def spanish():
+    return open(NANO / "examples/spanish.wav", "rb")
+
+
+def test_transcriptions(client):
+    create = client.audio.transcriptions.create
+    assert create(model="nano", file=spanish()).text == "enciende la luz"
+    assert create(model="nano", file=spanish(), response_format="text") == "enciende la luz\n"
+    assert create(model="nano", file=spanish(), response_format="srt").startswith("1\n00:00:00,")
+    assert create(model="nano", file=spanish(), response_format="vtt").startswith("WEBVTT\n\n00:00:00.")
+    verbose = create(model="nano", file=spanish(), response_format="verbose_json",
+                     timestamp_granularities=["segment"], language="es", temperature=0)
+    assert verbose.segments[0].text.startswith(" enciende la luz")
+    scored = create(model="nano", file=spanish(), include=["logprobs"], chunking_strategy="auto")
+    assert "".join(one.token for one in scored.logprobs).strip() == "enciende la luz"
+    events = list(create(model="nano", file=spanish(), stream=True))
+    assert events[-1].type == "transcript.text.done" and events[-1].text == "enciende la luz"
+    assert "".join(event.delta for event in events
+                   if event.type == "transcript.text.delta") == "enciende la luz"
+    assert client.audio.translations.create(model="nano", file=spanish()).text == "turn on the light"
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(model="nano", file=("x.wav", b"no sound"))
+    assert caught.value.code == "invalid_audio"
+
+
+def test_embeddings(client):
+    both = client.embeddings.create(model="nano", input=["red apple", "green apple"])
+    plain = client.embeddings.create(model="nano", input="red apple", encoding_format="float")
+    assert both.data[0].embedding == pytest.approx(plain.data[0].embedding)
+    assert both.usage.prompt_tokens == 2 * plain.usage.prompt_tokens
+
+
+def test_files(client):
+    kept = client.files.create(file=spanish(), purpose="user_data")
+    assert client.files.retrieve(kept.id).filename == "spanish.wav"
+    assert client.files.content(kept.id).read() == spanish().read()
+    assert kept.id in [one.id for one in client.files.list()]
+    assert client.files.delete(kept.id).deleted

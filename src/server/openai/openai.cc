@@ -7,6 +7,7 @@
 #include "server/openai/answer.h"
 #include "server/openai/chat_answer.h"
 #include "server/openai/completion_answer.h"
+#include "server/openai/embeddings.h"
 #include "server/openai/files.h"
 #include "server/openai/request.h"
 
@@ -47,6 +48,7 @@ std::vector<Route> OpenAi::Routes() {
          service_.CheckModel(name);
          exchange.Send({.body = ModelText(service_, name)});
        }}};
+  routes.push_back(EmbeddingRoute(service_));
   for (Route& route : FileRoutes(service_)) routes.push_back(std::move(route));
   for (Route& route : audio_.Routes()) routes.push_back(std::move(route));
   for (Route& route : responses_.Routes()) routes.push_back(std::move(route));
