@@ -10,10 +10,11 @@ begin with the same N. The tokens that end an answer (`--end-ids`) are held back
 its full length. Works against this server and llama-server. Standard library only.
 """
 import argparse
+import base64
 import http.client
 import json
+import pathlib
 import random
-import statistics
 import threading
 import time
 import urllib.parse
@@ -30,8 +31,11 @@ def parse():
     parser.add_argument("--prompt-words", type=int, default=100)
     parser.add_argument("--shared-words", type=int, default=0, help="with which all prompts begin")
     parser.add_argument("--tokens", type=int, default=64, help="of each answer")
-    parser.add_argument("--temperature", type=float, default=1, help="random weights may be greedy about one empty token")
+    parser.add_argument("--always-id", help="a token of which answers consist, where weights are random: many of their "
+                        "own are no text, and a stream does not tell of those")
     parser.add_argument("--end-ids", default="1,106", help="tokens that end an answer, which are held back")
+    parser.add_argument("--picture", type=pathlib.Path,
+                        help="one more client asks about it once, a second after the others: look at their longest gap")
     parser.add_argument("--key", default="none")
     parser.add_argument("--seed", type=int, default=1, help="of the prompts; another one: other prompts")
     parser.add_argument("--json", action="store_true", help="a line for each number of clients instead of a table")
@@ -48,7 +52,7 @@ class Client(threading.Thread):
         try:
             self.start_together.wait()
             for number in range(self.args.requests):
-                self.ask(random.Random(f"{self.args.seed} {self.place} {number}"))
+                self.ask(self.prompt(random.Random(f"{self.args.seed} {self.place} {number}")))
         except Exception as error:  # told by the main thread
             self.error = error
 
@@ -57,13 +61,14 @@ class Client(threading.Thread):
         text = [shared.choice(WORDS) for _ in range(self.args.shared_words)]
         return " ".join(text + [words.choice(WORDS) for _ in range(self.args.prompt_words)])
 
-    def ask(self, words):
+    def ask(self, content):
         args = self.args
         host = urllib.parse.urlsplit(args.url)
-        body = {"messages": [{"role": "user", "content": self.prompt(words)}], "stream": True,
-                "temperature": args.temperature, "seed": args.seed, "max_tokens": args.tokens,
-                "stream_options": {"include_usage": True},
+        body = {"messages": [{"role": "user", "content": content}], "stream": True,
+                "temperature": 0, "max_tokens": args.tokens, "stream_options": {"include_usage": True},
                 "logit_bias": {id: -100 for id in args.end_ids.split(",") if id}}
+        if args.always_id:
+            body["logit_bias"][args.always_id] = 100
         connection = http.client.HTTPConnection(host.hostname, host.port, timeout=1800)
         begin = time.monotonic()
         connection.request("POST", "/v1/chat/completions", json.dumps(body),
@@ -93,33 +98,50 @@ class Client(threading.Thread):
         connection.close()
 
 
+class Onlooker(Client):
+    """Asks about the picture once the others are answered."""
+
+    def run(self):
+        try:
+            self.start_together.wait()
+            time.sleep(1)
+            uri = "data:image/png;base64," + base64.b64encode(self.args.picture.read_bytes()).decode()
+            self.ask([{"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": "What?"}])
+        except Exception as error:
+            self.error = error
+
+
 def quantile(values, share):
     values = sorted(values)
     return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
 def measure(args, count):
-    start = threading.Barrier(count + 1)
+    start = threading.Barrier(count + 1 + bool(args.picture))
     clients = [Client(args, f"{count}.{place}", start) for place in range(count)]
-    for client in clients:
+    onlookers = [Onlooker(args, "", start)] if args.picture else []
+    for client in clients + onlookers:
         client.start()
     start.wait()
     begin = time.monotonic()
     for client in clients:
         client.join()
     seconds = time.monotonic() - begin
-    for client in clients:
+    for client in onlookers:
+        client.join()
+    for client in clients + onlookers:
         if client.error:
             raise client.error
     first = [value for client in clients for value in client.first]
     gaps = [value for client in clients for value in client.gaps]
     tokens = sum(client.tokens for client in clients)
+    picture = {"picture_first": round(onlookers[0].first[0], 3)} if onlookers and onlookers[0].first else {}
     return {"clients": count, "requests": count * args.requests, "tokens": tokens, "seconds": round(seconds, 2),
-            "tokens_per_second": round(tokens / seconds, 2), "first_p50": round(statistics.median(first), 3),
+            "tokens_per_second": round(tokens / seconds, 2), "first_p50": round(quantile(first, 0.5), 3),
             "first_p95": round(quantile(first, 0.95), 3), "gap_p50": round(quantile(gaps, 0.5), 4),
             "gap_p95": round(quantile(gaps, 0.95), 4), "gap_most": round(max(gaps, default=0), 3),
             "prompt_tokens": sum(client.prompt_tokens for client in clients),
-            "cached_tokens": sum(client.cached for client in clients)}
+            "cached_tokens": sum(client.cached for client in clients), **picture}
 
 
 def main():

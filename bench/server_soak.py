@@ -100,8 +100,8 @@ class Soak:
         content = [{"type": "text", "text": text}]
         if number % 3 == 0:
             content.insert(0, self.media[number % len(self.media)])
-        body = {"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 40, "top_logprobs": 1,
-                "logprobs": True}
+        body = {"messages": [{"role": "user", "content": content}], "temperature": 0, "max_tokens": 40,
+                "logprobs": True, "top_logprobs": 1}
         return number, body
 
     def check(self, number, text, logprobs):
@@ -221,8 +221,8 @@ class Soak:
 
     def work(self, place):
         own = random.Random(f"{self.args.seed} {place}")
-        kinds = (self.whole, self.whole, self.stream, self.stream, self.leave, self.leave, self.choices, self.talk, self.hostile,
-                 self.refused)
+        kinds = (self.whole, self.whole, self.stream, self.stream, self.leave, self.leave, self.choices, self.talk,
+                 self.hostile, self.refused)
         while time.monotonic() < self.end:
             kind = own.choice(kinds)
             try:
@@ -234,8 +234,8 @@ class Soak:
 
     def figures(self):
         status = dict(line.split(":", 1) for line in open(f"/proc/{self.process.pid}/status"))
-        return {"rss_mb": int(status["VmRSS"].split()[0]) / 1024, "anonymous_mb": int(status["RssAnon"].split()[0]) / 1024,
-                "threads": int(status["Threads"]), "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd"))}
+        return {"rss_mb": int(status["VmRSS"].split()[0]) / 1024,
+                "anonymous_mb": int(status["RssAnon"].split()[0]) / 1024, "threads": int(status["Threads"]), "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd"))}
 
     def metrics(self):
         connection = self.connect()
@@ -267,8 +267,8 @@ class Soak:
             time.sleep(min(self.args.every, max(0.1, self.end - time.monotonic())))
             if self.process.poll() is None:
                 seen.append(self.figures())
-                print(f"{time.monotonic() - begin:6.0f} s", *(f"{name} {value:.0f}" for name, value in seen[-1].items()),
-                      dict(self.counts), flush=True)
+                figures = (f"{name} {value:.0f}" for name, value in seen[-1].items())
+                print(f"{time.monotonic() - begin:6.0f} s", *figures, dict(self.counts), flush=True)
         for thread in threads:
             thread.join()
         if self.process.poll() is not None:
