@@ -235,7 +235,8 @@ class Soak:
     def figures(self):
         status = dict(line.split(":", 1) for line in open(f"/proc/{self.process.pid}/status"))
         return {"rss_mb": int(status["VmRSS"].split()[0]) / 1024,
-                "anonymous_mb": int(status["RssAnon"].split()[0]) / 1024, "threads": int(status["Threads"]), "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd"))}
+                "anonymous_mb": int(status["RssAnon"].split()[0]) / 1024, "threads": int(status["Threads"]),
+                "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd"))}
 
     def metrics(self):
         connection = self.connect()
