@@ -49,7 +49,8 @@ bool StreamAnswers(StreamWriter& writer, const Headers& headers, size_t choices,
   Frames frames(exchange, writer, headers);
   std::vector<GenerateResult> results(choices);
   const auto take = [&](AnswerEvent& event) {
-    if (!frames.Put(event.text.empty() ? "" : writer.Text(event.choice, event.text))) return false;
+    if (!frames.Put("")) return false;  // what begins a stream is written first
+    if (!event.text.empty() && !frames.Put(writer.Text(event.choice, event.text))) return false;
     if (!event.result) return true;
     results[event.choice] = std::move(*event.result);
     return frames.Put(writer.End(event.choice, results[event.choice]));

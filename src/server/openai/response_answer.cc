@@ -110,9 +110,9 @@ std::string ResponseWriter::AddText(const std::string& text) {
   std::vector<TokenLogprob> tokens;
   if (call_.logprobs != nullptr) tokens = call_.logprobs->Take(service_.engine, /*all=*/false);
   item.logprobs.insert(item.logprobs.end(), tokens.begin(), tokens.end());
-  return frames +
-         ItemEvent("response.output_text.delta",
-                   {{"delta", text}, {"logprobs", TokenListJson(service_.engine, tokens)}});
+  frames += ItemEvent("response.output_text.delta",
+                      {{"delta", text}, {"logprobs", TokenListJson(service_.engine, tokens)}});
+  return frames;
 }
 
 std::string ResponseWriter::AddArguments(const std::string& text) {
@@ -129,13 +129,14 @@ std::string ResponseWriter::Close(const char* status) {
     frames = ItemEvent("response.function_call_arguments.done",
                        {{"name", item.name}, {"arguments", item.text}});
   } else {
-    frames = ItemEvent("response.output_text.done",
-                       {{"text", item.text},
-                        {"logprobs", TokenListJson(service_.engine, item.logprobs)}}) +
-             ItemEvent("response.content_part.done", {{"part", PartJson(item)}});
+    frames = ItemEvent(
+        "response.output_text.done",
+        {{"text", item.text}, {"logprobs", TokenListJson(service_.engine, item.logprobs)}});
+    frames += ItemEvent("response.content_part.done", {{"part", PartJson(item)}});
   }
-  return frames + Event("response.output_item.done",
-                        {{"output_index", items_.size() - 1}, {"item", ItemJson(item)}});
+  frames += Event("response.output_item.done",
+                  {{"output_index", items_.size() - 1}, {"item", ItemJson(item)}});
+  return frames;
 }
 
 std::string ResponseWriter::Read(const std::vector<ToolEvent>& events) {
@@ -167,8 +168,10 @@ std::vector<ToolEvent> ResponseWriter::Events(const std::string& text) {
 
 std::string ResponseWriter::Begin() {
   const Json response = Response("in_progress");
-  return Event("response.created", {{"response", response}}) +
-         Event("response.in_progress", {{"response", response}});
+  // One after another: events are numbered as they are written.
+  std::string frames = Event("response.created", {{"response", response}});
+  frames += Event("response.in_progress", {{"response", response}});
+  return frames;
 }
 
 std::string ResponseWriter::Text(size_t, const std::string& text) {
@@ -181,7 +184,8 @@ std::string ResponseWriter::End(size_t, const GenerateResult& result) {
   if (items_.empty()) frames += Open({.id = NewId("msg_")});
   Item& last = items_.back();
   if (!last.is_call) last.logprobs = result.logprobs;  // all of them, also where some came late
-  return frames + Close(result.finish_reason == FinishReason::kStop ? "completed" : "incomplete");
+  frames += Close(result.finish_reason == FinishReason::kStop ? "completed" : "incomplete");
+  return frames;
 }
 
 Json ResponseWriter::Ended(const GenerateResult& result) {
@@ -226,10 +230,10 @@ std::string ResponseWriter::Failure(const Refusal& refusal) {
   const Json error = ErrorJson(refusal);
   Json response = Response("failed");
   response["error"] = {{"code", "server_error"}, {"message", error["message"]}};
-  return Event(
-             "error",
-             {{"code", error["code"]}, {"message", error["message"]}, {"param", error["param"]}}) +
-         Event("response.failed", {{"response", std::move(response)}});
+  std::string frames = Event(
+      "error", {{"code", error["code"]}, {"message", error["message"]}, {"param", error["param"]}});
+  frames += Event("response.failed", {{"response", std::move(response)}});
+  return frames;
 }
 
 }  // namespace gemma3n::server
