@@ -2,12 +2,18 @@
 # The web page: web/ bundled by esbuild into a source file of the server, whose name this leaves in
 # GEMMA3N_PAGE_FILES. Without GEMMA3N_PAGE the server has none, and says so.
 #
-# As a script (cmake -DNPM=.. -P Page.cmake) it installs the packages that web/package-lock.json pins.
+# As a script (cmake -DNPM=.. -P Page.cmake) it installs the packages that the package-lock.json here pins.
 if(CMAKE_SCRIPT_MODE_FILE)
+  set(directory ${CMAKE_CURRENT_SOURCE_DIR})
+  set(installed ${directory}/node_modules/.package-lock.json)  # npm writes it last
+  if(NOT ${directory}/package-lock.json IS_NEWER_THAN ${installed})
+    file(TOUCH ${installed})  # another build has installed them
+    return()
+  endif()
   execute_process(COMMAND ${NPM} ci --ignore-scripts --no-audit --no-fund --loglevel=error
                   RESULT_VARIABLE result OUTPUT_VARIABLE said ERROR_VARIABLE said)
   if(NOT result EQUAL 0)
-    message(FATAL_ERROR "${said}\nnpm could not install what the web page is built with (web/package-lock.json). "
+    message(FATAL_ERROR "${said}\nnpm could not install what ${directory}/package-lock.json names. "
                         "Is registry.npmjs.org reachable? To build the server without its page: "
                         "cmake -DGEMMA3N_PAGE=OFF")
   endif()
@@ -29,7 +35,6 @@ endif()
 
 set(web ${PROJECT_SOURCE_DIR}/web)
 set(GEMMA3N_PAGE_FILES ${PROJECT_BINARY_DIR}/page_files.cc)
-# npm writes this file last.
 set(installed ${web}/node_modules/.package-lock.json)
 file(GLOB sources CONFIGURE_DEPENDS ${web}/*.html ${web}/*.svg ${web}/src/*.js ${web}/style/*.css)
 list(FILTER sources EXCLUDE REGEX "_test\\.js$")

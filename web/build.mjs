@@ -15,17 +15,28 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 /** A file of web/, minified and with what it imports. */
 async function bundle(name) {
   const result = await build({
-    absWorkingDir: here, entryPoints: [name], bundle: true, minify: true, write: false,
-    format: 'esm', target: ['chrome100', 'firefox100', 'safari15.4'], charset: 'utf8',
-    legalComments: 'none', logLevel: 'warning',
+    absWorkingDir: here,
+    entryPoints: [name],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: 'esm',
+    target: ['chrome100', 'firefox100', 'safari15.4'],
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
   });
   return Buffer.from(result.outputFiles[0].contents);
 }
 
 /** Markup without the white space that sets it in lines. */
 function squeezed(name) {
-  return Buffer.from(readFileSync(here + name, 'utf8').replace(/<!--[^]*?-->/g, '')
-    .replace(/\n\s*/g, '\n').trim() + '\n');
+  return Buffer.from(
+    readFileSync(here + name, 'utf8')
+      .replace(/<!--[^]*?-->/g, '')
+      .replace(/\n\s*/g, '\n')
+      .trim() + '\n',
+  );
 }
 
 /** A C++ literal of these bytes. */
@@ -33,7 +44,8 @@ function literal(bytes) {
   let text = '';
   for (const byte of bytes) {
     if (byte === 0x22 || byte === 0x5c) text += '\\' + String.fromCharCode(byte);
-    else if (byte === 0x3f) text += '\\?';  // no trigraphs
+    else if (byte === 0x3f)
+      text += '\\?'; // no trigraphs
     else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
     else text += '\\' + byte.toString(8).padStart(3, '0');
     if (byte === 0x0a) text += '"\n"';
@@ -57,7 +69,9 @@ const entries = files.map(([path, type, bytes]) => {
   const etag = createHash('sha256').update(bytes).digest('hex').slice(0, 32);
   return `    {"${path}", "${type}", "\\"${etag}\\"",\n     std::string_view(${literal(bytes)}, ${bytes.length})},`;
 });
-writeFileSync(process.argv[2], `// Written by web/build.mjs.
+writeFileSync(
+  process.argv[2],
+  `// Written by web/build.mjs.
 #include "server/page_files.h"
 
 namespace gemma3n::server {
@@ -74,5 +88,6 @@ std::span<const PageFile> PageFiles() {
 }
 
 }  // namespace gemma3n::server
-`);
+`,
+);
 console.log(`the page: ${total} bytes in ${files.length} files`);

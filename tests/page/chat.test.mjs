@@ -25,7 +25,10 @@ const lastAnswer = () => page.locator('article.assistant').last();
 
 test('an answer is streamed, and its timings stand under it', async () => {
   assert.equal(await ask(page, 'What is 7 plus 5?'), '12');
-  assert.match(await lastAnswer().locator('.timings').innerText(), /^\d+ tokens, [\d.]+ tok\/s · prompt \d+.* · first word after \d+/);
+  assert.match(
+    await lastAnswer().locator('.timings').innerText(),
+    /^\d+ tokens, [\d.]+ tok\/s · prompt \d+.* · first word after \d+/,
+  );
   assert.equal(await page.title(), 'nano · gemma3n');
 });
 
@@ -60,10 +63,15 @@ test('an edited question and a second answer are branches', async () => {
 test('the size of the model can be changed in the middle', async () => {
   await newConversation();
   await ask(page, 'What is 7 plus 5?');
-  const sizes = await page.locator('#size option').evaluateAll((all) => all.map((one) => one.value));
+  const sizes = await page
+    .locator('#size option')
+    .evaluateAll((all) => all.map((one) => one.value));
   assert.ok(sizes.length >= 4, sizes.join());
   await page.locator('#size').selectOption(sizes[sizes.length - 1]);
-  const [request] = await Promise.all([page.waitForRequest('**/v1/chat/completions'), ask(page, 'What is 3 plus 4?')]);
+  const [request] = await Promise.all([
+    page.waitForRequest('**/v1/chat/completions'),
+    ask(page, 'What is 3 plus 4?'),
+  ]);
   assert.equal(request.postDataJSON().size, sizes[sizes.length - 1]);
   assert.equal(request.postDataJSON().messages.length, 3);
   assert.match(await lastAnswer().locator('.timings').innerText(), /layers/);
@@ -74,11 +82,21 @@ test('tokens are counted before they are sent', async () => {
   await newConversation();
   await page.locator('#prompt').fill('What is 7 plus 5?');
   await page.locator('#count').filter({ hasText: 'tokens to send' }).waitFor();
-  const counted = await (await fetch(`${server.url}/tokenize`, { method: 'POST', body: JSON.stringify({ content: 'What is 7 plus 5?' }) })).json();
+  const counted = await (
+    await fetch(`${server.url}/tokenize`, {
+      method: 'POST',
+      body: JSON.stringify({ content: 'What is 7 plus 5?' }),
+    })
+  ).json();
   assert.equal(await page.locator('#count').innerText(), `${counted.tokens.length} tokens to send`);
   const before = await page.locator('#context-text').innerText();
   assert.match(before, /^[\d,]+ of 2,048 tokens$/);
-  const { usage } = await (await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify({ messages: [{ role: 'user', content: 'What is 7 plus 5?' }] }) })).json();
+  const { usage } = await (
+    await fetch(`${server.url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ messages: [{ role: 'user', content: 'What is 7 plus 5?' }] }),
+    })
+  ).json();
   assert.equal(Number(before.split(' ')[0]), usage.prompt_tokens);
 });
 
@@ -119,29 +137,46 @@ test('a system prompt goes in front', async () => {
   await page.locator('#open-settings').click();
   await page.getByLabel('System prompt').fill('Answer briefly.');
   await page.getByRole('button', { name: 'Done' }).click();
-  const [request] = await Promise.all([page.waitForRequest('**/v1/chat/completions'), ask(page, 'Hello!')]);
-  assert.deepEqual(request.postDataJSON().messages[0], { role: 'system', content: 'Answer briefly.' });
+  const [request] = await Promise.all([
+    page.waitForRequest('**/v1/chat/completions'),
+    ask(page, 'Hello!'),
+  ]);
+  assert.deepEqual(request.postDataJSON().messages[0], {
+    role: 'system',
+    content: 'Answer briefly.',
+  });
   assert.equal(request.postDataJSON().temperature, 0);
 });
 
 test('a conversation is exported, and imported again', async () => {
   await newConversation();
-  await page.locator('#files').setInputFiles({ name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('a boat') });
+  await page
+    .locator('#files')
+    .setInputFiles({ name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('a boat') });
   await page.locator('#attachments .note').filter({ hasText: 'tokens' }).waitFor();
   await ask(page, 'What is 7 plus 5?');
   await page.locator('.files summary').click();
   const save = async (name) => {
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name }).click(),
+    ]);
     const path = join(scratch, download.suggestedFilename());
     await download.saveAs(path);
     return path;
   };
   const markdown = readFileSync(await save('This one as Markdown'), 'utf8');
-  assert.match(markdown, /^# What is 7 plus 5\?\n\n## You\n\n\*\[text: note\.txt\]\*\n\nWhat is 7 plus 5\?\n\n## Answer\n\n/);
+  assert.match(
+    markdown,
+    /^# What is 7 plus 5\?\n\n## You\n\n\*\[text: note\.txt\]\*\n\nWhat is 7 plus 5\?\n\n## Answer\n\n/,
+  );
   const json = await save('This one as JSON');
   const count = await page.locator('#conversations li').count();
   await page.locator('#import-file').setInputFiles(json);
-  await page.waitForFunction((before) => document.querySelectorAll('#conversations li').length === before + 1, count);
+  await page.waitForFunction(
+    (before) => document.querySelectorAll('#conversations li').length === before + 1,
+    count,
+  );
   assert.equal(await page.locator('article.user .said').innerText(), 'What is 7 plus 5?');
   const broken = join(scratch, 'broken.json');
   writeFileSync(broken, readFileSync(json, 'utf8').replace('"role": "user"', '"role": "system"'));

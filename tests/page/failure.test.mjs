@@ -35,8 +35,14 @@ test('it is asked again without being told to, after growing delays', async () =
   await server.stop();
   await page.locator('#prompt').fill('What is 7 plus 5?');
   await page.keyboard.press('Enter');
-  await page.locator('#banner').filter({ hasText: /again in [12] s/ }).waitFor();
-  await page.locator('#banner').filter({ hasText: /again in 4 s/ }).waitFor();
+  await page
+    .locator('#banner')
+    .filter({ hasText: /again in [12] s/ })
+    .waitFor();
+  await page
+    .locator('#banner')
+    .filter({ hasText: /again in 4 s/ })
+    .waitFor();
   server = await serve('--port', String(server.port));
   assert.equal(await answered(page), '12');
 });
@@ -62,11 +68,21 @@ test('a busy server is asked again after as long as it says', async () => {
   let refused = 0;
   await page.route('**/v1/chat/completions', (route) => {
     if (refused++ >= 2) return route.continue();
-    return route.fulfill({ status: 429, headers: { 'Retry-After': '1' }, contentType: 'application/json', body: JSON.stringify({ error: { message: '32 requests wait', type: 'rate_limit_error', code: 'server_busy' } }) });
+    return route.fulfill({
+      status: 429,
+      headers: { 'Retry-After': '1' },
+      contentType: 'application/json',
+      body: JSON.stringify({
+        error: { message: '32 requests wait', type: 'rate_limit_error', code: 'server_busy' },
+      }),
+    });
   });
   await page.locator('#prompt').fill('What is 3 plus 4?');
   await page.keyboard.press('Enter');
-  await page.locator('.waiting').filter({ hasText: 'The server is busy. Asking again in 1 s.' }).waitFor();
+  await page
+    .locator('.waiting')
+    .filter({ hasText: 'The server is busy. Asking again in 1 s.' })
+    .waitFor();
   assert.equal(await answered(page), '7');
   assert.equal(refused, 3);
   await page.unroute('**/v1/chat/completions');
@@ -79,7 +95,10 @@ test('a slow server: the page says for how long it has been waiting', async () =
   });
   await page.locator('#prompt').fill('What is 3 plus 4?');
   await page.keyboard.press('Enter');
-  await page.locator('.waiting').filter({ hasText: /Reading the question … \d s/ }).waitFor();
+  await page
+    .locator('.waiting')
+    .filter({ hasText: /Reading the question … \d s/ })
+    .waitFor();
   assert.equal(await answered(page), '7');
   await page.unroute('**/v1/chat/completions');
 });

@@ -7,13 +7,19 @@ export function readWav(path) {
   const bytes = readFileSync(path);
   const rate = bytes.readUInt32LE(24);
   const at = bytes.indexOf('data') + 8;
-  return { rate, samples: new Int16Array(bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + bytes.length)) };
+  return {
+    rate,
+    samples: new Int16Array(
+      bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + bytes.length),
+    ),
+  };
 }
 
 /** Silence, speech, silence. */
 export function writeSpeech(path, { rate, samples }, { before = 1, after = 3 } = {}) {
   const all = new Int16Array(Math.round((before + after) * rate) + samples.length);
-  for (let i = 0; i < all.length; ++i) all[i] = Math.round(20 * Math.sin(i * 12.9898) * Math.sin(i * 78.233));
+  for (let i = 0; i < all.length; ++i)
+    all[i] = Math.round(20 * Math.sin(i * 12.9898) * Math.sin(i * 78.233));
   all.set(samples, Math.round(before * rate));
   const head = Buffer.alloc(44);
   head.write('RIFF', 0);
@@ -48,6 +54,17 @@ export function writeY4m(path, { width, height, pixels }, frames = 10) {
     }
     return out;
   };
-  const frame = Buffer.concat([Buffer.from('FRAME\n'), planes[0], half(planes[1]), half(planes[2])]);
-  writeFileSync(path, Buffer.concat([Buffer.from(`YUV4MPEG2 W${width} H${height} F20:1 Ip A1:1 C420jpeg\n`), ...Array(frames).fill(frame)]));
+  const frame = Buffer.concat([
+    Buffer.from('FRAME\n'),
+    planes[0],
+    half(planes[1]),
+    half(planes[2]),
+  ]);
+  writeFileSync(
+    path,
+    Buffer.concat([
+      Buffer.from(`YUV4MPEG2 W${width} H${height} F20:1 Ip A1:1 C420jpeg\n`),
+      ...Array(frames).fill(frame),
+    ]),
+  );
 }

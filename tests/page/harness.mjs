@@ -29,22 +29,34 @@ setTimeout(() => {
 /** `gemma3n serve` on a port: {url, port, stop(), log(), greeting()}. */
 export function serve(...options) {
   const at = options.includes('--port') ? [] : ['--port', '0'];
-  const child = spawn(GEMMA3N, ['serve', '-m', NANO, ...at, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(GEMMA3N, ['serve', '-m', NANO, ...at, ...options], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   children.add(child);
   let out = '';
   let log = '';
-  const stop = () => new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) return resolve();
-    child.on('exit', resolve);
-    child.kill('SIGKILL');
+  const stop = () =>
+    new Promise((resolve) => {
+      if (child.exitCode !== null || child.signalCode !== null) return resolve();
+      child.on('exit', resolve);
+      child.kill('SIGKILL');
+    });
+  child.stderr.on('data', (piece) => {
+    log += piece;
   });
-  child.stderr.on('data', (piece) => { log += piece; });
   return new Promise((resolve, reject) => {
     child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${log}`)));
     child.stdout.on('data', (piece) => {
       out += piece;
       const found = /https?:\/\/127\.0\.0\.1:(\d+)/.exec(out);
-      if (found && out.includes('Ctrl-C')) resolve({ url: found[0], port: Number(found[1]), stop, log: () => log, greeting: () => out });
+      if (found && out.includes('Ctrl-C'))
+        resolve({
+          url: found[0],
+          port: Number(found[1]),
+          stop,
+          log: () => log,
+          greeting: () => out,
+        });
     });
   });
 }
@@ -58,7 +70,10 @@ after(async () => {
 
 /** A browser that nobody watches. */
 export async function launch(args = []) {
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', ...args] });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', ...args],
+  });
   browsers.push(browser);
   return browser;
 }
@@ -70,9 +85,15 @@ export async function launch(args = []) {
  * @param {{args?: string[], context?: object, expectErrors?: RegExp}} [options] `expectErrors`:
  *   lines of the console that belong to the test
  */
-export async function open(url, { args = [], context: contextOptions = {}, expectErrors = null } = {}) {
+export async function open(
+  url,
+  { args = [], context: contextOptions = {}, expectErrors = null } = {},
+) {
   const browser = await launch(args);
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    ...contextOptions,
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(15000);
   const complaints = [];
@@ -84,7 +105,8 @@ export async function open(url, { args = [], context: contextOptions = {}, expec
   const elsewhere = [];
   context.on('request', (request) => {
     const to = new URL(request.url());
-    if (to.origin !== url && !['blob:', 'data:'].includes(to.protocol)) elsewhere.push(request.url());
+    if (to.origin !== url && !['blob:', 'data:'].includes(to.protocol))
+      elsewhere.push(request.url());
   });
   await page.goto(url);
   await page.locator('#size:not([disabled])').waitFor();

@@ -16,7 +16,8 @@ before(async () => {
 after(() => server?.stop());
 
 const ready = (page) => page.locator('#size:not([disabled])').waitFor();
-const kept = (page) => page.evaluate(() => JSON.stringify([{ ...localStorage }, document.cookie, location.href]));
+const kept = (page) =>
+  page.evaluate(() => JSON.stringify([{ ...localStorage }, document.cookie, location.href]));
 
 test('the key is asked for, a wrong one is refused, and the right one stays in a cookie alone', async () => {
   const page = await (await browser.newContext()).newPage();
@@ -63,7 +64,8 @@ test('on a network: https, and a QR code that holds the address and the key', as
   const info = await page.evaluate(async () => (await fetch('/page/info')).json());
   assert.equal(info.needs_key, true);
   assert.ok((await ask(page, 'What is 7 plus 5?')).length > 0);
-  if (info.qr) {  // a machine without a network has no such address
+  if (info.qr) {
+    // a machine without a network has no such address
     await page.getByRole('link', { name: 'Connect' }).click();
     await page.waitForFunction(() => document.querySelector('img.qr')?.naturalWidth > 0);
   }

@@ -20,21 +20,37 @@ after(async () => {
 
 /** What the program itself answers. */
 function run(prompt, ...media) {
-  const out = execFileSync(process.env.GEMMA3N, ['run', '-m', NANO, '--temp', '0', '--json', prompt, ...media], { input: '', stdio: ['pipe', 'pipe', 'ignore'] });
+  const out = execFileSync(
+    process.env.GEMMA3N,
+    ['run', '-m', NANO, '--temp', '0', '--json', prompt, ...media],
+    { input: '', stdio: ['pipe', 'pipe', 'ignore'] },
+  );
   return JSON.parse(out).text.trim();
 }
 
 /** Hands files to the page as if they were dropped on it or pasted. */
-const give = (event, path, name, type) => page.evaluate(async ([kind, base64, fileName, mime]) => {
-  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-  const data = new DataTransfer();
-  data.items.add(new File([bytes], fileName, { type: mime }));
-  const init = { bubbles: true, cancelable: true };
-  if (kind === 'paste') document.dispatchEvent(new ClipboardEvent('paste', { ...init, clipboardData: data }));
-  else for (const step of ['dragenter', 'dragover', 'drop']) document.body.dispatchEvent(new DragEvent(step, { ...init, dataTransfer: data }));
-}, [event, readFileSync(path).toString('base64'), name, type]);
+const give = (event, path, name, type) =>
+  page.evaluate(
+    async ([kind, base64, fileName, mime]) => {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], fileName, { type: mime }));
+      const init = { bubbles: true, cancelable: true };
+      if (kind === 'paste')
+        document.dispatchEvent(new ClipboardEvent('paste', { ...init, clipboardData: data }));
+      else
+        for (const step of ['dragenter', 'dragover', 'drop'])
+          document.body.dispatchEvent(new DragEvent(step, { ...init, dataTransfer: data }));
+    },
+    [event, readFileSync(path).toString('base64'), name, type],
+  );
 
-const ready = () => page.locator('#attachments .note').filter({ hasText: /^\d+ tokens$/ }).first().waitFor();
+const ready = () =>
+  page
+    .locator('#attachments .note')
+    .filter({ hasText: /^\d+ tokens$/ })
+    .first()
+    .waitFor();
 const fresh = async () => {
   await page.getByRole('button', { name: 'New conversation' }).click();
   await page.locator('.welcome').waitFor();
@@ -67,31 +83,59 @@ test('a film that was picked is watched', async () => {
   await page.locator('#files').setInputFiles(path);
   await ready();
   assert.ok(Number.parseInt(await page.locator('#attachments .note').innerText(), 10) > 40);
-  assert.equal(await ask(page, 'What is in the last picture?'), run('What is in the last picture?', path));
+  assert.equal(
+    await ask(page, 'What is in the last picture?'),
+    run('What is in the last picture?', path),
+  );
 });
 
 test('a text file is read as text', async () => {
   await fresh();
-  await page.locator('#files').setInputFiles({ name: 'colours.txt', mimeType: 'text/plain', buffer: Buffer.from('Paul white\n') });
+  await page
+    .locator('#files')
+    .setInputFiles({
+      name: 'colours.txt',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('Paul white\n'),
+    });
   await ready();
-  const [request] = await Promise.all([page.waitForRequest('**/v1/chat/completions'), ask(page, 'Hello!')]);
-  assert.deepEqual(request.postDataJSON().messages[0].content[0], { type: 'text', text: 'colours.txt:\nPaul white\n\n' });
+  const [request] = await Promise.all([
+    page.waitForRequest('**/v1/chat/completions'),
+    ask(page, 'Hello!'),
+  ]);
+  assert.deepEqual(request.postDataJSON().messages[0].content[0], {
+    type: 'text',
+    text: 'colours.txt:\nPaul white\n\n',
+  });
 });
 
 test('what cannot be read or is too large is said before anything is sent', async () => {
   await fresh();
   const sent = [];
-  page.on('request', (request) => { if (request.url().endsWith('/v1/chat/completions')) sent.push(request); });
-  await page.locator('#files').setInputFiles({ name: 'broken.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+  page.on('request', (request) => {
+    if (request.url().endsWith('/v1/chat/completions')) sent.push(request);
+  });
+  await page
+    .locator('#files')
+    .setInputFiles({
+      name: 'broken.png',
+      mimeType: 'image/png',
+      buffer: Buffer.from('no picture'),
+    });
   await page.locator('.chip.bad').filter({ hasText: 'broken.png' }).waitFor();
   await page.evaluate(() => {
     const data = new DataTransfer();
     data.items.add(new File([new Uint8Array(60 << 20)], 'long.mp4', { type: 'video/mp4' }));
     data.items.add(new File(['x'], 'archive.zip', { type: 'application/zip' }));
-    document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }));
+    document.body.dispatchEvent(
+      new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }),
+    );
   });
   await page.locator('.chip.bad').filter({ hasText: 'the server takes at most 50 MB' }).waitFor();
-  await page.locator('.chip.bad').filter({ hasText: 'neither a picture, sound, film nor text' }).waitFor();
+  await page
+    .locator('.chip.bad')
+    .filter({ hasText: 'neither a picture, sound, film nor text' })
+    .waitFor();
   await page.locator('#prompt').fill('');
   await page.keyboard.press('Enter');
   await page.waitForTimeout(200);

@@ -10,23 +10,43 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const VIEWS = ['chat', 'transcribe', 'compare', 'lab', 'connect'];
 
 let server;
-before(async () => { server = await serve(); });
+before(async () => {
+  server = await serve();
+});
 after(() => server?.stop());
 
 async function check(page, where) {
-  await page.evaluate(AXE);  // the debugger's own evaluation, which no policy stops
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  assert.deepEqual(violations.map((one) => `${where}: ${one.id}: ${one.nodes.map((node) => `${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`).join(' | ')}`), []);
+  await page.evaluate(AXE); // the debugger's own evaluation, which no policy stops
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { resultTypes: ['violations'] }),
+  );
+  assert.deepEqual(
+    violations.map(
+      (one) =>
+        `${where}: ${one.id}: ${one.nodes.map((node) => `${node.html.slice(0, 120)} ${node.any[0]?.message ?? ''}`).join(' | ')}`,
+    ),
+    [],
+  );
 }
 
-for (const [theme, context] of [['light', { colorScheme: 'light' }], ['dark', { colorScheme: 'dark' }],
-  ['phone', { colorScheme: 'light', viewport: { width: 360, height: 700 }, hasTouch: true, isMobile: true }]]) {
+for (const [theme, context] of [
+  ['light', { colorScheme: 'light' }],
+  ['dark', { colorScheme: 'dark' }],
+  [
+    'phone',
+    { colorScheme: 'light', viewport: { width: 360, height: 700 }, hasTouch: true, isMobile: true },
+  ],
+]) {
   test(`axe finds nothing: ${theme}`, async () => {
-    const { page, close } = await open(server.url, { context: { reducedMotion: 'reduce', ...context } });
+    const { page, close } = await open(server.url, {
+      context: { reducedMotion: 'reduce', ...context },
+    });
     await check(page, 'empty');
     await ask(page, 'What is 7 plus 5?');
     for (const view of VIEWS) {
-      await page.evaluate((name) => { location.hash = name; }, view);
+      await page.evaluate((name) => {
+        location.hash = name;
+      }, view);
       await page.locator(`#${view}`).waitFor();
       if (view === 'compare') {
         await page.locator('#compare-prompt').fill('What is 7 plus 5?');
@@ -34,10 +54,14 @@ for (const [theme, context] of [['light', { colorScheme: 'light' }], ['dark', { 
         await page.locator('.column .timings').filter({ hasText: 'tokens' }).nth(1).waitFor();
       }
       await check(page, view);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+      const wide = await page.evaluate(
+        () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+      );
       assert.ok(!wide, `${view} is wider than the window`);
     }
-    await page.evaluate(() => { location.hash = 'chat'; });
+    await page.evaluate(() => {
+      location.hash = 'chat';
+    });
     await page.locator('#open-settings').click();
     await check(page, 'settings');
     await page.keyboard.press('Escape');
@@ -53,10 +77,11 @@ for (const [theme, context] of [['light', { colorScheme: 'light' }], ['dark', { 
 
 test('everything can be reached and done by keyboard alone', async () => {
   const { page, close } = await open(server.url);
-  const focused = () => page.evaluate(() => {
-    const { activeElement: one } = document;
-    return one.id || one.getAttribute('aria-label') || one.textContent.trim();
-  });
+  const focused = () =>
+    page.evaluate(() => {
+      const { activeElement: one } = document;
+      return one.id || one.getAttribute('aria-label') || one.textContent.trim();
+    });
   /** Tab until the named thing has the focus, which must be seen. */
   const tabTo = async (name) => {
     for (let i = 0; i < 60; ++i) {
@@ -65,7 +90,11 @@ test('everything can be reached and done by keyboard alone', async () => {
       const outline = await page.evaluate(() => {
         const { activeElement: one } = document;
         const composer = one.closest('.composer');
-        return getComputedStyle(one).outlineStyle !== 'none' || (composer && getComputedStyle(composer).borderColor !== getComputedStyle(document.body).borderColor);
+        return (
+          getComputedStyle(one).outlineStyle !== 'none' ||
+          (composer &&
+            getComputedStyle(composer).borderColor !== getComputedStyle(document.body).borderColor)
+        );
       });
       assert.ok(outline, `the focus on ${name} is not seen`);
       return;

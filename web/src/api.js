@@ -15,7 +15,19 @@ export class ApiError extends Error {
   /** For "Copy details". */
   get details() {
     const { code, status, param, requestId } = /** @type {any} */ (this);
-    return JSON.stringify({ code, message: this.message, status, param, request: requestId, at: new Date().toISOString(), page: location.origin }, null, 1);
+    return JSON.stringify(
+      {
+        code,
+        message: this.message,
+        status,
+        param,
+        request: requestId,
+        at: new Date().toISOString(),
+        page: location.origin,
+      },
+      null,
+      1,
+    );
   }
 }
 
@@ -25,9 +37,14 @@ async function errorOf(response) {
   let found = null;
   try {
     found = (await response.json()).error;
-  } catch { /* a proxy's answer, or none */ }
-  return new ApiError(found?.code ?? `http_${response.status}`, found?.message ?? `the server answered ${response.status}`,
-    { status: response.status, param: found?.param ?? '', requestId, retryAfter });
+  } catch {
+    /* a proxy's answer, or none */
+  }
+  return new ApiError(
+    found?.code ?? `http_${response.status}`,
+    found?.message ?? `the server answered ${response.status}`,
+    { status: response.status, param: found?.param ?? '', requestId, retryAfter },
+  );
 }
 
 /**
@@ -51,7 +68,7 @@ export async function request(path, options = {}) {
       throw new ApiError('server_gone', 'The server cannot be reached. Is it running?');
     }
     if (response.ok) return response;
-    if (response.status === 401 && await askForKey()) continue;
+    if (response.status === 401 && (await askForKey())) continue;
     throw await errorOf(response);
   }
 }
@@ -72,7 +89,12 @@ export async function* stream(path, options) {
     for await (const data of events(response.body)) {
       if (data === '[DONE]') return;
       const event = JSON.parse(data);
-      if (event.error) throw new ApiError(event.error.code ?? 'error', event.error.message ?? 'the answer failed', { requestId: response.headers.get('x-request-id') ?? '' });
+      if (event.error)
+        throw new ApiError(
+          event.error.code ?? 'error',
+          event.error.message ?? 'the answer failed',
+          { requestId: response.headers.get('x-request-id') ?? '' },
+        );
       yield event;
     }
   } catch (error) {

@@ -2,6 +2,7 @@
 // From a conversation to a request, and from its stream to an answer.
 import { stream } from './api.js';
 import { dataUri } from './export.js';
+import { perSecond, seconds } from './numbers.js';
 
 const uris = /** @type {WeakMap<Blob, Promise<string>>} */ (new WeakMap());
 const uriOf = (blob) => {
@@ -11,16 +12,22 @@ const uriOf = (blob) => {
 
 /** A part of a message, as the server takes it. @param {import('./tree.js').Attachment} one */
 export async function partOf(one, detail = 'auto') {
-  if (one.kind === 'text') return { type: 'text', text: `${one.name}:\n${await one.blob.text()}\n` };
+  if (one.kind === 'text')
+    return { type: 'text', text: `${one.name}:\n${await one.blob.text()}\n` };
   const uri = await uriOf(one.blob);
-  if (one.kind === 'image') return { type: 'image_url', image_url: { url: uri, ...(detail === 'auto' ? {} : { detail }) } };
+  if (one.kind === 'image')
+    return { type: 'image_url', image_url: { url: uri, ...(detail === 'auto' ? {} : { detail }) } };
   if (one.kind === 'video') return { type: 'video_url', video_url: { url: uri } };
-  return { type: 'input_audio', input_audio: { data: uri.slice(uri.indexOf(',') + 1), format: 'wav' } };
+  return {
+    type: 'input_audio',
+    input_audio: { data: uri.slice(uri.indexOf(',') + 1), format: 'wav' },
+  };
 }
 
 async function messageOf(message, { media, detail }) {
   const attachments = (message.attachments ?? []).filter((one) => media || one.kind === 'text');
-  if (message.role === 'assistant' || attachments.length === 0) return { role: message.role, content: message.text };
+  if (message.role === 'assistant' || attachments.length === 0)
+    return { role: message.role, content: message.text };
   const parts = [];
   for (const one of attachments) parts.push(await partOf(one, detail));
   if (message.text) parts.push({ type: 'text', text: message.text });
@@ -38,7 +45,8 @@ export async function bodyOf(messages, settings, { media = true } = {}) {
   if (settings.system?.trim()) body.messages.push({ role: 'system', content: settings.system });
   for (const message of messages) {
     // Templates want turns to alternate; a question that was never answered has an empty answer.
-    if (message.role === 'user' && body.messages.at(-1)?.role === 'user') body.messages.push({ role: 'assistant', content: '' });
+    if (message.role === 'user' && body.messages.at(-1)?.role === 'user')
+      body.messages.push({ role: 'assistant', content: '' });
     body.messages.push(await messageOf(message, { media, detail: settings.detail ?? 'auto' }));
   }
   for (const name of NUMBERS) if (Number.isFinite(settings[name])) body[name] = settings[name];
@@ -87,6 +95,3 @@ export function timingsText(message) {
   if (message.finish === 'stopped') parts.push('stopped');
   return parts.join(' · ');
 }
-
-const perSecond = (value) => `${value < 100 ? value.toFixed(1) : Math.round(value)} tok/s`;
-export const seconds = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);

@@ -4,9 +4,11 @@
 import { post } from './api.js';
 import { bodyOf } from './ask.js';
 import { el, icon, iconButton } from './dom.js';
+import { megabytes } from './numbers.js';
 import { state } from './state.js';
 
-const TEXT_ENDINGS = /\.(txt|md|csv|tsv|json|jsonl|xml|html?|css|js|ts|py|c|h|cc|cpp|java|rs|go|sh|sql|ya?ml|toml|ini|log|tex|srt|vtt)$/i;
+const TEXT_ENDINGS =
+  /\.(txt|md|csv|tsv|json|jsonl|xml|html?|css|js|ts|py|c|h|cc|cpp|java|rs|go|sh|sql|ya?ml|toml|ini|log|tex|srt|vtt)$/i;
 const MOST_TEXT = 2 << 20;
 
 /** @returns {'image'|'audio'|'video'|'text'|null} */
@@ -18,14 +20,16 @@ export function kindOf(file) {
   return family === 'text' || TEXT_ENDINGS.test(file.name) ? 'text' : null;
 }
 
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-
 /** What is wrong with a file at first sight; empty: nothing. */
 export function troubleWith(file, kind, info) {
   if (!kind) return 'neither a picture, sound, film nor text';
-  if (kind === 'text') return file.size > MOST_TEXT ? `${megabytes(file.size)} of text; at most ${megabytes(MOST_TEXT)} are taken` : '';
-  const most = info ? (info.body_bytes * 3) / 4 - 65536 : Infinity;  // base64 takes four bytes for three
-  if (file.size > most) return `${megabytes(file.size)}; the server takes at most ${megabytes(most)}`;
+  if (kind === 'text')
+    return file.size > MOST_TEXT
+      ? `${megabytes(file.size)} of text; at most ${megabytes(MOST_TEXT)} are taken`
+      : '';
+  const most = info ? (info.body_bytes * 3) / 4 - 65536 : Infinity; // base64 takes four bytes for three
+  if (file.size > most)
+    return `${megabytes(file.size)}; the server takes at most ${megabytes(most)}`;
   if (info && !info.sees && kind !== 'audio') return 'this model does not see';
   if (info && !info.hears && kind === 'audio') return 'this model does not hear';
   return '';
@@ -34,12 +38,16 @@ export function troubleWith(file, kind, info) {
 /** Pictures that the browser reads and the server does not (AVIF, HEIC on some machines). */
 async function asPng(blob) {
   const picture = await createImageBitmap(blob);
-  const canvas = /** @type {HTMLCanvasElement} */ (el('canvas', { width: picture.width, height: picture.height }));
+  const canvas = /** @type {HTMLCanvasElement} */ (
+    el('canvas', { width: picture.width, height: picture.height })
+  );
   canvas.getContext('2d').drawImage(picture, 0, 0);
-  return new Promise((resolve, reject) => canvas.toBlob((png) => (png ? resolve(png) : reject(new Error('no picture'))), 'image/png'));
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((png) => (png ? resolve(png) : reject(new Error('no picture'))), 'image/png'),
+  );
 }
 
-let plain = 0;  // tokens of a conversation with nothing in it
+let plain = 0; // tokens of a conversation with nothing in it
 async function tokensOf(attachment) {
   plain ||= (await post('/page/count', await bodyOf([{ role: 'user', text: 'x' }], {}))).tokens;
   const body = await bodyOf([{ role: 'user', text: 'x', attachments: [attachment] }], {});
@@ -63,7 +71,15 @@ export class AttachmentList {
   /** @param {Blob} blob @param {string} name */
   async add(blob, name) {
     const kind = kindOf({ type: blob.type, name, size: blob.size });
-    const entry = { kind, name, type: blob.type, blob, tokens: undefined, trouble: troubleWith(blob, kind, state.info), checking: false };
+    const entry = {
+      kind,
+      name,
+      type: blob.type,
+      blob,
+      tokens: undefined,
+      trouble: troubleWith(blob, kind, state.info),
+      checking: false,
+    };
     this.entries.push(entry);
     this.#draw();
     if (!entry.trouble) await this.#check(entry);
@@ -78,13 +94,16 @@ export class AttachmentList {
         entry.tokens = await tokensOf(entry);
       } catch (error) {
         if (error.code !== 'invalid_image') throw error;
-        const png = await asPng(entry.blob).catch(() => { throw error; });
+        const png = await asPng(entry.blob).catch(() => {
+          throw error;
+        });
         Object.assign(entry, { blob: png, type: 'image/png' });
         entry.tokens = await tokensOf(entry);
       }
     } catch (error) {
       // What cannot be reached now may be sent later.
-      if (error.code !== 'server_gone') entry.trouble = error.message.replace(/^messages\[0\]\.content\[0\]\.[\w.]+: /, '');
+      if (error.code !== 'server_gone')
+        entry.trouble = error.message.replace(/^messages\[0\]\.content\[0\]\.[\w.]+: /, '');
     }
     entry.checking = false;
     this.#draw();
@@ -92,7 +111,9 @@ export class AttachmentList {
 
   /** Those that can be sent, as messages keep them. */
   good() {
-    return this.entries.filter((one) => !one.trouble).map(({ kind, name, type, blob, tokens }) => ({ kind, name, type, blob, tokens }));
+    return this.entries
+      .filter((one) => !one.trouble)
+      .map(({ kind, name, type, blob, tokens }) => ({ kind, name, type, blob, tokens }));
   }
 
   get checking() {
@@ -100,7 +121,7 @@ export class AttachmentList {
   }
 
   get tokens() {
-    return this.entries.reduce((sum, one) => sum + (one.trouble ? 0 : one.tokens ?? 0), 0);
+    return this.entries.reduce((sum, one) => sum + (one.trouble ? 0 : (one.tokens ?? 0)), 0);
   }
 
   set(attachments) {
@@ -109,17 +130,30 @@ export class AttachmentList {
   }
 
   #draw() {
-    this.list.replaceChildren(...this.entries.map((entry) => {
-      const note = entry.trouble || (entry.checking ? 'reading …' : entry.tokens === undefined ? '' : `${entry.tokens} tokens`);
-      const remove = iconButton('close', `Remove ${entry.name}`, {
-        onclick: () => {
-          this.entries = this.entries.filter((one) => one !== entry);
-          this.#draw();
-        },
-      });
-      return el(entry.trouble ? 'li.chip.bad' : 'li.chip', entry.trouble ? { role: 'alert' } : {}, preview(entry),
-        el('span.chip-text', {}, el('span.name', {}, entry.name), el('span.note', {}, note)), remove);
-    }));
+    this.list.replaceChildren(
+      ...this.entries.map((entry) => {
+        const note =
+          entry.trouble ||
+          (entry.checking
+            ? 'reading …'
+            : entry.tokens === undefined
+              ? ''
+              : `${entry.tokens} tokens`);
+        const remove = iconButton('close', `Remove ${entry.name}`, {
+          onclick: () => {
+            this.entries = this.entries.filter((one) => one !== entry);
+            this.#draw();
+          },
+        });
+        return el(
+          entry.trouble ? 'li.chip.bad' : 'li.chip',
+          entry.trouble ? { role: 'alert' } : {},
+          preview(entry),
+          el('span.chip-text', {}, el('span.name', {}, entry.name), el('span.note', {}, note)),
+          remove,
+        );
+      }),
+    );
     this.changed();
   }
 }
@@ -144,7 +178,9 @@ function preview(entry) {
 export function shown(attachment) {
   const { kind, name, blob } = attachment;
   if (kind === 'image') return el('img.media', { src: urlOf(blob), alt: name });
-  if (kind === 'audio') return el('audio.media', { src: urlOf(blob), controls: true, 'aria-label': name });
-  if (kind === 'video') return el('video.media', { src: urlOf(blob), controls: true, 'aria-label': name });
+  if (kind === 'audio')
+    return el('audio.media', { src: urlOf(blob), controls: true, 'aria-label': name });
+  if (kind === 'video')
+    return el('video.media', { src: urlOf(blob), controls: true, 'aria-label': name });
   return el('span.chip', {}, icon('attach'), el('span.name', {}, name));
 }

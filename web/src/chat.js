@@ -7,7 +7,7 @@ import { announce } from './dom.js';
 import { keep, sizeLabel, state, tell } from './state.js';
 import * as tree from './tree.js';
 
-const MOST_WAITS = 8;  // for a busy server
+const MOST_WAITS = 8; // for a busy server
 
 /**
  * Sends a question below the last message that is shown, or below `parent`; the answer comes later.
@@ -18,7 +18,8 @@ export function send(text, attachments, parent = undefined) {
   const shown = tree.path(conversation);
   if (parent === undefined) parent = shown.length ? shown[shown.length - 1].id : null;
   const question = tree.add(conversation, parent, { role: 'user', text, attachments });
-  if (conversation.messages.length === 1 && !conversation.titled) conversation.title = tree.titleFrom(text, attachments);
+  if (conversation.messages.length === 1 && !conversation.titled)
+    conversation.title = tree.titleFrom(text, attachments);
   void answer(question);
   return question;
 }
@@ -29,7 +30,8 @@ export function retry(message) {
   const { conversation } = state;
   const way = tree.pathTo(conversation, message.id);
   const question = message.role === 'user' ? message : way[way.length - 2];
-  if (message.role === 'assistant' && message.error && !message.text) tree.remove(conversation, message.id);
+  if (message.role === 'assistant' && message.error && !message.text)
+    tree.remove(conversation, message.id);
   void answer(question);
 }
 
@@ -43,13 +45,14 @@ export function stop() {
   state.answering?.abort.abort();
 }
 
-const pause = (ms, signal) => new Promise((resolve, reject) => {
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener('abort', () => {
-    clearTimeout(timer);
-    reject(new DOMException('stopped', 'AbortError'));
+const pause = (ms, signal) =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new DOMException('stopped', 'AbortError'));
+    });
   });
-});
 
 async function answer(question) {
   stop();
@@ -57,7 +60,11 @@ async function answer(question) {
   const { settings } = conversation;
   const size = settings.size ?? state.info?.size;
   const offered = state.info?.sizes.find((one) => one.name === size);
-  const message = tree.add(conversation, question.id, { role: 'assistant', size, sizeLabel: offered && sizeLabel(offered) });
+  const message = tree.add(conversation, question.id, {
+    role: 'assistant',
+    size,
+    sizeLabel: offered && sizeLabel(offered),
+  });
   const abort = new AbortController();
   state.answering = { abort, message };
   tell('answering');
@@ -71,7 +78,12 @@ async function answer(question) {
   } catch (error) {
     message.waiting = undefined;
     if (abort.signal.aborted) message.finish = 'stopped';
-    else message.error = { code: error.code ?? 'page_error', message: error.message, details: error.details ?? String(error.stack) };
+    else
+      message.error = {
+        code: error.code ?? 'page_error',
+        message: error.message,
+        details: error.details ?? String(error.stack),
+      };
     if (message.error) announce(`Error: ${message.error.message}`);
   }
   if (state.answering?.message === message) state.answering = null;

@@ -21,15 +21,21 @@ let abort = /** @type {AbortController|null} */ (null);
 /** @type {AttachmentList} */
 export let compareAttachments;
 
-const keepColumns = () => keepSetting('compare', columns.map((column) => column.settings));
+const keepColumns = () =>
+  keepSetting(
+    'compare',
+    columns.map((column) => column.settings),
+  );
 
 function draw() {
-  byId('columns').replaceChildren(...columns.map((column, i) => {
-    column.root.setAttribute('aria-label', `Column ${i + 1}`);
-    column.root.querySelector('h3').textContent = `Column ${i + 1}`;
-    column.root.querySelector('.icon-button').hidden = columns.length === 1;
-    return column.root;
-  }));
+  byId('columns').replaceChildren(
+    ...columns.map((column, i) => {
+      column.root.setAttribute('aria-label', `Column ${i + 1}`);
+      column.root.querySelector('h3').textContent = `Column ${i + 1}`;
+      column.root.querySelector('.icon-button').hidden = columns.length === 1;
+      return column.root;
+    }),
+  );
   byId('add-column').disabled = columns.length >= MOST_COLUMNS;
 }
 
@@ -40,23 +46,50 @@ function addColumn(settings) {
     settings[name] = value;
     keepColumns();
   };
-  const size = el('select', { id: `${prefix}-size`, onchange: () => change('size', size.value) }, ...sizeOptions(settings.size));
+  const size = el(
+    'select',
+    { id: `${prefix}-size`, onchange: () => change('size', size.value) },
+    ...sizeOptions(settings.size),
+  );
   const output = el('div.output', { 'aria-live': 'polite' });
   const foot = el('p.timings');
-  const column = { settings, output, foot, size, root: el('section.column', {},
-    el('div.column-head', {}, el('h3'), iconButton('close', 'Remove column', { onclick: () => {
-      columns = columns.filter((one) => one !== column);
-      keepColumns();
-      draw();
-    } })),
-    el('div.field', {}, el('label', { for: size.id }, 'Size'), size),
-    ...NUMBERS.map((field) => numberField(field, settings[field.name], change, prefix)), output, foot) };
+  const column = {
+    settings,
+    output,
+    foot,
+    size,
+    root: el(
+      'section.column',
+      {},
+      el(
+        'div.column-head',
+        {},
+        el('h3'),
+        iconButton('close', 'Remove column', {
+          onclick: () => {
+            columns = columns.filter((one) => one !== column);
+            keepColumns();
+            draw();
+          },
+        }),
+      ),
+      el('div.field', {}, el('label', { for: size.id }, 'Size'), size),
+      ...NUMBERS.map((field) => numberField(field, settings[field.name], change, prefix)),
+      output,
+      foot,
+    ),
+  };
   columns.push(column);
 }
 
 async function runColumn(column, prompt, attachments, signal) {
   const size = state.info?.sizes.find((one) => one.name === column.settings.size);
-  const answer = { role: 'assistant', text: '', size: column.settings.size, sizeLabel: size && sizeLabel(size) };
+  const answer = {
+    role: 'assistant',
+    text: '',
+    size: column.settings.size,
+    sizeLabel: size && sizeLabel(size),
+  };
   const changed = () => {
     column.output.replaceChildren(render(answer.text));
     column.foot.textContent = timingsText(answer);
@@ -65,13 +98,29 @@ async function runColumn(column, prompt, attachments, signal) {
   column.foot.textContent = '';
   column.root.setAttribute('aria-busy', 'true');
   try {
-    await answerInto(await bodyOf([{ role: 'user', text: prompt, attachments }], column.settings), answer, changed, signal);
+    await answerInto(
+      await bodyOf([{ role: 'user', text: prompt, attachments }], column.settings),
+      answer,
+      changed,
+      signal,
+    );
   } catch (error) {
     if (signal.aborted) answer.finish = 'stopped';
     changed();
     if (!signal.aborted) {
-      const copy = el('button.plain', { type: 'button', onclick: () => copyText(error.details ?? error.message, copy) }, 'Copy details');
-      column.output.append(el('div.error', { role: 'alert' }, el('p', {}, el('strong', {}, error.code ?? 'error'), ' ', error.message), copy));
+      const copy = el(
+        'button.plain',
+        { type: 'button', onclick: () => copyText(error.details ?? error.message, copy) },
+        'Copy details',
+      );
+      column.output.append(
+        el(
+          'div.error',
+          { role: 'alert' },
+          el('p', {}, el('strong', {}, error.code ?? 'error'), ' ', error.message),
+          copy,
+        ),
+      );
     }
   }
   column.root.setAttribute('aria-busy', 'false');

@@ -10,7 +10,7 @@ import { on, state } from './state.js';
 import * as store from './store.js';
 import { path } from './tree.js';
 
-const COUNT_MS = 350;  // after the last key
+const COUNT_MS = 350; // after the last key
 let countTimer = 0;
 let counting = 0;
 let draftTimer = 0;
@@ -29,7 +29,9 @@ function showContext(tokens) {
   const context = state.info?.context ?? 0;
   byId('context-bar').max = context || 1;
   byId('context-bar').value = Math.min(tokens, context);
-  byId('context-text').textContent = context ? `${tokens.toLocaleString('en')} of ${context.toLocaleString('en')} tokens` : '';
+  byId('context-text').textContent = context
+    ? `${tokens.toLocaleString('en')} of ${context.toLocaleString('en')} tokens`
+    : '';
   byId('context').classList.toggle('full', context > 0 && tokens >= context);
 }
 
@@ -37,17 +39,24 @@ async function count() {
   const ours = ++counting;
   const shown = path(state.conversation);
   const draft = input().value;
-  const media = [...shown.flatMap((message) => message.attachments ?? []), ...attachments.good()]
-    .reduce((sum, one) => sum + (one.kind === 'text' ? 0 : one.tokens ?? 0), 0);
+  const media = [
+    ...shown.flatMap((message) => message.attachments ?? []),
+    ...attachments.good(),
+  ].reduce((sum, one) => sum + (one.kind === 'text' ? 0 : (one.tokens ?? 0)), 0);
   const asked = draft || attachments.entries.length > 0;
   const texts = attachments.good().filter((one) => one.kind === 'text');
   const messages = [...shown, { role: 'user', text: draft, attachments: texts }];
   try {
     const { system } = state.conversation.settings;
-    const { tokens } = await post('/page/count', await bodyOf(messages, { system }, { media: false }));
+    const { tokens } = await post(
+      '/page/count',
+      await bodyOf(messages, { system }, { media: false }),
+    );
     if (ours !== counting) return;
     showContext(tokens + media);
-    byId('count').textContent = asked ? `${(await draftTokens(draft)) + attachments.tokens} tokens to send` : '';
+    byId('count').textContent = asked
+      ? `${(await draftTokens(draft)) + attachments.tokens} tokens to send`
+      : '';
   } catch (error) {
     if (ours !== counting) return;
     byId('count').textContent = error.code === 'context_length_exceeded' ? error.message : '';
@@ -131,7 +140,8 @@ export function startComposer() {
   });
   byId('stop').addEventListener('click', stop);
   document.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && state.answering && !document.querySelector('dialog[open]')) stop();
+    if (event.key === 'Escape' && state.answering && !document.querySelector('dialog[open]'))
+      stop();
   });
   byId('attach').addEventListener('click', () => byId('files').click());
   byId('files').addEventListener('change', (event) => {

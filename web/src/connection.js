@@ -3,7 +3,7 @@
 // after a longer while.
 import { announce, byId, el } from './dom.js';
 
-const DELAYS = [1, 2, 4, 8, 15, 30];  // seconds
+const DELAYS = [1, 2, 4, 8, 15, 30]; // seconds
 let gone = false;
 let timer = 0;
 let attempt = 0;
@@ -71,6 +71,12 @@ function show(text) {
     banner.querySelector('span').textContent = text;
     return;
   }
-  banner.append(el('p', {}, el('span', {}, text),
-    el('button.plain', { type: 'button', onclick: check }, 'Ask now')));
+  banner.append(
+    el(
+      'p',
+      {},
+      el('span', {}, text),
+      el('button.plain', { type: 'button', onclick: check }, 'Ask now'),
+    ),
+  );
 }

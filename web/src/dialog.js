@@ -9,17 +9,32 @@ import { el } from './dom.js';
  */
 export function ask(title, content, { yes = 'OK', danger = false } = {}) {
   return new Promise((resolve) => {
-    const form = el('form', { method: 'dialog' }, el('h2', {}, title), ...content,
-      el('div.row.end', {}, el('button.plain', { value: 'no', formnovalidate: true }, 'Cancel'),
-        el(danger ? 'button.primary.danger' : 'button.primary', { value: 'yes' }, yes)));
+    const form = el(
+      'form',
+      { method: 'dialog' },
+      el('h2', {}, title),
+      ...content,
+      el(
+        'div.row.end',
+        {},
+        el('button.plain', { value: 'no', formnovalidate: true }, 'Cancel'),
+        el(danger ? 'button.primary.danger' : 'button.primary', { value: 'yes' }, yes),
+      ),
+    );
     form.querySelector('.plain').value = 'no';
-    const dialog = /** @type {HTMLDialogElement} */ (el('dialog', {
-      'aria-label': title,
-      onclose: () => {
-        dialog.remove();
-        resolve(dialog.returnValue === 'yes');
-      },
-    }, form));
+    const dialog = /** @type {HTMLDialogElement} */ (
+      el(
+        'dialog',
+        {
+          'aria-label': title,
+          onclose: () => {
+            dialog.remove();
+            resolve(dialog.returnValue === 'yes');
+          },
+        },
+        form,
+      )
+    );
     // Enter means yes, wherever it is pressed.
     form.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' || event.target.tagName !== 'INPUT') return;
@@ -33,7 +48,9 @@ export function ask(title, content, { yes = 'OK', danger = false } = {}) {
 
 /** Asks for a line of text; null where there was none. */
 export async function askText(title, label, value) {
-  const input = /** @type {HTMLInputElement} */ (el('input', { id: 'asked', value, maxlength: 200 }));
+  const input = /** @type {HTMLInputElement} */ (
+    el('input', { id: 'asked', value, maxlength: 200 })
+  );
   const agreed = await ask(title, [el('label', { for: 'asked' }, label), input]);
   return agreed && input.value.trim() ? input.value.trim() : null;
 }

@@ -18,7 +18,9 @@ export function el(tag, props = {}, ...children) {
     else if (key === 'value' || key === 'checked') element[key] = value;
     else element.setAttribute(key, value === true ? '' : String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -29,7 +31,8 @@ export const byId = (id) => /** @type {any} */ (document.getElementById(id));
 const PATHS = {
   send: 'M12 20V5M5 12l7-7 7 7',
   stop: 'M7 7h10v10H7z',
-  attach: 'M19 11l-7.5 7.5a4.5 4.5 0 0 1-6.4-6.4L13 4.3a3 3 0 0 1 4.3 4.3l-7.8 7.7a1.4 1.4 0 0 1-2-2L14 8',
+  attach:
+    'M19 11l-7.5 7.5a4.5 4.5 0 0 1-6.4-6.4L13 4.3a3 3 0 0 1 4.3 4.3l-7.8 7.7a1.4 1.4 0 0 1-2-2L14 8',
   camera: 'M4 8h4l1.5-2.5h5L16 8h4v11H4zM12 17a3.6 3.6 0 1 0 0-7.2 3.6 3.6 0 0 0 0 7.2',
   mic: 'M12 14a3 3 0 0 0 3-3V6a3 3 0 0 0-6 0v5a3 3 0 0 0 3 3M6 11a6 6 0 0 0 12 0M12 17v4',
   ears: 'M3 10v4M7 7v10M11 4v16M15 8v8M19 10v4',
@@ -68,7 +71,11 @@ export function icon(name) {
  * @param {keyof typeof PATHS} picture @param {string} label @param {Record<string, any>} props
  */
 export function iconButton(picture, label, props = {}) {
-  return el('button.icon-button', { type: 'button', 'aria-label': label, title: label, ...props }, icon(picture));
+  return el(
+    'button.icon-button',
+    { type: 'button', 'aria-label': label, title: label, ...props },
+    icon(picture),
+  );
 }
 
 /** Says something to those who listen to the page. @param {string} text */
@@ -80,7 +87,8 @@ export function announce(text) {
 export async function copyText(text, button) {
   try {
     await navigator.clipboard.writeText(text);
-  } catch {  // not a secure context: the old way
+  } catch {
+    // not a secure context: the old way
     const area = el('textarea.offscreen', { 'aria-hidden': 'true' });
     area.value = text;
     document.body.append(area);

@@ -9,15 +9,20 @@ const KINDS = ['image', 'audio', 'video', 'text'];
 export async function dataUri(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
   let text = '';
-  for (let at = 0; at < bytes.length; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  for (let at = 0; at < bytes.length; at += 0x8000)
+    text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
   return `data:${blob.type || 'application/octet-stream'};base64,${btoa(text)}`;
 }
 
 /** @param {string} uri @returns {Blob} */
 export function blobOf(uri) {
-  const found = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/]*={0,2})$/.exec(uri);
+  const found = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w=.+-]+)*;base64,([A-Za-z0-9+/]*={0,2})$/.exec(
+    uri,
+  );
   if (!found) throw new Error('expected data:TYPE;base64,...');
-  return new Blob([Uint8Array.from(atob(found[2]), (c) => c.charCodeAt(0))], { type: found[1] ?? '' });
+  return new Blob([Uint8Array.from(atob(found[2]), (c) => c.charCodeAt(0))], {
+    type: found[1] ?? '',
+  });
 }
 
 /** @param {import('./tree.js').Conversation[]} conversations */
@@ -28,7 +33,13 @@ export async function toJson(conversations) {
     for (const message of conversation.messages) {
       const attachments = [];
       for (const one of message.attachments ?? []) {
-        attachments.push({ kind: one.kind, name: one.name, type: one.type, tokens: one.tokens, data: await dataUri(one.blob) });
+        attachments.push({
+          kind: one.kind,
+          name: one.name,
+          type: one.type,
+          tokens: one.tokens,
+          data: await dataUri(one.blob),
+        });
       }
       messages.push({ ...message, attachments });
     }
@@ -44,15 +55,30 @@ const text = (value, most = 1e7) => {
 const number = (value) => (Number.isFinite(value) ? value : Date.now());
 
 function messageFrom(found) {
-  if (!['user', 'assistant'].includes(found?.role)) throw new Error('a message has neither role user nor assistant');
-  const message = { id: text(found.id, 100), parent: found.parent === null ? null : text(found.parent, 100), role: found.role, text: text(found.text), at: number(found.at) };
+  if (!['user', 'assistant'].includes(found?.role))
+    throw new Error('a message has neither role user nor assistant');
+  const message = {
+    id: text(found.id, 100),
+    parent: found.parent === null ? null : text(found.parent, 100),
+    role: found.role,
+    text: text(found.text),
+    at: number(found.at),
+  };
   const attachments = (found.attachments ?? []).map((one) => {
     if (!KINDS.includes(one.kind)) throw new Error('an attachment of an unknown kind');
-    return { kind: one.kind, name: text(one.name, 1000), type: text(one.type, 200), tokens: Number.isFinite(one.tokens) ? one.tokens : undefined, blob: blobOf(text(one.data, 2e8)) };
+    return {
+      kind: one.kind,
+      name: text(one.name, 1000),
+      type: text(one.type, 200),
+      tokens: Number.isFinite(one.tokens) ? one.tokens : undefined,
+      blob: blobOf(text(one.data, 2e8)),
+    };
   });
   if (attachments.length) message.attachments = attachments;
-  for (const key of ['usage', 'timings']) if (found[key] && typeof found[key] === 'object') message[key] = found[key];
-  for (const key of ['size', 'finish', 'transcript']) if (typeof found[key] === 'string') message[key] = found[key];
+  for (const key of ['usage', 'timings'])
+    if (found[key] && typeof found[key] === 'object') message[key] = found[key];
+  for (const key of ['size', 'finish', 'transcript'])
+    if (typeof found[key] === 'string') message[key] = found[key];
   if (Number.isFinite(found.firstWordMs)) message.firstWordMs = found.firstWordMs;
   return message;
 }
@@ -69,20 +95,32 @@ export function fromJson(json) {
   } catch {
     throw new Error('it is no JSON');
   }
-  if (found?.format !== FORMAT || !Array.isArray(found.conversations)) throw new Error(`expected "format": "${FORMAT}"`);
+  if (found?.format !== FORMAT || !Array.isArray(found.conversations))
+    throw new Error(`expected "format": "${FORMAT}"`);
   return found.conversations.map((one) => {
     const messages = one.messages.map(messageFrom);
     const ids = new Set(messages.map((message) => message.id));
     if (ids.size !== messages.length) throw new Error('two messages have one id');
     const seen = new Set([null]);
-    for (const message of messages) {  // parents stand first, so there is no circle
+    for (const message of messages) {
+      // parents stand first, so there is no circle
       if (!seen.has(message.parent)) throw new Error('a message whose question is missing');
       seen.add(message.id);
     }
     const chosen = {};
-    for (const [parent, child] of Object.entries(one.chosen ?? {})) if (ids.has(child)) chosen[parent] = child;
+    for (const [parent, child] of Object.entries(one.chosen ?? {}))
+      if (ids.has(child)) chosen[parent] = child;
     const settings = one.settings && typeof one.settings === 'object' ? one.settings : {};
-    return { id: newId(), title: text(one.title, 500), titled: true, created: number(one.created), updated: number(one.updated), messages, chosen, settings };
+    return {
+      id: newId(),
+      title: text(one.title, 500),
+      titled: true,
+      created: number(one.created),
+      updated: number(one.updated),
+      messages,
+      chosen,
+      settings,
+    };
   });
 }
 
@@ -91,13 +129,24 @@ export function toMarkdown(conversation) {
   const parts = [`# ${conversation.title}`];
   if (conversation.settings.system) parts.push(`*System:* ${conversation.settings.system}`);
   for (const message of path(conversation)) {
-    const media = (message.attachments ?? []).map((one) => `*[${one.kind}: ${one.name}]*`).join('\n');
-    parts.push(`## ${message.role === 'user' ? 'You' : 'Answer'}`, ...(media ? [media] : []), message.text);
+    const media = (message.attachments ?? [])
+      .map((one) => `*[${one.kind}: ${one.name}]*`)
+      .join('\n');
+    parts.push(
+      `## ${message.role === 'user' ? 'You' : 'Answer'}`,
+      ...(media ? [media] : []),
+      message.text,
+    );
   }
   return parts.join('\n\n') + '\n';
 }
 
 /** A name of a file that says what it is of. */
 export function fileName(title, ending) {
-  return `${title.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '').slice(0, 60) || 'conversation'}.${ending}`;
+  return `${
+    title
+      .replace(/[^\p{L}\p{N}]+/gu, '-')
+      .replace(/^-|-$/g, '')
+      .slice(0, 60) || 'conversation'
+  }.${ending}`;
 }

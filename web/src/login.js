@@ -8,12 +8,16 @@ let asking = /** @type {Promise<boolean>|null} */ (null);
 async function logIn(key) {
   try {
     const response = await fetch('/page/login', {
-      method: 'POST', credentials: 'same-origin', headers: { 'Content-Type': 'application/json' },
+      method: 'POST',
+      credentials: 'same-origin',
+      headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ key }),
     });
     if (response.ok) return '';
     if (response.status === 429) return 'Too many wrong keys; wait a second.';
-    return response.status === 401 ? 'This is not one of the server’s keys.' : `The server answered ${response.status}.`;
+    return response.status === 401
+      ? 'This is not one of the server’s keys.'
+      : `The server answered ${response.status}.`;
   } catch {
     return 'The server cannot be reached.';
   }
@@ -31,18 +35,33 @@ export async function takeKeyFromAddress() {
 export function askForKey() {
   asking ??= new Promise((resolve) => {
     const trouble = el('p.error-text', { role: 'alert' });
-    const input = /** @type {HTMLInputElement} */ (el('input', { type: 'password', autocomplete: 'current-password', required: true, id: 'key' }));
-    const form = el('form', {
-      onsubmit: async (event) => {
-        event.preventDefault();
-        trouble.textContent = await logIn(input.value);
-        if (!trouble.textContent) close(true);
+    const input = /** @type {HTMLInputElement} */ (
+      el('input', { type: 'password', autocomplete: 'current-password', required: true, id: 'key' })
+    );
+    const form = el(
+      'form',
+      {
+        onsubmit: async (event) => {
+          event.preventDefault();
+          trouble.textContent = await logIn(input.value);
+          if (!trouble.textContent) close(true);
+        },
       },
-    }, el('h2', {}, 'This server asks for a key'),
-    el('p', {}, 'Whoever started it has it; the address in its QR code holds it, too.'),
-    el('label', { for: 'key' }, 'Key'), input, trouble,
-    el('div.row.end', {}, el('button.plain', { type: 'button', onclick: () => close(false) }, 'Cancel'), el('button.primary', { type: 'submit' }, 'Go on')));
-    const dialog = /** @type {HTMLDialogElement} */ (el('dialog', { 'aria-label': 'Key', onclose: () => close(false) }, form));
+      el('h2', {}, 'This server asks for a key'),
+      el('p', {}, 'Whoever started it has it; the address in its QR code holds it, too.'),
+      el('label', { for: 'key' }, 'Key'),
+      input,
+      trouble,
+      el(
+        'div.row.end',
+        {},
+        el('button.plain', { type: 'button', onclick: () => close(false) }, 'Cancel'),
+        el('button.primary', { type: 'submit' }, 'Go on'),
+      ),
+    );
+    const dialog = /** @type {HTMLDialogElement} */ (
+      el('dialog', { 'aria-label': 'Key', onclose: () => close(false) }, form)
+    );
     const close = (done) => {
       dialog.remove();
       asking = null;

@@ -52,7 +52,12 @@ startVoice();
 startSizePicker();
 startSettings();
 startDropping(take);
-startViews({ transcribe: startTranscribe, compare: startCompare, connect: startConnect, lab: showLab });
+startViews({
+  transcribe: startTranscribe,
+  compare: startCompare,
+  connect: startConnect,
+  lab: showLab,
+});
 await startSidebar();
 tell('conversation');
 await loadInfo();

@@ -5,13 +5,33 @@
 import MarkdownIt from 'markdown-it';
 import { copyText, el } from './dom.js';
 
-const MOST_CHARACTERS = 200_000;  // beyond, an answer is shown as it is
+const MOST_CHARACTERS = 200_000; // beyond, an answer is shown as it is
 const reader = new MarkdownIt({ html: false, linkify: true, typographer: false, maxNesting: 24 });
-reader.linkify.set({ fuzzyLink: false, fuzzyEmail: false });  // "setup.py" is no address
+reader.linkify.set({ fuzzyLink: false, fuzzyEmail: false }); // "setup.py" is no address
 
-const PLAIN = new Set(['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'ul', 'ol', 'li', 'blockquote', 'strong',
-  'em', 's', 'table', 'thead', 'tbody', 'tr', 'th', 'td']);
-const HEADINGS = { h1: 'h3', h2: 'h4', h3: 'h5', h4: 'h6', h5: 'h6', h6: 'h6' };  // below the page's own
+const PLAIN = new Set([
+  'p',
+  'h1',
+  'h2',
+  'h3',
+  'h4',
+  'h5',
+  'h6',
+  'ul',
+  'ol',
+  'li',
+  'blockquote',
+  'strong',
+  'em',
+  's',
+  'table',
+  'thead',
+  'tbody',
+  'tr',
+  'th',
+  'td',
+]);
+const HEADINGS = { h1: 'h3', h2: 'h4', h3: 'h5', h4: 'h6', h5: 'h6', h6: 'h6' }; // below the page's own
 
 /** Where a link may lead, or null. @param {string} href */
 export function safeLink(href) {
@@ -26,22 +46,35 @@ export function safeLink(href) {
 function link(href, ...children) {
   const safe = safeLink(href);
   if (!safe) return el('span', {}, ...children);
-  return el('a', { href: safe, target: '_blank', rel: 'noopener noreferrer nofollow' }, ...children);
+  return el(
+    'a',
+    { href: safe, target: '_blank', rel: 'noopener noreferrer nofollow' },
+    ...children,
+  );
 }
 
 function codeBlock(token) {
   const text = token.content;
   const language = token.info.trim().split(/\s+/)[0];
-  const button = el('button.copy-code', { type: 'button', onclick: () => copyText(text, button) }, 'Copy');
-  return el('div.code', {}, el('div.code-head', {}, el('span', {}, language || 'code'), button),
-    el('pre', { tabindex: '0' }, el('code', {}, text)));
+  const button = el(
+    'button.copy-code',
+    { type: 'button', onclick: () => copyText(text, button) },
+    'Copy',
+  );
+  return el(
+    'div.code',
+    {},
+    el('div.code-head', {}, el('span', {}, language || 'code'), button),
+    el('pre', { tabindex: '0' }, el('code', {}, text)),
+  );
 }
 
 function open(token) {
   if (token.tag === 'a') return link(token.attrGet('href') ?? '');
   if (!PLAIN.has(token.tag)) return el('span');
   const element = el(HEADINGS[token.tag] ?? token.tag);
-  if (token.tag === 'ol' && token.attrGet('start')) element.setAttribute('start', token.attrGet('start'));
+  if (token.tag === 'ol' && token.attrGet('start'))
+    element.setAttribute('start', token.attrGet('start'));
   const align = /text-align:(left|right|center)/.exec(token.attrGet('style') ?? '');
   if (align) element.classList.add(align[1]);
   return element;

@@ -19,17 +19,33 @@ function branches(message) {
     tell('conversation');
     document.querySelector(`[data-id="${next.id}"] .branch button:not([disabled])`)?.focus();
   };
-  return el('span.branch', { role: 'group', 'aria-label': `${what} ${index + 1} of ${count}` },
+  return el(
+    'span.branch',
+    { role: 'group', 'aria-label': `${what} ${index + 1} of ${count}` },
     iconButton('previous', `Previous ${what}`, { onclick: go(-1), disabled: index === 0 }),
     el('span', {}, `${index + 1} / ${count}`),
-    iconButton('next', `Next ${what}`, { onclick: go(1), disabled: index === count - 1 }));
+    iconButton('next', `Next ${what}`, { onclick: go(1), disabled: index === count - 1 }),
+  );
 }
 
 function errorBox(message) {
   const { code, message: text, details } = message.error;
-  const copy = el('button.plain', { type: 'button', onclick: () => copyText(details ?? text, copy) }, 'Copy details');
-  return el('div.error', { role: 'alert' }, el('p', {}, el('strong', {}, code), ' ', text),
-    el('div.row', {}, el('button.plain', { type: 'button', onclick: () => retry(message) }, 'Retry'), copy));
+  const copy = el(
+    'button.plain',
+    { type: 'button', onclick: () => copyText(details ?? text, copy) },
+    'Copy details',
+  );
+  return el(
+    'div.error',
+    { role: 'alert' },
+    el('p', {}, el('strong', {}, code), ' ', text),
+    el(
+      'div.row',
+      {},
+      el('button.plain', { type: 'button', onclick: () => retry(message) }, 'Retry'),
+      copy,
+    ),
+  );
 }
 
 /** A message on the page; `update` is called when it has changed. */
@@ -41,7 +57,12 @@ export class MessageView {
     this.body = el('div.body');
     this.foot = el('div.foot');
     const who = message.role === 'user' ? 'You' : 'Answer';
-    this.root = el(`article.message.${message.role}`, { 'aria-label': who, 'data-id': message.id }, this.body, this.foot);
+    this.root = el(
+      `article.message.${message.role}`,
+      { 'aria-label': who, 'data-id': message.id },
+      this.body,
+      this.foot,
+    );
     this.update();
   }
 
@@ -59,53 +80,98 @@ export class MessageView {
   #question() {
     const { message } = this;
     const media = (message.attachments ?? []).map(shown);
-    this.body.replaceChildren(...(media.length ? [el('div.media-row', {}, ...media)] : []),
+    this.body.replaceChildren(
+      ...(media.length ? [el('div.media-row', {}, ...media)] : []),
       ...(message.text ? [el('p.said', {}, message.text)] : []),
-      ...(message.transcript ? [el('p.transcript', {}, `“${message.transcript}”`)] : []));
-    this.foot.replaceChildren(el('span.actions', {},
-      iconButton('copy', 'Copy question', { onclick: (event) => copyText(message.text, event.currentTarget) }),
-      iconButton('edit', 'Edit question', { onclick: () => this.#edit() })), branches(message) ?? '');
+      ...(message.transcript ? [el('p.transcript', {}, `“${message.transcript}”`)] : []),
+    );
+    this.foot.replaceChildren(
+      el(
+        'span.actions',
+        {},
+        iconButton('copy', 'Copy question', {
+          onclick: (event) => copyText(message.text, event.currentTarget),
+        }),
+        iconButton('edit', 'Edit question', { onclick: () => this.#edit() }),
+      ),
+      branches(message) ?? '',
+    );
   }
 
   #answer() {
     const { message } = this;
     if (message.text) this.body.replaceChildren(render(message.text));
-    else this.body.replaceChildren(...(this.underWay ? [this.#waiting()] : message.error ? [] : [el('p.quiet', {}, 'No answer.')]));
+    else
+      this.body.replaceChildren(
+        ...(this.underWay
+          ? [this.#waiting()]
+          : message.error
+            ? []
+            : [el('p.quiet', {}, 'No answer.')]),
+      );
     if (message.error) this.body.append(errorBox(message));
     if (this.underWay) return this.foot.replaceChildren();
-    this.foot.replaceChildren(el('span.actions', {},
-      iconButton('copy', 'Copy answer', { onclick: (event) => copyText(message.text, event.currentTarget) }),
-      iconButton('retry', 'Another answer', { onclick: () => retry(message) }),
-      'speechSynthesis' in window ? iconButton('speak', 'Read aloud', { onclick: () => speak(message.text) }) : ''),
-    branches(message) ?? '', el('span.timings', {}, timingsText(message)));
+    this.foot.replaceChildren(
+      el(
+        'span.actions',
+        {},
+        iconButton('copy', 'Copy answer', {
+          onclick: (event) => copyText(message.text, event.currentTarget),
+        }),
+        iconButton('retry', 'Another answer', { onclick: () => retry(message) }),
+        'speechSynthesis' in window
+          ? iconButton('speak', 'Read aloud', { onclick: () => speak(message.text) })
+          : '',
+      ),
+      branches(message) ?? '',
+      el('span.timings', {}, timingsText(message)),
+    );
   }
 
   #waiting() {
     const waited = (performance.now() - this.since) / 1000;
-    const text = this.message.waiting ?? (waited < 3 ? '' : `Reading the question … ${Math.floor(waited)} s`);
-    return el('p.waiting', {}, el('span.dots', { 'aria-hidden': 'true' }, el('i'), el('i'), el('i')), el('span', {}, text));
+    const text =
+      this.message.waiting ?? (waited < 3 ? '' : `Reading the question … ${Math.floor(waited)} s`);
+    return el(
+      'p.waiting',
+      {},
+      el('span.dots', { 'aria-hidden': 'true' }, el('i'), el('i'), el('i')),
+      el('span', {}, text),
+    );
   }
 
   #edit() {
     const { message } = this;
-    const area = /** @type {HTMLTextAreaElement} */ (el('textarea', { 'aria-label': 'Question', rows: 3, value: message.text }));
+    const area = /** @type {HTMLTextAreaElement} */ (
+      el('textarea', { 'aria-label': 'Question', rows: 3, value: message.text })
+    );
     const done = () => {
       this.update();
       this.root.querySelector('[aria-label="Edit question"]')?.focus();
     };
-    const form = el('form.edit', {
-      onsubmit: (event) => {
-        event.preventDefault();
-        edit(message, area.value, message.attachments);
-      },
-      onkeydown: (event) => {
-        if (event.key === 'Escape') done();
-        if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    const form = el(
+      'form.edit',
+      {
+        onsubmit: (event) => {
           event.preventDefault();
-          form.requestSubmit();
-        }
+          edit(message, area.value, message.attachments);
+        },
+        onkeydown: (event) => {
+          if (event.key === 'Escape') done();
+          if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+            event.preventDefault();
+            form.requestSubmit();
+          }
+        },
       },
-    }, area, el('div.row.end', {}, el('button.plain', { type: 'button', onclick: done }, 'Cancel'), el('button.primary', { type: 'submit' }, 'Ask again')));
+      area,
+      el(
+        'div.row.end',
+        {},
+        el('button.plain', { type: 'button', onclick: done }, 'Cancel'),
+        el('button.primary', { type: 'submit' }, 'Ask again'),
+      ),
+    );
     this.body.replaceChildren(form);
     this.foot.replaceChildren();
     area.focus();

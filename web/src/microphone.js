@@ -11,7 +11,14 @@ export class Microphone {
 
   /** Throws what the browser throws when it is not allowed. */
   async open() {
-    this.stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true } });
+    this.stream = await navigator.mediaDevices.getUserMedia({
+      audio: {
+        channelCount: 1,
+        echoCancellation: true,
+        noiseSuppression: true,
+        autoGainControl: true,
+      },
+    });
     this.context = new AudioContext();
     this.rate = this.context.sampleRate;
     await this.context.audioWorklet.addModule('/page/recorder.js');

@@ -11,7 +11,9 @@ import { newConversation } from './tree.js';
 let kept = /** @type {import('./tree.js').Conversation[]} */ ([]);
 
 const holds = (conversation, words) => {
-  const text = [conversation.title, ...conversation.messages.map((message) => message.text)].join('\n').toLowerCase();
+  const text = [conversation.title, ...conversation.messages.map((message) => message.text)]
+    .join('\n')
+    .toLowerCase();
   return words.every((word) => text.includes(word));
 };
 
@@ -35,7 +37,14 @@ async function rename(conversation) {
 }
 
 async function remove(conversation) {
-  if (!await ask('Delete the conversation?', [el('p', {}, `“${conversation.title}” is kept in this browser alone; there is no way back.`)], { yes: 'Delete', danger: true })) return;
+  if (
+    !(await ask(
+      'Delete the conversation?',
+      [el('p', {}, `“${conversation.title}” is kept in this browser alone; there is no way back.`)],
+      { yes: 'Delete', danger: true },
+    ))
+  )
+    return;
   await store.drop('conversations', conversation.id);
   await store.drop('drafts', conversation.id);
   if (state.conversation.id === conversation.id) begin();
@@ -45,17 +54,39 @@ async function remove(conversation) {
 
 function row(conversation) {
   const current = conversation.id === state.conversation.id;
-  return el('li', {}, el('button.conversation', { type: 'button', 'aria-current': current ? 'true' : null, onclick: () => open(conversation) }, conversation.title),
-    el('span.actions', {}, iconButton('edit', `Rename ${conversation.title}`, { onclick: () => rename(conversation) }),
-      iconButton('trash', `Delete ${conversation.title}`, { onclick: () => remove(conversation) })));
+  return el(
+    'li',
+    {},
+    el(
+      'button.conversation',
+      {
+        type: 'button',
+        'aria-current': current ? 'true' : null,
+        onclick: () => open(conversation),
+      },
+      conversation.title,
+    ),
+    el(
+      'span.actions',
+      {},
+      iconButton('edit', `Rename ${conversation.title}`, { onclick: () => rename(conversation) }),
+      iconButton('trash', `Delete ${conversation.title}`, { onclick: () => remove(conversation) }),
+    ),
+  );
 }
 
 function draw() {
   const words = byId('search').value.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = kept.filter((conversation) => holds(conversation, words)).sort((a, b) => b.updated - a.updated);
+  const found = kept
+    .filter((conversation) => holds(conversation, words))
+    .sort((a, b) => b.updated - a.updated);
   const list = byId('conversations');
   list.replaceChildren(...found.map(row));
-  byId('no-conversations').textContent = found.length ? '' : words.length ? 'Nothing found.' : 'Conversations are kept in this browser.';
+  byId('no-conversations').textContent = found.length
+    ? ''
+    : words.length
+      ? 'Nothing found.'
+      : 'Conversations are kept in this browser.';
 }
 
 async function refresh() {
@@ -101,13 +132,21 @@ export async function startSidebar() {
     if (event.key === 'Escape' && document.body.classList.contains('sidebar-open')) close();
   });
   byId('export-json').addEventListener('click', async () => {
-    download(fileName(state.conversation.title, 'json'), await toJson([state.conversation]), 'application/json');
+    download(
+      fileName(state.conversation.title, 'json'),
+      await toJson([state.conversation]),
+      'application/json',
+    );
   });
   byId('export-all').addEventListener('click', async () => {
     download('gemma3n-conversations.json', await toJson(kept), 'application/json');
   });
   byId('export-markdown').addEventListener('click', () => {
-    download(fileName(state.conversation.title, 'md'), toMarkdown(state.conversation), 'text/markdown');
+    download(
+      fileName(state.conversation.title, 'md'),
+      toMarkdown(state.conversation),
+      'text/markdown',
+    );
   });
   byId('import').addEventListener('click', () => byId('import-file').click());
   byId('import-file').addEventListener('change', async (event) => {

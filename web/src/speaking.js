@@ -2,7 +2,11 @@
 // Answers read aloud by the browser's own voice.
 
 /** Text without the marks of Markdown. */
-const spoken = (text) => text.replace(/```[^]*?(```|$)/g, ' ').replace(/[*_`#>|]/g, '').replace(/\[([^\]]*)\]\([^)]*\)/g, '$1');
+const spoken = (text) =>
+  text
+    .replace(/```[^]*?(```|$)/g, ' ')
+    .replace(/[*_`#>|]/g, '')
+    .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1');
 
 /** Reads a text, or stops what is read. @param {string} text */
 export function speak(text) {

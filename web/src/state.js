@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the parts of the page share: the model's facts, the conversation that is shown, who wants to
 // know of a change.
+import { shortNumber } from './numbers.js';
 import * as store from './store.js';
 import { newConversation } from './tree.js';
 
@@ -45,13 +46,6 @@ export function changeSettings(changes) {
   store.keepSetting('settings', kept);
   void keep();
   tell('settings');
-}
-
-/** "2.31 M", "1.9 B". */
-export function shortNumber(value) {
-  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} B`;
-  if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
-  return value >= 1e4 ? `${Math.round(value / 1e3)} K` : String(value);
 }
 
 /** How a size is shown. @param {any} size one of info.sizes */

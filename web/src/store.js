@@ -36,10 +36,34 @@ async function inStore(name, mode, ask, otherwise) {
 }
 
 /** @param {'conversations'|'drafts'} name */
-export const put = (name, value) => inStore(name, 'readwrite', (store) => store.put(value), (map) => map.set(value.id, value));
-export const take = (name, id) => inStore(name, 'readonly', (store) => store.get(id), (map) => map.get(id));
-export const drop = (name, id) => inStore(name, 'readwrite', (store) => store.delete(id), (map) => map.delete(id));
-export const all = (name) => inStore(name, 'readonly', (store) => store.getAll(), (map) => [...map.values()]);
+export const put = (name, value) =>
+  inStore(
+    name,
+    'readwrite',
+    (store) => store.put(value),
+    (map) => map.set(value.id, value),
+  );
+export const take = (name, id) =>
+  inStore(
+    name,
+    'readonly',
+    (store) => store.get(id),
+    (map) => map.get(id),
+  );
+export const drop = (name, id) =>
+  inStore(
+    name,
+    'readwrite',
+    (store) => store.delete(id),
+    (map) => map.delete(id),
+  );
+export const all = (name) =>
+  inStore(
+    name,
+    'readonly',
+    (store) => store.getAll(),
+    (map) => [...map.values()],
+  );
 
 /** A small setting of this browser; `otherwise` where there is none. */
 export function setting(name, otherwise) {
@@ -53,5 +77,7 @@ export function setting(name, otherwise) {
 export function keepSetting(name, value) {
   try {
     localStorage.setItem(`gemma3n.${name}`, JSON.stringify(value));
-  } catch { /* it lives as long as the page */ }
+  } catch {
+    /* it lives as long as the page */
+  }
 }

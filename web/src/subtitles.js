@@ -20,17 +20,31 @@ export function shortClock(seconds) {
 }
 
 // A blank line ends a cue and an arrow makes one, so neither may stand in its text.
-const cueText = (text) => text.trim().replace(/\s*\n\s*/g, '\n').replace(/-->/g, '->');
+const cueText = (text) =>
+  text
+    .trim()
+    .replace(/\s*\n\s*/g, '\n')
+    .replace(/-->/g, '->');
 
 /** @param {Segment[]} segments */
 export function toSrt(segments) {
-  return segments.map((one, i) => `${i + 1}\n${clock(one.start, ',')} --> ${clock(one.end, ',')}\n${cueText(one.text)}\n`).join('\n');
+  return segments
+    .map(
+      (one, i) =>
+        `${i + 1}\n${clock(one.start, ',')} --> ${clock(one.end, ',')}\n${cueText(one.text)}\n`,
+    )
+    .join('\n');
 }
 
 /** @param {Segment[]} segments */
 export function toVtt(segments) {
   const safe = (text) => cueText(text).replace(/&/g, '&amp;').replace(/</g, '&lt;');
-  return 'WEBVTT\n\n' + segments.map((one) => `${clock(one.start)} --> ${clock(one.end)}\n${safe(one.text)}\n`).join('\n');
+  return (
+    'WEBVTT\n\n' +
+    segments
+      .map((one) => `${clock(one.start)} --> ${clock(one.end)}\n${safe(one.text)}\n`)
+      .join('\n')
+  );
 }
 
 /** @param {Segment[]} segments */

@@ -10,14 +10,37 @@ import { transcribeLines } from './transcription.js';
 import { joined } from './utterance.js';
 import { RATE, resample, wavOf } from './wav.js';
 
-const LANGUAGES = [['', 'Language: as it is heard'], ['en', 'English'], ['de', 'German'], ['es', 'Spanish'], ['fr', 'French'], ['it', 'Italian'], ['pt', 'Portuguese'], ['nl', 'Dutch'], ['pl', 'Polish'], ['ja', 'Japanese'], ['ko', 'Korean'], ['zh', 'Chinese'], ['hi', 'Hindi'], ['ar', 'Arabic'], ['ru', 'Russian'], ['uk', 'Ukrainian'], ['tr', 'Turkish'], ['sv', 'Swedish'], ['nb', 'Norwegian'], ['vi', 'Vietnamese']];
+const LANGUAGES = [
+  ['', 'Language: as it is heard'],
+  ['en', 'English'],
+  ['de', 'German'],
+  ['es', 'Spanish'],
+  ['fr', 'French'],
+  ['it', 'Italian'],
+  ['pt', 'Portuguese'],
+  ['nl', 'Dutch'],
+  ['pl', 'Polish'],
+  ['ja', 'Japanese'],
+  ['ko', 'Korean'],
+  ['zh', 'Chinese'],
+  ['hi', 'Hindi'],
+  ['ar', 'Arabic'],
+  ['ru', 'Russian'],
+  ['uk', 'Ukrainian'],
+  ['tr', 'Turkish'],
+  ['sv', 'Swedish'],
+  ['nb', 'Norwegian'],
+  ['vi', 'Vietnamese'],
+];
 
 let segments = /** @type {import('./subtitles.js').Segment[]} */ ([]);
 let name = 'recording';
 let abort = /** @type {AbortController|null} */ (null);
 let recorder = null;
 
-const note = (text) => { byId('transcribe-note').textContent = text; };
+const note = (text) => {
+  byId('transcribe-note').textContent = text;
+};
 
 function showDownloads() {
   byId('transcript-buttons').hidden = segments.length === 0;
@@ -26,11 +49,19 @@ function showDownloads() {
 function addLine(segment) {
   segments.push(segment);
   const player = /** @type {HTMLMediaElement|null} */ (document.querySelector('#player > *'));
-  const time = el('button.time', { type: 'button', 'aria-label': `Play from ${shortClock(segment.start)}`, onclick: () => {
-    if (!player) return;
-    player.currentTime = segment.start;
-    void player.play();
-  } }, shortClock(segment.start));
+  const time = el(
+    'button.time',
+    {
+      type: 'button',
+      'aria-label': `Play from ${shortClock(segment.start)}`,
+      onclick: () => {
+        if (!player) return;
+        player.currentTime = segment.start;
+        void player.play();
+      },
+    },
+    shortClock(segment.start),
+  );
   byId('lines').append(el('li', {}, time, el('span', {}, segment.text)));
   showDownloads();
 }
@@ -47,20 +78,34 @@ export async function transcribeFile(file) {
   byId('transcribe-error').replaceChildren();
   showDownloads();
   const kind = kindOf({ type: file.type, name, size: file.size });
-  const trouble = kind === 'audio' || kind === 'video' ? troubleWith(file, 'audio', state.info) : 'neither sound nor film';
+  const trouble =
+    kind === 'audio' || kind === 'video'
+      ? troubleWith(file, 'audio', state.info)
+      : 'neither sound nor film';
   if (trouble) return fail({ code: 'not_sent', message: `${name}: ${trouble}` });
   const video = kind === 'video';
-  byId('player').replaceChildren(el(video ? 'video' : 'audio', { src: urlOf(file), controls: true, 'aria-label': name }));
+  byId('player').replaceChildren(
+    el(video ? 'video' : 'audio', { src: urlOf(file), controls: true, 'aria-label': name }),
+  );
   const began = performance.now();
   note(`${name} is being heard …`);
   byId('transcribe-stop').hidden = false;
   try {
-    const options = { language: byId('language').value, translate: byId('translate').checked, signal: ours.signal };
-    const done = await transcribeLines(file, options, addLine, (text) => { byId('partial').textContent = text; });
-    if (segments.length === 0 && done.text) addLine({ start: 0, end: playerSeconds(), text: done.text });
+    const options = {
+      language: byId('language').value,
+      translate: byId('translate').checked,
+      signal: ours.signal,
+    };
+    const done = await transcribeLines(file, options, addLine, (text) => {
+      byId('partial').textContent = text;
+    });
+    if (segments.length === 0 && done.text)
+      addLine({ start: 0, end: playerSeconds(), text: done.text });
     const seconds = playerSeconds();
     const took = (performance.now() - began) / 1000;
-    note(`${name}: ${segments.length} lines${seconds ? `, ${shortClock(seconds)} of sound in ${took.toFixed(1)} s` : ''}`);
+    note(
+      `${name}: ${segments.length} lines${seconds ? `, ${shortClock(seconds)} of sound in ${took.toFixed(1)} s` : ''}`,
+    );
     announce(`${segments.length} lines`);
   } catch (error) {
     if (ours.signal.aborted) note(`${name}: stopped`);
@@ -77,8 +122,19 @@ const playerSeconds = () => {
 
 function fail(error) {
   note('');
-  const copy = el('button.plain', { type: 'button', onclick: () => copyText(error.details ?? error.message, copy) }, 'Copy details');
-  byId('transcribe-error').replaceChildren(el('div.error', { role: 'alert' }, el('p', {}, el('strong', {}, error.code ?? 'error'), ' ', error.message), copy));
+  const copy = el(
+    'button.plain',
+    { type: 'button', onclick: () => copyText(error.details ?? error.message, copy) },
+    'Copy details',
+  );
+  byId('transcribe-error').replaceChildren(
+    el(
+      'div.error',
+      { role: 'alert' },
+      el('p', {}, el('strong', {}, error.code ?? 'error'), ' ', error.message),
+      copy,
+    ),
+  );
 }
 
 async function record() {
@@ -90,7 +146,9 @@ async function record() {
     microphone.close();
     button.textContent = 'Record';
     byId('transcribe-level').hidden = true;
-    const blob = new File([wavOf(resample(joined(blocks), rate, RATE))], 'recording.wav', { type: 'audio/wav' });
+    const blob = new File([wavOf(resample(joined(blocks), rate, RATE))], 'recording.wav', {
+      type: 'audio/wav',
+    });
     return transcribeFile(blob);
   }
   const blocks = [];
@@ -119,10 +177,15 @@ export function startTranscribe() {
   });
   byId('transcribe-record').addEventListener('click', record);
   byId('transcribe-stop').addEventListener('click', () => abort?.abort());
-  const save = (id, ending, type, text) => byId(id).addEventListener('click', () => download(fileName(name.replace(/\.\w+$/, ''), ending), text(segments), type));
+  const save = (id, ending, type, text) =>
+    byId(id).addEventListener('click', () =>
+      download(fileName(name.replace(/\.\w+$/, ''), ending), text(segments), type),
+    );
   save('save-srt', 'srt', 'application/x-subrip', toSrt);
   save('save-vtt', 'vtt', 'text/vtt', toVtt);
   save('save-text', 'txt', 'text/plain', toText);
-  byId('copy-transcript').addEventListener('click', (event) => copyText(toText(segments), event.currentTarget));
+  byId('copy-transcript').addEventListener('click', (event) =>
+    copyText(toText(segments), event.currentTarget),
+  );
   showDownloads();
 }

@@ -13,7 +13,11 @@ function form(blob, fields) {
 
 /** The text of a short clip. @returns {Promise<{text: string}>} */
 export async function transcribe(blob, signal = undefined) {
-  const response = await request(`${ROOT}transcriptions`, { method: 'POST', body: form(blob, { response_format: 'json' }), signal });
+  const response = await request(`${ROOT}transcriptions`, {
+    method: 'POST',
+    body: form(blob, { response_format: 'json' }),
+    signal,
+  });
   return response.json();
 }
 
@@ -26,7 +30,11 @@ export async function transcribe(blob, signal = undefined) {
  */
 export async function transcribeLines(blob, { language, translate, signal }, line, partial) {
   const path = ROOT + (translate ? 'translations' : 'transcriptions');
-  const body = form(blob, { response_format: 'json', language: translate ? '' : language, stream: 'true' });
+  const body = form(blob, {
+    response_format: 'json',
+    language: translate ? '' : language,
+    stream: 'true',
+  });
   let done = { text: '' };
   let text = '';
   let timed = false;

@@ -23,7 +23,15 @@ export function newId() {
 /** @returns {Conversation} */
 export function newConversation(settings = {}) {
   const now = Date.now();
-  return { id: newId(), title: 'New conversation', created: now, updated: now, messages: [], chosen: {}, settings };
+  return {
+    id: newId(),
+    title: 'New conversation',
+    created: now,
+    updated: now,
+    messages: [],
+    chosen: {},
+    settings,
+  };
 }
 
 const ROOT = '';
@@ -43,7 +51,8 @@ function shownChild(conversation, parent) {
 /** The path that is shown, from the first message on. @returns {Message[]} */
 export function path(conversation) {
   const shown = [];
-  for (let next = shownChild(conversation, null); next; next = shownChild(conversation, next.id)) shown.push(next);
+  for (let next = shownChild(conversation, null); next; next = shownChild(conversation, next.id))
+    shown.push(next);
   return shown;
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // When somebody speaks, by how loud it is against the noise of the room.
 
-const BEGIN_RATIO = 3.2;    // louder than the noise: speech
-const GO_ON_RATIO = 2;      // less is enough once it has begun
-const LEAST = 0.006;        // of full scale; below is never speech
-const BEGIN_MS = 100;       // so long it must be loud
-const END_MS = 700;         // so long it must be quiet
-const BEFORE_MS = 300;      // kept from before the beginning
-const NOISE_RISE = 1.02, NOISE_FALL = 0.9;  // a block's step of the estimate
+const BEGIN_RATIO = 3.2; // louder than the noise: speech
+const GO_ON_RATIO = 2; // less is enough once it has begun
+const LEAST = 0.006; // of full scale; below is never speech
+const BEGIN_MS = 100; // so long it must be loud
+const END_MS = 700; // so long it must be quiet
+const BEFORE_MS = 300; // kept from before the beginning
+const NOISE_RISE = 1.02,
+  NOISE_FALL = 0.9; // a block's step of the estimate
 
 /** Cuts a stream of blocks into utterances. */
 export class UtteranceFinder {
@@ -32,7 +33,12 @@ export class UtteranceFinder {
     const threshold = Math.max(LEAST, this.noise * (this.speaking ? GO_ON_RATIO : BEGIN_RATIO));
     const loud = level > threshold;
     if (!this.speaking) {
-      this.noise = Math.max(0.0005, level > this.noise ? Math.min(level, this.noise * NOISE_RISE) : Math.max(level, this.noise * NOISE_FALL));
+      this.noise = Math.max(
+        0.0005,
+        level > this.noise
+          ? Math.min(level, this.noise * NOISE_RISE)
+          : Math.max(level, this.noise * NOISE_FALL),
+      );
       this.loudMs = loud ? this.loudMs + ms : 0;
       if (this.loudMs < BEGIN_MS) {
         this.#forget(BEFORE_MS + this.loudMs);

@@ -12,12 +12,18 @@ import { transcribe } from './transcription.js';
 import { joined, UtteranceFinder } from './utterance.js';
 import { RATE, resample, wavOf } from './wav.js';
 
-const LEAST_SECONDS = 0.25;  // a shorter recording was a slip
-const CLICK_MS = 300;        // a press this short begins a recording that the next one ends
-const HEAR_AGAIN_MS = 1200;  // between two looks at what has been said so far
+const LEAST_SECONDS = 0.25; // a shorter recording was a slip
+const CLICK_MS = 300; // a press this short begins a recording that the next one ends
+const HEAR_AGAIN_MS = 1200; // between two looks at what has been said so far
 
-let recording = /** @type {{microphone: Microphone, blocks: Float32Array[], pressed: number, sticky: boolean}|null} */ (null);
-let ears = /** @type {{microphone: Microphone, finder: UtteranceFinder, hearing: boolean, heardAt: number, turn: number}|null} */ (null);
+let recording =
+  /** @type {{microphone: Microphone, blocks: Float32Array[], pressed: number, sticky: boolean}|null} */ (
+    null
+  );
+let ears =
+  /** @type {{microphone: Microphone, finder: UtteranceFinder, hearing: boolean, heardAt: number, turn: number}|null} */ (
+    null
+  );
 
 function showLevel(level) {
   byId('level').value = Math.min(1, Math.sqrt(level) * 1.6);
@@ -30,7 +36,13 @@ function showStrip(text) {
 
 const clipOf = (samples, rate) => {
   const blob = new Blob([wavOf(resample(samples, rate, RATE))], { type: 'audio/wav' });
-  return { kind: 'audio', name: `speech ${new Date().toLocaleTimeString('en-GB')}.wav`, type: 'audio/wav', blob, tokens: undefined };
+  return {
+    kind: 'audio',
+    name: `speech ${new Date().toLocaleTimeString('en-GB')}.wav`,
+    type: 'audio/wav',
+    blob,
+    tokens: undefined,
+  };
 };
 
 async function sendClip(samples, rate) {
@@ -61,7 +73,8 @@ async function beginRecording() {
   }
 }
 
-const seconds = ({ blocks, microphone }) => blocks.reduce((sum, block) => sum + block.length, 0) / (microphone.rate || 1);
+const seconds = ({ blocks, microphone }) =>
+  blocks.reduce((sum, block) => sum + block.length, 0) / (microphone.rate || 1);
 
 async function endRecording() {
   const done = recording;
@@ -133,7 +146,9 @@ async function hearSoFar() {
   try {
     const { text } = await transcribe(clipOf(joined(now.finder.blocks), now.microphone.rate).blob);
     if (ears === now && now.turn === turn && now.finder.speaking) showStrip(text);
-  } catch { /* the end of it is heard in any case */ }
+  } catch {
+    /* the end of it is heard in any case */
+  }
   now.hearing = false;
   now.heardAt = performance.now();
 }
@@ -147,7 +162,8 @@ async function said(samples) {
     const { text } = await transcribe(clip.blob);
     if (!text) return;
     question.transcript = text;
-    if (question.parent === null && !question.text && !state.conversation.titled) state.conversation.title = text.slice(0, 60);
+    if (question.parent === null && !question.text && !state.conversation.titled)
+      state.conversation.title = text.slice(0, 60);
     tell('message', question);
     await keep();
   } catch (error) {

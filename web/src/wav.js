@@ -38,8 +38,8 @@ export function wavOf(samples, rate = RATE) {
   view.setUint32(4, 36 + 2 * samples.length, true);
   text(8, 'WAVEfmt ');
   view.setUint32(16, 16, true);
-  view.setUint16(20, 1, true);  // PCM
-  view.setUint16(22, 1, true);  // channels
+  view.setUint16(20, 1, true); // PCM
+  view.setUint16(22, 1, true); // channels
   view.setUint32(24, rate, true);
   view.setUint32(28, 2 * rate, true);
   view.setUint16(32, 2, true);

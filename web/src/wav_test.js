@@ -19,7 +19,9 @@ test('a WAV file has the header of 16-bit mono, and samples are clipped', () => 
 
 test('a tone keeps its length and frequency at another rate', () => {
   for (const rate of [48000, 44100, 22050, 16000, 8000]) {
-    const tone = Float32Array.from({ length: rate }, (_, i) => Math.sin((2 * Math.PI * 440 * i) / rate));
+    const tone = Float32Array.from({ length: rate }, (_, i) =>
+      Math.sin((2 * Math.PI * 440 * i) / rate),
+    );
     const found = resample(tone, rate, 16000);
     assert.ok(Math.abs(found.length - 16000) <= 1, `${rate}: ${found.length}`);
     let crossings = 0;
@@ -30,6 +32,8 @@ test('a tone keeps its length and frequency at another rate', () => {
 });
 
 test('what is above half the new rate is much softer', () => {
-  const hiss = Float32Array.from({ length: 48000 }, (_, i) => Math.sin((2 * Math.PI * 15000 * i) / 48000));
+  const hiss = Float32Array.from({ length: 48000 }, (_, i) =>
+    Math.sin((2 * Math.PI * 15000 * i) / 48000),
+  );
   assert.ok(loudness(resample(hiss, 48000, 16000)) < 0.25);
 });
