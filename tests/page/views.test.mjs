@@ -170,3 +170,10 @@ test('transcribe: what is neither sound nor film is refused before it is sent', 
     .filter({ hasText: 'notes.txt: neither sound nor film' })
     .waitFor();
 });
+
+test('transcribe: a film, heard by the model', async () => {
+  await page.locator('#recording-file').setInputFiles(join(NANO, 'examples/film.mp4'));
+  await page.locator('#transcribe-note').filter({ hasText: 'film.mp4: 1 lines' }).waitFor();
+  assert.equal(await page.locator('#lines li span').innerText(), 'open the window');
+  await page.locator('#player video').waitFor();
+});
