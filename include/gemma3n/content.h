@@ -146,6 +146,8 @@ struct GenerateResult {
   std::vector<int32_t> prompt_token_ids;  // placeholders included
   FinishReason finish_reason = FinishReason::kStop;
   std::vector<TokenLogprob> logprobs;  // of token_ids, where asked for
+  // Of the token that ended it, where they are asked for and one did.
+  std::optional<TokenLogprob> end_logprob;
   // Of prompt_token_ids, where asked for; nothing comes before the first, whose logprob is 0.
   std::vector<TokenLogprob> prompt_logprobs;
   // Where asked for: of what the head reads (last_hidden_state of Transformers: the streams of the

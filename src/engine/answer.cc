@@ -91,6 +91,9 @@ bool Answer::Give(const std::string& text) {
 bool Answer::Take(const NextTokens::Token& token) {
   if (std::find(ends_.begin(), ends_.end(), token.id) != ends_.end()) {
     result_.finish_reason = FinishReason::kStop;
+    if (options_.top_logprobs >= 0) {
+      result_.end_logprob = Sampler::Logprob(token.logits, token.id, options_.top_logprobs);
+    }
     return false;
   }
   if (options_.top_logprobs >= 0) {

@@ -137,6 +137,21 @@ TEST_F(PromptScores, HostileP04IdsAreOfTheVocabularyAndNotOfMedia) {
   }
 }
 
+TEST_F(PromptScores, TheTokenThatEndsAnAnswerIsScored) {
+  GenerateOptions options = Scored(50);
+  options.raw = options.prompt_logprobs = false;
+  const GenerateResult result =
+      engine_->NewSession(256)->Generate({{Role::kUser, {Part("What is 3 plus 4?")}}}, options);
+  ASSERT_EQ(result.finish_reason, FinishReason::kStop);
+  ASSERT_TRUE(result.end_logprob);
+  EXPECT_EQ(result.end_logprob->id, result.end_logprob->likeliest.at(0).first);
+  EXPECT_EQ(engine_->Piece(result.end_logprob->id), "<end_of_turn>");
+  options.max_tokens = 1;
+  EXPECT_FALSE(engine_->NewSession(256)
+                   ->Generate({{Role::kUser, {Part("Repeat: boat white Hugo")}}}, options)
+                   .end_logprob);
+}
+
 TEST_F(PromptScores, EachTokenIsToldBeforeItsText) {
   GenerateOptions options = Scored(6);
   std::vector<int32_t> told;

@@ -45,6 +45,8 @@ Json CompletionWriter::Logprobs(size_t prompt, const GenerateResult& result) con
     logprobs.Add(result.prompt_logprobs[i], /*first=*/i == 0);
   }
   for (const TokenLogprob& token : result.logprobs) logprobs.Add(token);
+  // Who scores a prompt counts on one token of an answer, also where that is none of text.
+  if (call_.echo && result.end_logprob) logprobs.Add(*result.end_logprob);
   return logprobs.Take();
 }
 
