@@ -24,7 +24,7 @@ process.on('exit', () => {
 setTimeout(() => {
   console.error('the tests of this file took too long');
   process.exit(1);
-}, 120_000).unref();
+}, 240_000).unref();
 
 /** `gemma3n serve` on a port: {url, port, stop(), log(), greeting()}. */
 export function serve(...options) {
