@@ -3,6 +3,7 @@
 
 #include <sstream>
 
+#include "cli/schema_file.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n::cli {
@@ -64,6 +65,11 @@ void ChatSettings::Set(const std::string& name, const std::string& value) {
   } else if (name == "stop") {
     options.stop.clear();
     if (!value.empty()) options.stop.push_back(value);
+  } else if (name == "schema") {
+    options.constraint = value == "off"      ? nullptr
+                         : value == "object" ? Constraint::JsonObject()
+                                             : ReadSchema(value);
+    schema = value == "off" ? "" : value;
   } else if (name == "stats") {
     output.stats = request.Switch();
   } else if (name == "ask") {
@@ -86,6 +92,10 @@ std::string ChatSettings::List() const {
        << "\nstop";
   if (options.stop.empty()) text << " (none)";
   for (const std::string& stop : options.stop) text << " '" << OneLine(stop) << "'";
+  text << "\nschema "
+       << (options.constraint == nullptr ? "off"
+           : schema.empty()              ? "as given"
+                                         : OneLine(schema));
   text << "\nask " << (ask.empty() ? "(none)" : OneLine(ask));
   return text.str();
 }

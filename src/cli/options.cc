@@ -14,6 +14,7 @@
 
 #include "cli/film_span.h"
 #include "cli/progress_bar.h"
+#include "cli/schema_file.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n::cli {
@@ -182,6 +183,22 @@ void GenerateArgs::Add(CLI::App& command) {
                   "Divide the logits of tokens that were seen; 1: off")
       ->check(NumberIn(0.001, 1000));
   command
+      .add_option("--repeat-window", sampling.repetition_window,
+                  "Of so many of the last tokens; -1: of all, the prompt's too")
+      ->check(CLI::Range(-1, 1'000'000'000));
+  command
+      .add_option("--presence-penalty", sampling.presence_penalty,
+                  "Taken from the logits of tokens that stand in the answer")
+      ->check(NumberIn(-2, 2));
+  command
+      .add_option("--frequency-penalty", sampling.frequency_penalty,
+                  "Taken from a token's logit for each time it stands in the answer")
+      ->check(NumberIn(-2, 2));
+  command
+      .add_option("--typical-p", sampling.typical_p,
+                  "Choose among the most typical that hold this probability; 1: off")
+      ->check(NumberIn(0, 1, /*above_least=*/true));
+  command
       .add_option("--logit-bias", logit_bias_,
                   "ID=BIAS, added to that token's logit; several with commas between")
       ->allow_extra_args(false)
@@ -192,6 +209,9 @@ void GenerateArgs::Add(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--stop", options.stop, "End the answer before this text")
       ->allow_extra_args(false);
+  CLI::Option* schema =
+      command.add_option("--schema", schema_, "The answer is JSON of the schema in this file");
+  command.add_flag("--json-object", json_object_, "The answer is a JSON object")->excludes(schema);
   command
       .add_option("--logprobs", options.top_logprobs,
                   "With --json: log-probabilities of the tokens and of N others")
@@ -285,6 +305,8 @@ void GenerateArgs::ReadElastic(const Engine& engine) {
 
 void GenerateArgs::Finish() {
   system = TextOrFile(system);
+  if (!schema_.empty()) options.constraint = ReadSchema(schema_);
+  if (json_object_) options.constraint = Constraint::JsonObject();
   for (const std::string& entry : logit_bias_) {
     const size_t equals = std::min(entry.find('='), entry.size());
     const std::optional<uint64_t> id = ParseSeed(entry.substr(0, equals));

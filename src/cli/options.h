@@ -66,7 +66,8 @@ struct GenerateArgs {
   void ReadSizes(const Engine& engine);
 
  private:
-  std::string draft_, elastic_, ladder_;
+  std::string draft_, elastic_, ladder_, schema_;
+  bool json_object_ = false;
   bool keep_cache_ = false, reread_behind_ = false;
   void ReadElastic(const Engine& engine);
   std::vector<std::string> logit_bias_;

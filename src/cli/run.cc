@@ -23,6 +23,7 @@ constexpr char kExamples[] = R"(Examples:
   gemma3n run -m DIR "Transcribe the following speech segment." speech.wav
   gemma3n run -m DIR --video film.mp4 --fps 1 "What happens?"
   gemma3n run -m DIR --video "film.mp4 1:05-1:20" "What is said here?"
+  gemma3n run -m DIR --schema person.json "Who wrote this?" letter.jpg
   cat letter.txt | gemma3n run -m DIR --system "Answer in one sentence." -
 )";
 

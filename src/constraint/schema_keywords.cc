@@ -79,14 +79,29 @@ void Restrict(std::vector<JsonValue> values, SchemaNode& node) {
   }
 }
 
+// Integers of 64 bits are kept as they are written; larger ones would be written as others.
+void CheckNumbers(const Keyword& keyword, const JsonValue& value) {
+  if (value.IsNumber() && std::abs(value.Number()) >= 0x1p63) {
+    RefuseSchema(keyword.place, "expected numbers below 2^63, found " + Shown(value));
+  }
+  if (value.IsArray()) {
+    for (const JsonValue& item : value.Items()) CheckNumbers(keyword, item);
+  }
+  if (value.IsObject()) {
+    for (const auto& [name, member] : value.Members()) CheckNumbers(keyword, member);
+  }
+}
+
 void ReadEnum(const Keyword& keyword) {
   if (!keyword.value.IsArray() || keyword.value.size() == 0) {
     keyword.Expect("a list of at least one value");
   }
+  CheckNumbers(keyword, keyword.value);
   Restrict(keyword.value.Items(), keyword.node());
 }
 
 void ReadConst(const Keyword& keyword) {
+  CheckNumbers(keyword, keyword.value);
   Restrict({keyword.value}, keyword.node());
 }
 

@@ -126,6 +126,8 @@ TEST(Schema, EnumAndConst) {
         {"1", R"("x")", "7.5"});
   Check(R"({"enum": [1, 5, 9], "minimum": 4, "const": 5})", {"5"}, {"1", "9"});
   EXPECT_NE(Refusal(R"({"enum": ["a"], "const": "b"})"), "");
+  Check(R"({"const": 9007199254740993})", {"9007199254740993"}, {"9007199254740992"});
+  EXPECT_NE(Refusal(R"({"const": [{"a": 12345678901234567890123}]})"), "");
 }
 
 TEST(Schema, Arrays) {

@@ -14,13 +14,14 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import jsonschema
 
 import random_schemas
 
-SAMPLES = sys.argv.pop(2)
+GEMMA3N, SAMPLES = sys.argv.pop(1), sys.argv.pop(1)
 NANO = pathlib.Path(__file__).resolve().parents[2] / "models" / "nano"
 
 CHECKER = jsonschema.FormatChecker(formats=())
@@ -137,6 +138,83 @@ class RandomSchemas(unittest.TestCase):
         self.assertGreater(validated, 1200)
         self.assertGreater(accepted, 600)
         self.assertLess(unfinished, validated / 20)
+
+
+class Program(unittest.TestCase):
+    """Answers of the embedded model, whose text is random-ish outside of what it was trained on."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.file = pathlib.Path(self.folder.name) / "schema.json"
+
+    def run_with(self, *arguments, text="What is 7 plus 5?"):
+        done = subprocess.run([GEMMA3N, "run", "-m", str(NANO), *map(str, arguments), text],
+                              capture_output=True, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def test_answers_are_valid(self):
+        chance = random.Random(3)
+        finished = 0
+        for i in range(12):
+            schema = random_schemas.root(chance)
+            self.file.write_text(json.dumps(schema.text))
+            code, out, err = self.run_with("--schema", self.file, "--temp", 1 + i % 2, "--seed", i,
+                                           "--max-tokens", 400, "--json")
+            self.assertEqual(code, 0, err)
+            answer = json.loads(out)
+            if answer["finish_reason"] == "length":
+                continue
+            finished += 1
+            validator(schema.text).validate(json.loads(answer["text"]))
+        self.assertGreater(finished, 6)
+
+    def test_any_object(self):
+        finished = 0
+        for seed in range(6):
+            code, out, err = self.run_with("--json-object", "--temp", 1.5, "--seed", seed, "--json")
+            self.assertEqual(code, 0, err)
+            answer = json.loads(out)
+            self.assertEqual(answer["text"][0], "{")
+            if answer["finish_reason"] == "stop":
+                finished += 1
+                self.assertIsInstance(json.loads(answer["text"]), dict)
+        self.assertGreater(finished, 2)
+
+    def test_cut_answers_are_beginnings(self):
+        self.file.write_text('{"const": "abcdefghijklmnopqrstuvwxyz"}')
+        code, out, _ = self.run_with("--schema", self.file, "--max-tokens", 3)
+        self.assertEqual(code, 0)
+        self.assertTrue('"abcdefghijklmnopqrstuvwxyz"'.startswith(out.strip()))
+
+    def test_refusals(self):
+        for schema, found in (('{"properties": {"a": {"not": {}}}}',
+                               f"{self.file}: /properties/a/not: the keyword 'not' is not supported"),
+                              ("{", "expected a JSON text"),
+                              ('{"pattern": "("}', "/pattern: byte 1"),
+                              ("1" * 300000, "expected at most 262144 bytes")):
+            self.file.write_text(schema)
+            code, out, err = self.run_with("--schema", self.file)
+            self.assertEqual((code, out), (2, ""), err)
+            self.assertIn(found, err)
+        self.assertIn("found none", self.run_with("--schema", self.folder.name)[2])
+        self.assertEqual(self.run_with("--schema", self.file, "--json-object")[0], 2)
+        self.file.write_text("{}")
+        self.assertIn("not together with speculation",
+                      self.run_with("--schema", self.file, "--speculate", "lookup")[2])
+
+    def test_chat(self):
+        self.file.write_text('{"enum": ["yes", "no"]}')
+        lines = (f"/set schema {self.file}\nIs it?\n/set\n/set schema object\n/set max-tokens 1\n"
+                 "Is it?\n/set schema gone.json\n/set schema off\n/set\n/bye\n")
+        done = subprocess.run([GEMMA3N, "chat", "-m", str(NANO)], input=lines.encode(),
+                              capture_output=True, check=False)
+        out, err = done.stdout.decode(), done.stderr.decode()
+        first, second = out.split("\n")[:2]
+        self.assertIn(first, ('"yes"', '"no"'))
+        self.assertEqual(second[0], "{")
+        for part in (f"schema {self.file}", "gone.json: expected a file", "schema off"):
+            self.assertIn(part, err)
 
 
 def many(count, seed):
