@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Completions in OpenAI's dialect are refused or become asks.
-#include "openai_service.h"
+#include "request_service.h"
 #include "server/openai/request.h"
 
 using namespace gemma3n::server;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return FuzzRequest(data, size,
-                     [](const Field& body) { ReadCompletionCall(body, OpenAiService()); });
+                     [](const Field& body) { ReadCompletionCall(body, RequestService()); });
 }

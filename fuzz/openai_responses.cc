@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Responses in OpenAI's dialect are refused or become asks.
-#include "openai_service.h"
+#include "request_service.h"
 #include "server/openai/response_request.h"
 
 using namespace gemma3n::server;
@@ -8,6 +8,6 @@ using namespace gemma3n::server;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return FuzzRequest(data, size, [](const Field& body) {
     ResponseStore store;
-    ReadResponseCall(body, OpenAiService(), "owner", store);
+    ReadResponseCall(body, RequestService(), "owner", store);
   });
 }

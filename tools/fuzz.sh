@@ -5,7 +5,7 @@ set -euo pipefail
 bin=$1
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
-mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound,http_request,request_json,base64,multipart,openai_chat,openai_completions,openai_responses}
+mkdir "$seeds"/{safetensors,packed_file,gguf,config,tokenizer_json,image,sound,http_request,request_json,base64,multipart,openai_chat,openai_completions,openai_responses,ollama_requests,genai_content,ws_frames,schema_compile,pattern_compile,constraint_step}
 "$bin/gemma3n" synth --like tiny --out "$seeds/model"
 # A whole small packed model, but for the bulk of its tensors: its header and what follows.
 "$bin/gemma3n" quantize "$seeds/model" -o "$seeds/packed" --recipe q8 --quiet
@@ -31,6 +31,14 @@ echo '{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},{"t
 printf '\7--b\r\nContent-Disposition: form-data; name="file"; filename="x.wav"\r\n\r\nRIFF\r\n--b--\r\n' \
   > "$seeds/multipart/file"
 printf '\1multipart/form-data; boundary="b c"; x=y' > "$seeds/multipart/type"
+printf '%s' '0{"model":"nano","messages":[{"role":"user","content":"x"},{"role":"assistant","content":"","tool_calls":[{"id":"1","function":{"name":"f","arguments":{}}}]},{"role":"tool","content":"8","tool_call_id":"1"}],"tools":[{"type":"function","function":{"name":"f"}}],"options":{"top_k":3,"stop":["x"]},"keep_alive":"1h30m"}' \
+  > "$seeds/ollama_requests/chat"
+printf '%s' '1{"model":"nano","prompt":"x","system":"y","context":[2,5],"format":{"type":"object","properties":{"a":{"enum":["b"]}}}}' \
+  > "$seeds/ollama_requests/generate"
+printf '%s' '2{"model":"a","modelfile":"FROM nano\nSYSTEM \"\"\"x\"\"\"\nPARAMETER stop \"y\"\nPARAMETER top_k 3"}' \
+  > "$seeds/ollama_requests/create"
+echo '{"contents":[{"role":"user","parts":[{"text":"x"}]},{"role":"model","parts":[{"functionCall":{"id":"1","name":"f","args":{}}}]},{"parts":[{"functionResponse":{"id":"1","name":"f","response":{}}}]}],"tools":[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT","properties":{"a":{"type":"STRING","nullable":true}},"propertyOrdering":["a"]}}]}],"tool_config":{"function_calling_config":{"mode":"ANY","allowed_function_names":["f"]}},"generationConfig":{"topK":"3","responseMimeType":"text/plain"}}' \
+  > "$seeds/genai_content/functions"
 printf 'aGVsbG8gd29ybGQ=' > "$seeds/base64/hello"
 python3 - "$seeds" "$(dirname "$0")/../tests/reference" << 'PYTHON'
 import pathlib
@@ -40,7 +48,8 @@ import sample_media
 sample_media.write_picture(pathlib.Path(sys.argv[1]) / "image/seed.png")
 sample_media.write_sound(pathlib.Path(sys.argv[1]) / "sound/seed.wav", 2000)
 PYTHON
-for target in safetensors packed_file gguf config tokenizer_json image sound http_request request_json base64 multipart openai_chat openai_completions openai_responses; do
+for target in safetensors packed_file gguf config tokenizer_json image sound http_request request_json base64 multipart openai_chat openai_completions openai_responses \
+  ollama_requests genai_content ws_frames schema_compile pattern_compile constraint_step; do
   "$bin/fuzz_$target" -max_total_time="${SECONDS_EACH:-60}" -max_len=100000 -print_final_stats=0 \
     -artifact_prefix="$seeds/" "$seeds/$target" 2>&1 | tail -1
 done

@@ -34,6 +34,10 @@ struct ModelReport {
   int64_t vocab_size, hidden_size, num_attention_heads, num_key_value_heads, head_dim;
   int64_t sliding_window, max_context;
   bool sees, hears;
+  // How the next token is chosen where a request says nothing (generation_config.json); temperature
+  // 0 takes the likeliest, top_k 0 is all.
+  double temperature = 0, top_p = 1;
+  int64_t top_k = 0;
   std::vector<LayerReport> layers;
 
   // Parameters by part.

@@ -55,8 +55,10 @@ struct ServerOptions {
   bool tls = false;  // with a certificate of its own, made when it is needed, if none is given
   std::string tls_certificate, tls_key;  // files in PEM
   // What is made is kept here; "": where the environment says (STATE_DIRECTORY, XDG_STATE_HOME).
+  // Names that clients make of the model are kept only where it is given.
   std::filesystem::path state_directory;
 
+  std::filesystem::path model, projector;      // the engine's files, of which listings tell
   std::string model_name;                      // as clients ask for it
   std::map<std::string, std::string> aliases;  // further names -> model_name
   int64_t context = 0;                         // of each session; 0: what the model was made for
@@ -72,6 +74,10 @@ struct ServerOptions {
   std::vector<std::string> origins;  // of web pages that may ask, such as "https://example.org"
 
   std::filesystem::path lab;  // what `gemma3n lab --json` wrote, for the page to show; may be empty
+
+  // Of what Ollama's clients ask:
+  std::string ollama_version = "0.13.0";  // some want a certain one at least
+  bool allow_model_management = false;    // clients may make names of the model, and delete those
 
   bool access_log = true;  // a line for each request on standard error, without contents
   ServerLimits limits = {};

@@ -58,6 +58,8 @@ std::string NameOf(const std::string& model) {
 void ReadOptions(ServeArgs& args) {
   ServerOptions& options = args.options;
   if (options.model_name.empty()) options.model_name = NameOf(args.model.model);
+  options.model = args.model.model;
+  options.projector = args.model.projector;
   options.context = args.model.context;
   if (!args.key_file.empty()) options.api_keys = ReadKeys(args.key_file);
   for (const std::string& alias : args.aliases) {
@@ -164,6 +166,14 @@ void AddAccess(CLI::App& command, ServeArgs& args) {
                      "Web pages that may ask, such as https://example.org");
 }
 
+// What Ollama's clients may ask beyond answers.
+void AddManagement(CLI::App& command, ServerOptions& options) {
+  command.add_option("--ollama-version", options.ollama_version,
+                     "The version of Ollama that clients are told; some want a certain one");
+  command.add_flag("--allow-model-management", options.allow_model_management,
+                   "Let Ollama's clients make further names of the model, and delete those");
+}
+
 }  // namespace
 
 void AddServe(CLI::App& app, int& exit_code) {
@@ -173,6 +183,7 @@ void AddServe(CLI::App& app, int& exit_code) {
   ServerOptions& options = args->options;
   args->model.Add(*command);
   AddAccess(*command, *args);
+  AddManagement(*command, options);
   command->add_option("--model-name", options.model_name,
                       "What clients call the model; its directory's name if not given");
   command->add_option("--alias", args->aliases, "A further name for the model");

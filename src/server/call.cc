@@ -56,7 +56,7 @@ std::map<int32_t, double> ReadBiases(const Field& field, int64_t vocab_size) {
 }
 
 void AddChoices(Ask& ask, const Service& service, Call& call) {
-  service.worker.LayOut(ask);
+  if (ask.prompt.empty()) service.worker.LayOut(ask);
   for (size_t i = 0; i < call.choices_per_prompt; ++i) {
     call.asks.push_back(ask);
     std::optional<uint64_t>& seed = call.asks.back().options.sampling.seed;
@@ -77,13 +77,16 @@ Part MediaParts::Sound(const Field& uri) {
 Part MediaParts::Film(const Field& uri, const VideoOptions& video, bool bare) {
   Part part =
       service_.media.Read(MediaReader::Kind::kFilm, uri.Text(), bare, uri.path(), owner_, video);
-  const auto& film = std::get<std::shared_ptr<const VideoClip>>(part.content);
-  CountPictures(static_cast<int64_t>(film->frames.size()), uri);
-  call_.clips += !film->audio.samples.empty() && service_.engine.facts().hears;
+  CountFilm(*std::get<std::shared_ptr<const VideoClip>>(part.content), uri);
   return part;
 }
 
-Part MediaParts::Any(const Field& uri) {
+void MediaParts::CountFilm(const VideoClip& film, const Field& field) {
+  CountPictures(static_cast<int64_t>(film.frames.size()), field);
+  call_.clips += !film.audio.samples.empty() && service_.engine.facts().hears;
+}
+
+Part MediaParts::Any(const Field& uri, const VideoOptions& video) {
   switch (service_.media.KindOf(uri.Text(), uri.path())) {
     case MediaReader::Kind::kPicture:
       return Picture(uri, /*bare=*/true);
@@ -92,7 +95,20 @@ Part MediaParts::Any(const Field& uri) {
     case MediaReader::Kind::kFilm:
       break;
   }
-  return Film(uri, {}, /*bare=*/true);
+  return Film(uri, video, /*bare=*/true);
+}
+
+Part MediaParts::File(const Field& field, const std::string& id, const VideoOptions& video) {
+  const StoredFile file = service_.files.Get(owner_, id);
+  const Part part = service_.media.ReadFile(*file.bytes, field.path(), owner_, video);
+  if (part.is_picture()) {
+    CountPictures(1, field);
+  } else if (const auto* film = std::get_if<std::shared_ptr<const VideoClip>>(&part.content)) {
+    CountFilm(**film, field);
+  } else {
+    ++call_.clips;
+  }
+  return part;
 }
 
 void MediaParts::CountPart(const Field& part) {

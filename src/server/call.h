@@ -49,11 +49,15 @@ class MediaParts {
   Part Sound(const Field& uri);
   Part Film(const Field& uri, const VideoOptions& video, bool bare = false);
   // Any of these, as its bytes say.
-  Part Any(const Field& uri);
+  Part Any(const Field& uri, const VideoOptions& video = {});
+  // The same of a file that the call's owner has left here; `field` names it. Throws also Refusal
+  // (kNotFound).
+  Part File(const Field& field, const std::string& id, const VideoOptions& video = {});
   // Throws Refusal (kInvalidValue) past the 512 parts of a call.
   void CountPart(const Field& part);
 
  private:
+  void CountFilm(const VideoClip& film, const Field& field);
   void CountPictures(int64_t count, const Field& field);
 
   const Service& service_;

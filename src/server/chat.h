@@ -14,6 +14,7 @@
 #include "server/file_store.h"
 #include "server/http.h"
 #include "server/media_reader.h"
+#include "server/model_card.h"
 #include "server/spool.h"
 #include "server/worker.h"
 
@@ -32,6 +33,7 @@ struct Service {
   const ServerReach& reach;
   std::shared_ptr<DiskBudget> disk;  // of uploads and files
   FileStore& files;
+  std::shared_ptr<const ModelCard> card = nullptr;  // what listings tell
 
   // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.
   void CheckModel(const std::string& name) const;

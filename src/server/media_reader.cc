@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/media_reader.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
 #include "server/base64.h"
 #include "server/refusal.h"
 
@@ -62,6 +67,48 @@ struct BytesOfContent {
   }
 };
 
+std::span<const uint8_t> AsBytes(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+MediaReader::Kind KindOfBytes(std::span<const uint8_t> beginning, const std::string& param) {
+  const MediaType type = DetectMediaKind(beginning);
+  switch (type.kind) {
+    case MediaKind::kImage:
+      return MediaReader::Kind::kPicture;
+    case MediaKind::kAudio:
+      return MediaReader::Kind::kSound;
+    case MediaKind::kVideo:
+      return MediaReader::Kind::kFilm;
+    case MediaKind::kUnknown:
+      break;
+  }
+  throw Refusal(Reason::kUnsupportedValue,
+                param + ": expected a picture, a sound or a film as data:TYPE;base64,..., found " +
+                    (type.format.empty() ? "none of them" : "a " + type.format),
+                param);
+}
+
+// A spool's bytes, without a copy of them.
+class Mapped {
+ public:
+  explicit Mapped(const Spool& file) : size_(file.size()) {
+    if (size_ == 0) return;
+    start_ = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+    if (start_ == MAP_FAILED) throw std::bad_alloc();
+  }
+  ~Mapped() {
+    if (size_ > 0) munmap(start_, size_);
+  }
+  Mapped(const Mapped&) = delete;
+  Mapped& operator=(const Mapped&) = delete;
+  std::span<const uint8_t> bytes() const { return {static_cast<const uint8_t*>(start_), size_}; }
+
+ private:
+  const size_t size_;
+  void* start_ = nullptr;
+};
+
 }  // namespace
 
 MediaReader::MediaReader(const ModelFacts& facts, const MediaLimits& limits) : facts_(facts) {
@@ -70,12 +117,7 @@ MediaReader::MediaReader(const ModelFacts& facts, const MediaLimits& limits) : f
 
 Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std::string& param,
                        const std::string& owner, const VideoOptions& video) {
-  if (kind == Kind::kSound ? !facts_.hears : !facts_.sees) {
-    throw Refusal(
-        Reason::kUnsupportedValue,
-        param + (kind == Kind::kSound ? ": this model does not hear" : ": this model does not see"),
-        param);
-  }
+  CheckTaken(kind, param);
   if (IsAddress(text)) {
     throw Refusal(Reason::kUnsupportedValue,
                   param +
@@ -95,11 +137,38 @@ Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std:
                       ", found '" + Shown(text) + "'",
                   param);
   }
+  return ReadBytes(kind, AsBytes(*bytes), param, owner, video);
+}
+
+void MediaReader::CheckTaken(Kind kind, const std::string& param) const {
+  if (kind == Kind::kSound ? !facts_.hears : !facts_.sees) {
+    throw Refusal(
+        Reason::kUnsupportedValue,
+        param + (kind == Kind::kSound ? ": this model does not hear" : ": this model does not see"),
+        param);
+  }
+}
+
+Part MediaReader::ReadFile(const Spool& file, const std::string& param, const std::string& owner,
+                           const VideoOptions& video) {
+  const Mapped mapped(file);
+  const Kind kind =
+      KindOfBytes(mapped.bytes().first(std::min<size_t>(mapped.bytes().size(), 8192)), param);
+  CheckTaken(kind, param);
+  // A copy of a large one would be its key.
+  constexpr size_t kMostCopied = kMostKeptBytes / 4;
+  if (mapped.bytes().size() > kMostCopied) return Decode(kind, mapped.bytes(), video, param);
+  return ReadBytes(kind, mapped.bytes(), param, owner, video);
+}
+
+Part MediaReader::ReadBytes(Kind kind, std::span<const uint8_t> bytes, const std::string& param,
+                            const std::string& owner, const VideoOptions& video) {
   std::string key = std::to_string(static_cast<int>(kind)) + "," + owner + "," +
                     std::to_string(video.fps) + "," + std::to_string(video.from_s) + "," +
-                    std::to_string(video.to_s) + "," + *bytes;
+                    std::to_string(video.to_s) + ",";
+  key.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (std::optional<Part> known = Find(key)) return *known;
-  Part part = Decode(kind, *bytes, video, param);
+  Part part = Decode(kind, bytes, video, param);
   Keep(std::move(key), part);
   return part;
 }
@@ -108,30 +177,11 @@ MediaReader::Kind MediaReader::KindOf(const std::string& text, const std::string
   constexpr size_t kBeginning = 8192;  // characters, whole groups of four
   const std::string_view payload = PayloadOf(text).value_or(text);
   const std::optional<std::string> bytes = DecodeBase64(payload.substr(0, kBeginning));
-  MediaType type;
-  if (bytes) {
-    type =
-        DetectMediaKind(std::span(reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()));
-  }
-  switch (type.kind) {
-    case MediaKind::kImage:
-      return Kind::kPicture;
-    case MediaKind::kAudio:
-      return Kind::kSound;
-    case MediaKind::kVideo:
-      return Kind::kFilm;
-    case MediaKind::kUnknown:
-      break;
-  }
-  throw Refusal(Reason::kUnsupportedValue,
-                param + ": expected a picture, a sound or a film as data:TYPE;base64,..., found " +
-                    (type.format.empty() ? "none of them" : "a " + type.format),
-                param);
+  return KindOfBytes(bytes ? AsBytes(*bytes) : std::span<const uint8_t>(), param);
 }
 
-Part MediaReader::Decode(Kind kind, const std::string& bytes, const VideoOptions& video,
+Part MediaReader::Decode(Kind kind, std::span<const uint8_t> data, const VideoOptions& video,
                          const std::string& param) {
-  const std::span<const uint8_t> data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   decoders_.acquire();
   struct Release {
     std::counting_semaphore<>& decoders;

@@ -6,10 +6,12 @@
 #include <mutex>
 #include <optional>
 #include <semaphore>
+#include <span>
 #include <string>
 
 #include "gemma3n/content.h"
 #include "gemma3n/engine.h"
+#include "server/spool.h"
 
 namespace gemma3n::server {
 
@@ -25,6 +27,10 @@ class MediaReader {
   // does not take and for addresses, kInvalidImage, kInvalidAudio, kInvalidVideo).
   Part Read(Kind kind, const std::string& text, bool bare, const std::string& param,
             const std::string& owner, const VideoOptions& video = {});
+  // The same of the bytes of a file, whatever they are; also throws (kUnsupportedValue) for none of
+  // these.
+  Part ReadFile(const Spool& file, const std::string& param, const std::string& owner,
+                const VideoOptions& video = {});
   // What the bytes of such a text are. Throws Refusal (kUnsupportedValue) for none of these.
   Kind KindOf(const std::string& text, const std::string& param) const;
   // The memory that a medium takes; of a text its bytes.
@@ -38,7 +44,11 @@ class MediaReader {
   };
   std::optional<Part> Find(const std::string& key);
   void Keep(std::string key, const Part& part);
-  Part Decode(Kind kind, const std::string& bytes, const VideoOptions& video,
+  void CheckTaken(Kind kind, const std::string& param) const;
+  // From what is kept, or decoded and kept.
+  Part ReadBytes(Kind kind, std::span<const uint8_t> bytes, const std::string& param,
+                 const std::string& owner, const VideoOptions& video);
+  Part Decode(Kind kind, std::span<const uint8_t> bytes, const VideoOptions& video,
               const std::string& param);
 
   const ModelFacts& facts_;

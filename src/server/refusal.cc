@@ -51,6 +51,8 @@ int StatusOf(Reason reason) {
       return 503;
     case Reason::kInternal:
       return 500;
+    case Reason::kNotServed:
+      return 501;
   }
   return 500;
 }

@@ -33,7 +33,8 @@ enum class Reason {
   kBusy,
   kDraining,  // 503
   kOutOfMemory,
-  kInternal,  // 500
+  kInternal,   // 500
+  kNotServed,  // 501: a part of a dialect that we leave out
 };
 
 struct Refusal : std::runtime_error {

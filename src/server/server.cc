@@ -13,9 +13,11 @@
 #include "server/chat.h"
 #include "server/dialect.h"
 #include "server/entrance.h"
+#include "server/genai/genai.h"
 #include "server/login.h"
 #include "server/metrics.h"
 #include "server/multipart.h"
+#include "server/ollama/ollama.h"
 #include "server/openai/openai.h"
 #include "server/page.h"
 #include "server/qr.h"
@@ -47,9 +49,12 @@ class HttpServer : public Server, public Handler {
                  access_,
                  reach_,
                  std::make_shared<DiskBudget>(options_.limits.all_uploads_bytes),
-                 files_},
+                 files_,
+                 std::make_shared<const ModelCard>(CardOf(options_))},
         access_(options_, entrance.is_loopback_only()),
         reach_(std::move(entrance.reach)) {
+    dialects_.push_back(std::make_unique<Ollama>(service_));
+    dialects_.push_back(std::make_unique<GenAi>(service_));
     dialects_.push_back(std::make_unique<OpenAi>(service_));
     for (const auto& dialect : dialects_) routes_[dialect.get()] = dialect->Routes();
     page_ = std::make_unique<const Page>(service_);

@@ -42,7 +42,8 @@ def main(client, directory):
     install(directory)
     script = directory / f"{client}.mjs"  # Node looks for packages beside it
     shutil.copy(HERE / script.name, script)
-    with Service() as service:
+    arguments = ["--allow-model-management"] if client == "ollama" else []
+    with Service(*arguments) as service:
         done = subprocess.run(["node", str(script), service.url, str(NANO)], timeout=300,
                               env={**os.environ, "NODE_NO_WARNINGS": "1"})
     return done.returncode

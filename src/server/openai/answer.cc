@@ -11,25 +11,6 @@ double PerSecond(int64_t count, double ms) {
   return ms > 0 ? 1000.0 * static_cast<double>(count) / ms : 0;
 }
 
-Json ModelJson(const Service& service, const std::string& name) {
-  const ModelFacts& facts = service.engine.facts();
-  const SizeFacts size = service.engine.FactsOf(service.engine.size());
-  Json modalities = {"text"};
-  if (facts.sees) modalities.push_back("image");
-  if (facts.hears) modalities.push_back("audio");
-  if (facts.sees) modalities.push_back("video");
-  return {{"id", name},
-          {"object", "model"},
-          {"created", service.created_at},
-          {"owned_by", "local"},
-          {"meta",
-           {{"context", service.context},
-            {"effective_params", size.effective_parameters},
-            {"size", service.engine.size().name},
-            {"modalities", modalities},
-            {"loaded", true}}}};
-}
-
 struct Dress {
   const char* type;
   const char* code;
@@ -82,6 +63,8 @@ Dress DressOf(Reason reason) {
       return {"server_error", "shutting_down"};
     case Reason::kOutOfMemory:
       return {"server_error", "out_of_memory"};
+    case Reason::kNotServed:
+      return {kInvalid, "not_supported"};
     case Reason::kInternal:
       break;
   }
@@ -89,10 +72,6 @@ Dress DressOf(Reason reason) {
 }
 
 }  // namespace
-
-std::string JsonLine(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 Json ErrorJson(const Refusal& refusal) {
   const Dress dress = DressOf(refusal.reason);
@@ -104,16 +83,6 @@ Json ErrorJson(const Refusal& refusal) {
 
 std::string ErrorText(const Refusal& refusal) {
   return JsonLine({{"error", ErrorJson(refusal)}});
-}
-
-std::string ModelText(const Service& service, const std::string& name) {
-  return JsonLine(ModelJson(service, name));
-}
-
-std::string ModelListText(const Service& service) {
-  Json data = Json::array();
-  for (const std::string& name : service.ModelNames()) data.push_back(ModelJson(service, name));
-  return JsonLine({{"object", "list"}, {"data", std::move(data)}});
 }
 
 std::string Fingerprint(const Service& service) {
@@ -128,19 +97,6 @@ std::string Fingerprint(const Service& service) {
   std::snprintf(name, sizeof(name), "fp_%010llx",
                 static_cast<unsigned long long>(hash & 0xffffffffff));
   return name;
-}
-
-Spent SpentOf(const Call& call, const Service& service, std::span<const GenerateResult> results) {
-  const ModelFacts& facts = service.engine.facts();
-  Spent spent{.image = call.pictures * facts.image_tokens,
-              .audio = call.clips * facts.audio_tokens};
-  for (size_t i = 0; i < results.size(); ++i) {
-    spent.answer += static_cast<int64_t>(results[i].token_ids.size());
-    if (i % call.choices_per_prompt != 0) continue;  // the choices of a prompt share it
-    spent.prompt += static_cast<int64_t>(results[i].prompt_token_ids.size());
-    spent.cached += results[i].timings.cached_tokens;
-  }
-  return spent;
 }
 
 Json UsageJson(const Spent& spent) {

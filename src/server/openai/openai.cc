@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "server/answer_stream.h"
+#include "server/model_list.h"
+#include "server/model_list.h"
 #include "server/openai/answer.h"
 #include "server/openai/chat_answer.h"
 #include "server/openai/completion_answer.h"
@@ -45,7 +47,6 @@ std::vector<Route> OpenAi::Routes() {
          exchange.Send({.body = ModelListText(service_)});
        }},
       {"GET", "/v1/models/*", [this](const Request&, const std::string& name, Exchange& exchange) {
-         service_.CheckModel(name);
          exchange.Send({.body = ModelText(service_, name)});
        }}};
   routes.push_back(EmbeddingRoute(service_));

@@ -1,24 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// What requests in OpenAI's dialect are read against: the embedded model.
+// What requests of all dialects are read against: the embedded model.
 #pragma once
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "gemma3n/engine.h"
+#include "server/access.h"
 #include "server/chat.h"
 #include "server/json.h"
 #include "server/refusal.h"
 
 namespace gemma3n::server {
 
-inline const Service& OpenAiService() {
+inline const Service& RequestService() {
   static const std::shared_ptr<Engine> engine =
       Engine::Load({.model = GEMMA3N_SOURCE_DIR "/models/nano", .threads = 1});
   static Worker worker(engine, {.context = 512, .sessions = 1});
   static MediaReader media(engine->facts(), MediaLimits{});
-  static const ServerOptions options{.model_name = "nano"};
-  static const Service service{*engine, worker, media, options, worker.context(), 0};
+  static const ServerOptions options{.model = GEMMA3N_SOURCE_DIR "/models/nano",
+                                     .model_name = "nano"};
+  static Access access(options, /*loopback_only=*/true);
+  static const ServerReach reach;
+  static const auto disk = std::make_shared<DiskBudget>(1 << 20);
+  static FileStore files({});
+  static const auto card = std::make_shared<const ModelCard>(CardOf(options));
+  static const Service service{*engine, worker, media, options, worker.context(), 0, access,
+                               reach,   disk,   files, card};
   return service;
 }
 

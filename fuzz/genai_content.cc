@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests in Google's dialect are refused or become asks.
+#include "request_service.h"
+#include "server/genai/request.h"
+
+using namespace gemma3n::server;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return FuzzRequest(data, size, [](const Field& body) {
+    ReadCountTokens(ProtoField(body), "nano", RequestService(), "owner");
+  });
+}

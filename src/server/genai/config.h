@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// generationConfig, tools and toolConfig of Google's dialect -> settings of an answer.
+#pragma once
+
+#include <memory>
+
+#include "server/chat.h"
+#include "server/genai/proto_field.h"
+#include "server/tools.h"
+
+namespace gemma3n::server {
+
+// All throw Refusal before any work is done, for what is wrong and for what would change the answer
+// and cannot be done.
+
+// All but candidateCount and what the answer may be. Names that are not known go to `ignored`.
+GenerateOptions ReadGenerationConfig(const ProtoField& config, const Service& service,
+                                     std::vector<std::string>& ignored);
+
+// `body` has both.
+ToolUse ReadGenAiTools(const ProtoField& body);
+
+// What the answer may be by responseMimeType, a schema and functions.
+std::shared_ptr<const Constraint> ReadResponseForm(const ProtoField& config, const ToolUse& tools);
+
+}  // namespace gemma3n::server

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/genai/content.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "server/answer_json.h"
+#include "server/genai/files.h"
+
+namespace gemma3n::server {
+namespace {
+
+// Exactly one of these is in a part; the rest says something about it.
+constexpr const char* kKinds[] = {"text",         "inlineData",       "fileData",
+                                  "functionCall", "functionResponse", "executableCode",
+                                  "toolCall",     "toolResponse",     "codeExecutionResult"};
+
+std::string KindOf(const ProtoField& part) {
+  std::string kind;
+  for (const char* one : kKinds) {
+    if (!part[one].present()) continue;
+    if (!kind.empty()) Expected(part, "one of " + kind + " and " + one + ", found both");
+    kind = one;
+  }
+  if (kind.empty()) Expected(part, "text, inlineData, fileData, functionCall or functionResponse");
+  return kind;
+}
+
+// "3.5s".
+double Seconds(const ProtoField& duration, double otherwise) {
+  if (!duration.present()) return otherwise;
+  const std::string& text = duration.Text();
+  double seconds = -1;
+  const char* const end = text.data() + text.size() - (text.ends_with("s") ? 1 : 0);
+  const auto [next, error] = std::from_chars(text.data(), end, seconds, std::chars_format::fixed);
+  constexpr double kMost = 1e6;
+  if (error != std::errc() || next != end || !text.ends_with("s") || !(seconds >= 0) ||
+      seconds > kMost) {
+    Expected(duration, "seconds such as \"3.5s\", found '" + Shown(text) + "'");
+  }
+  return seconds;
+}
+
+VideoOptions VideoOf(const ProtoField& metadata) {
+  VideoOptions video;
+  video.from_s = Seconds(metadata["startOffset"], video.from_s);
+  video.to_s = Seconds(metadata["endOffset"], video.to_s);
+  const ProtoField fps = metadata["fps"];
+  video.fps = fps.Number(0, 24).value_or(video.fps);
+  if (video.fps == 0) Expected(fps, "more than 0");
+  return video;
+}
+
+}  // namespace
+
+// What a content says, part by part: calls that follow each other are one list.
+class ContentReader::Parts {
+ public:
+  // Pieces of a text may come one by one, as a stream gave them.
+  void Text(const std::string& text) { Append(text, ""); }
+  void Result(const std::string& text) { Append(text, "\n\n"); }
+  void Medium(Part part) {
+    EndCalls();
+    parts_.push_back(std::move(part));
+  }
+  void Call(ToolCall call) { calls_.push_back(std::move(call)); }
+  std::vector<Part> All() {
+    EndCalls();
+    return std::move(parts_);
+  }
+
+ private:
+  void EndCalls() {
+    if (calls_.empty()) return;
+    const std::string text = CallsText(calls_);
+    calls_.clear();
+    Append(text, "\n\n");
+  }
+
+  void Append(const std::string& text, const char* between) {
+    EndCalls();
+    auto* const last = parts_.empty() ? nullptr : std::get_if<std::string>(&parts_.back().content);
+    if (last == nullptr) {
+      parts_.emplace_back(text);
+    } else {
+      *last += (last->empty() ? "" : between) + text;
+    }
+  }
+
+  std::vector<Part> parts_;
+  std::vector<ToolCall> calls_;
+};
+
+void ContentReader::AddSystem(const ProtoField& instruction) {
+  if (!instruction.present()) return;
+  std::string text;
+  for (const ProtoField& part : instruction["parts"].Items(kMostParts)) {
+    media_.CountPart(part);
+    if (KindOf(part) != "text") CannotDo(part, "only text is taken in the system instruction");
+    text += part["text"].Text();
+  }
+  conversation.AddSystem(text);
+}
+
+void ContentReader::Add(const ProtoField& content) {
+  const std::string role = content["role"].Word({"USER", "MODEL", "FUNCTION"}).value_or("USER");
+  const bool model = role == "MODEL";
+  Parts parts;
+  for (const ProtoField& part : content["parts"].Items(kMostParts)) {
+    media_.CountPart(part);
+    const std::string kind = KindOf(part);
+    const ProtoField value = part[kind.c_str()];
+    if (part["thought"].Flag(false)) continue;  // of an earlier answer
+    if (kind == "text") {
+      parts.Text(value.Text());
+    } else if (kind == "functionCall") {
+      if (!model) Expected(value, "a call in contents of the model alone");
+      parts.Call(Call(value));
+    } else if (model) {
+      CannotDo(value, "only text and calls are taken in contents of the model");
+    } else if (kind == "functionResponse") {
+      parts.Result(Result(value));
+    } else if (kind == "inlineData" || kind == "fileData") {
+      parts.Medium(Medium(part));
+    } else {
+      CannotDo(value, "code and tools of the service are not served");
+    }
+  }
+  if (model) {
+    conversation.GoOn(Role::kModel, parts.All());
+  } else {
+    conversation.Add(Role::kUser, parts.All());
+  }
+}
+
+void ContentReader::AddResult(const ProtoField& response) {
+  media_.CountPart(response);
+  conversation.Add(Role::kUser, {Part(Result(response))});
+}
+
+Part ContentReader::Medium(const ProtoField& part) {
+  const VideoOptions video = VideoOf(part["videoMetadata"]);
+  part["mediaProcessing"].Word({"MEDIA_PROCESSING_UNSPECIFIED", "STATIC"});
+  const ProtoField file = part["fileData"], inline_data = part["inlineData"];
+  if (file.present()) {
+    if (file["mimeType"].present()) file["mimeType"].Text();  // the bytes decide
+    return media_.File(file["fileUri"], FileIdOf(file["fileUri"]), video);
+  }
+  if (inline_data["mimeType"].present()) inline_data["mimeType"].Text();  // the bytes decide
+  const ProtoField data = inline_data["data"];
+  const Json standard = StandardBase64(data.Text());
+  return media_.Any(Field(standard, data.path()), video);
+}
+
+ToolCall ContentReader::Call(const ProtoField& call) {
+  const ProtoField id = call["id"], name = call["name"], args = call["args"];
+  ToolCall read{.name = name.Text()};
+  CheckToolName(read.name, name.path());
+  if (args.present()) {
+    if (!args.json().is_object()) Expected(args, "an object");
+    read.arguments = JsonLine(args.json());
+  }
+  if (id.present()) names_[id.Text()] = read.name;
+  return read;
+}
+
+std::string ContentReader::Result(const ProtoField& response) {
+  const ProtoField id = response["id"], name = response["name"], value = response["response"];
+  CheckToolName(name.Text(), name.path());
+  if (id.present() && !id.Text().empty()) {
+    const auto found = names_.find(id.Text());
+    if (found == names_.end() || found->second != name.Text()) {
+      Expected(id, "the id of a call of '" + name.Text() + "' before it");
+    }
+  }
+  const ProtoField parts = response["parts"];
+  if (parts.present() && !parts.Items(kMostParts).empty()) {
+    CannotDo(parts, "only `response` is taken of what a function gives");
+  }
+  if (!value.json().is_object()) Expected(value, "an object");
+  return ResultText(name.Text(), JsonLine(value.json()));
+}
+
+}  // namespace gemma3n::server

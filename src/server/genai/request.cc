@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/genai/request.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "server/genai/config.h"
+#include "server/genai/content.h"
+
+namespace gemma3n::server {
+namespace {
+
+const std::vector<std::string_view> kKnown = {
+    "model",       "contents",   "systemInstruction", "generationConfig",
+    "tools",       "toolConfig", "safetySettings",    "labels",
+    "serviceTier", "store",      "cachedContent"};
+
+// Whom an answer would offend, the model alone decides; what is asked of a filter must be sound.
+void CheckSafety(const ProtoField& settings) {
+  if (!settings.present()) return;
+  constexpr size_t kMostSettings = 64;
+  for (const ProtoField& setting : settings.Items(kMostSettings)) {
+    setting["category"].Text();
+    setting["threshold"].Text();
+    if (setting["method"].present()) setting["method"].Text();
+  }
+}
+
+// "models/nano" or "nano".
+std::string Named(const std::string& name) {
+  constexpr std::string_view kPrefix = "models/";
+  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+}
+
+GenAiCall ReadCall(const ProtoField& body, const std::string& model, const Service& service,
+                   const std::string& owner) {
+  if (!body.json().is_object()) throw Refusal(Reason::kInvalidJson, "body: expected an object");
+  GenAiCall call;
+  call.model = Named(model);
+  service.CheckModel(call.model);
+  if (body["model"].present()) service.CheckModel(Named(body["model"].Text()));
+  CheckSafety(body["safetySettings"]);
+  const ProtoField cached = body["cachedContent"];
+  if (cached.present() && !cached.Text().empty()) {
+    CannotDo(cached, "what was read before is found again by itself; send it as contents");
+  }
+  call.ignored = body.Others(kKnown);
+  const ProtoField config = body["generationConfig"];
+  Ask ask;
+  ask.options = ReadGenerationConfig(config, service, call.ignored);
+  call.choices_per_prompt = static_cast<size_t>(
+      config["candidateCount"].Integer(1, static_cast<int64_t>(kMostChoices)).value_or(1));
+  call.tools = ReadGenAiTools(body);
+  ask.options.constraint = ReadResponseForm(config, call.tools);
+  // Last, since it decodes pictures and sound.
+  MediaParts media(service, owner, call);
+  ContentReader reader(media);
+  reader.AddSystem(body["systemInstruction"]);
+  const ProtoField contents = body["contents"];
+  for (const ProtoField& content : contents.Items(kMostMessages)) reader.Add(content);
+  reader.conversation.LayOut(contents, call.tools, ask);
+  AddChoices(ask, service, call);
+  return call;
+}
+
+}  // namespace
+
+GenAiCall ReadGenerateContent(const ProtoField& body, const std::string& model,
+                              const Service& service, const std::string& owner) {
+  return ReadCall(body, model, service, owner);
+}
+
+GenAiCall ReadCountTokens(const ProtoField& body, const std::string& model, const Service& service,
+                          const std::string& owner) {
+  if (!body.json().is_object()) throw Refusal(Reason::kInvalidJson, "body: expected an object");
+  const ProtoField request = body["generateContentRequest"];
+  if (request.present() && body["contents"].present()) {
+    Expected(request, "no contents beside it");
+  }
+  return ReadCall(request.present() ? request : body, model, service, owner);
+}
+
+}  // namespace gemma3n::server

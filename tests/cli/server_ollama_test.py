@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ollama's dialect: what its clients send, and what they need in the answers.
+
+    server_ollama_test.py GEMMA3N
+"""
+import base64
+import json
+import tempfile
+import unittest
+
+from service import NANO, Service, run
+
+EVAL = NANO / "eval"
+ANSWER = {"temperature": 0}
+WEATHER = {"type": "function", "function": {
+    "name": "get_weather", "description": "Weather of a city",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}},
+                   "required": ["city"]}}}
+
+
+def b64(name):
+    return base64.b64encode((EVAL / name).read_bytes()).decode()
+
+
+class OllamaTest(unittest.TestCase):
+    ARGUMENTS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service("--alias", "gemma3n", *cls.ARGUMENTS)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.__exit__()
+
+    def ask(self, path, **body):
+        """A good answer in one piece."""
+        status, headers, answer = self.service.post(
+            path, {"model": "nano", "stream": False, "options": ANSWER, **body})
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(headers["Content-Type"], "application/json")
+        return answer
+
+    def chat(self, *messages, **body):
+        return self.ask("/api/chat", messages=list(messages), **body)
+
+    def lines(self, path, **body):
+        status, headers, text = self.service.request(
+            "POST", path, json.dumps({"model": "nano", "options": ANSWER, **body}))
+        self.assertEqual(status, 200, text)
+        self.assertEqual(headers["Content-Type"], "application/x-ndjson")
+        self.assertTrue(text.endswith(b"\n"))
+        lines = text.decode().splitlines()
+        self.assertNotIn("", lines)
+        return [json.loads(line) for line in lines]
+
+    def refused(self, status, path, body, opening=""):
+        found, _, answer = self.service.post(path, body)
+        self.assertEqual((found, list(answer)), (status, ["error"]), (body, answer))
+        self.assertTrue(answer["error"].startswith(opening), answer)
+        return answer["error"]
+
+
+def user(text, **more):
+    return {"role": "user", "content": text, **more}
+
+
+class Answers(OllamaTest):
+    def test_whole(self):
+        expected = run("--temp", 0, "Repeat: boat white Hugo")
+        for answer in (self.chat(user("Repeat: boat white Hugo")),
+                       self.ask("/api/generate", prompt="Repeat: boat white Hugo")):
+            text = answer["message"]["content"] if "message" in answer else answer["response"]
+            self.assertEqual(text, expected["text"])
+            self.assertEqual((answer["done"], answer["done_reason"]), (True, "stop"))
+            self.assertEqual(answer["model"], "nano")
+            self.assertEqual(answer["prompt_eval_count"], len(expected["prompt_token_ids"]))
+            self.assertEqual(answer["eval_count"], len(expected["token_ids"]))
+            self.assertRegex(answer["created_at"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+            self.assertGreaterEqual(answer["total_duration"], answer["eval_duration"])
+            for name in ("load_duration", "prompt_eval_duration", "eval_duration"):
+                self.assertIsInstance(answer[name], int)
+        self.assertEqual(answer["context"], expected["prompt_token_ids"] + expected["token_ids"])
+
+    def test_streams_end_with_done(self):
+        for path, body in (("/api/chat", {"messages": [user("Repeat: boat white Hugo")]}),
+                           ("/api/generate", {"prompt": "Repeat: boat white Hugo"})):
+            lines = self.lines(path, **body)
+            texts = [line["message"]["content"] if path == "/api/chat" else line["response"]
+                     for line in lines]
+            self.assertEqual("".join(texts), "boat white Hugo")
+            self.assertGreater(len(lines), 3)
+            self.assertEqual([line["done"] for line in lines], [False] * (len(lines) - 1) + [True])
+            self.assertEqual(lines[-1]["done_reason"], "stop")
+            self.assertGreater(lines[-1]["eval_count"], 0)
+        self.assertEqual(lines[-1]["done"], True)
+
+    def test_system_text_and_roles(self):
+        expected = run("--temp", 0, "--system", "Answer briefly.", "Hello!")
+        for answer in (self.chat({"role": "SYSTEM", "content": "Answer briefly."}, user("Hello!")),
+                       self.ask("/api/generate", system="Answer briefly.", prompt="Hello!")):
+            self.assertEqual(answer["prompt_eval_count"], len(expected["prompt_token_ids"]))
+        # What one says twice is one turn.
+        twice = self.chat(user("What is"), user("3 plus 4?"))
+        once = self.chat(user("What is\n\n3 plus 4?"))
+        self.assertEqual(twice["prompt_eval_count"], once["prompt_eval_count"])
+
+    def test_a_context_goes_on(self):
+        first = self.ask("/api/generate", prompt="Repeat: boat white Hugo")
+        second = self.ask("/api/generate", prompt="What is 3 plus 4?", context=first["context"])
+        told = self.chat(user("Repeat: boat white Hugo"), {"role": "assistant", "content": first["response"]},
+                         user("What is 3 plus 4?"))
+        self.assertEqual(second["prompt_eval_count"], told["prompt_eval_count"])
+        self.assertEqual(second["response"], told["message"]["content"])
+        body = {"model": "nano", "prompt": "x"}
+        for bad in ("x", [1.5], ["a"], [None], [-1], [10**6], [2] * 5000):
+            self.refused(400, "/api/generate", {**body, "context": bad}, "invalid request: context")
+        self.refused(400, "/api/generate", {**body, "context": [2], "raw": True}, "invalid request: context")
+        self.refused(400, "/api/generate", {**body, "context": [2], "images": [b64("pictures-0069.png")]},
+                     "invalid request: context")
+
+    def test_raw(self):
+        expected = run("--raw", "--temp", 0, "--max-tokens", 8, "The fish is")
+        answer = self.ask("/api/generate", raw=True, prompt="The fish is",
+                          options={"temperature": 0, "num_predict": 8})
+        self.assertEqual(answer["response"], expected["text"])
+
+    def test_pictures_sound_and_film_by_content(self):
+        for name, prompt in (("pictures-0069.png", "What shape is yellow?"),
+                             ("speech new voices-0001.flac",
+                              "Transcribe the following speech segment."),
+                             ("film-0158.mp4", "What is in the last picture?")):
+            expected = run("--temp", 0, prompt, EVAL / name) if name.endswith("mp4") else None
+            answer = self.chat(user(prompt, images=[b64(name)]))["message"]["content"]
+            again = self.ask("/api/generate", prompt=prompt,
+                             images=["data:;base64," + b64(name)])
+            self.assertEqual(answer, again["response"])
+            self.assertNotIn("context", again)
+            self.assertEqual(answer, {"pictures-0069.png": "triangle",
+                                      "speech new voices-0001.flac": "traz a taça preta"}
+                             .get(name) or expected["text"])
+
+    def test_options(self):
+        for options, arguments in (
+                ({"temperature": 2, "seed": 3, "top_k": 3}, ("--temp", 2, "--seed", 3, "--top-k", 3)),
+                ({"temperature": 2, "seed": 3, "top_p": 0.5},
+                 ("--temp", 2, "--seed", 3, "--top-p", 0.5)),
+                ({"temperature": 0, "num_predict": 2}, ("--temp", 0, "--max-tokens", 2)),
+                ({"temperature": 0, "stop": ["white"]}, ("--temp", 0, "--stop", "white")),
+                ({"temperature": 0, "num_predict": -2, "top_k": 10**9, "seed": -1, "num_ctx": 10**6},
+                 ("--temp", 0))):
+            expected = run(*arguments, "Repeat: boat white Hugo")
+            answer = self.chat(user("Repeat: boat white Hugo"), options=options)
+            self.assertEqual(answer["message"]["content"], expected["text"], options)
+            self.assertEqual(answer["done_reason"], expected["finish_reason"])
+
+    def test_unknown_options_are_named(self):
+        _, headers, _ = self.service.post("/api/chat", {
+            "model": "nano", "stream": False, "messages": [user("Hello!")], "colour": 1,
+            "options": {"mirostat": 1, "num_gpu": 99, "temperature": 0}})
+        self.assertEqual(headers["x-gemma3n-ignored"], "colour,options.mirostat")
+
+    def test_logprobs(self):
+        expected = run("--temp", 0, "--logprobs", 2, "Hello!")["logprobs"]
+        answer = self.chat(user("Hello!"), logprobs=True, top_logprobs=2)
+        streamed = [token for line in self.lines("/api/chat", messages=[user("Hello!")],
+                                                 logprobs=True, top_logprobs=2)
+                    for token in line.get("logprobs", [])]
+        self.assertEqual(streamed, answer["logprobs"])
+        self.assertEqual(len(streamed), len(expected))
+        for token, wanted in zip(streamed, expected):
+            self.assertAlmostEqual(token["logprob"], wanted["logprob"], places=9)
+            self.assertEqual(bytes(token["bytes"]).decode(), token["token"])
+            self.assertEqual(len(token["top_logprobs"]), 2)
+
+    def test_format(self):
+        schema = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 9, "minimum": 1},
+                                                   "b": {"enum": ["x", "y"]}},
+                  "required": ["a", "b"], "additionalProperties": False}
+        for fields in ({"format": schema}, {"format": schema, "options": {"temperature": 2, "seed": 1}}):
+            found = json.loads(self.chat(user("Hello!"), **fields)["message"]["content"])
+            self.assertEqual(set(found), {"a", "b"})
+            self.assertIn(found["b"], ("x", "y"))
+        text = "".join(line["response"] for line in self.lines("/api/generate", prompt="Hi", format=schema))
+        self.assertEqual(set(json.loads(text)), {"a", "b"})
+        self.assertIn("message", self.chat(user("Hello!"), format=""))
+        answer = self.chat(user("Hello!"), format="json", options={"temperature": 0, "num_predict": 50})
+        self.assertTrue(answer["message"]["content"].startswith("{"))
+        body = {"model": "nano", "messages": [user("Hello!")]}
+        self.refused(400, "/api/chat", {**body, "format": {"type": "strange"}}, "invalid format: ")
+        self.refused(400, "/api/chat", {**body, "format": "xml"}, "invalid request: format")
+
+    def test_tools(self):
+        said = [user("What is the weather in Oslo?")]
+        # The tiny model calls nothing by itself: what it wrote before is told to it.
+        call = {"role": "assistant", "content": "", "tool_calls": [
+            {"id": "call_1", "function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}]}
+        for result in ({"role": "tool", "content": "rain", "tool_name": "get_weather"},
+                       {"role": "tool", "content": "rain", "tool_call_id": "call_1"},
+                       {"role": "tool", "content": "rain"}):
+            shown = self.ask("/api/chat", messages=[*said, call, result], tools=[WEATHER],
+                             _debug_render_only=True)["_debug_info"]["rendered_template"]
+            for piece in ("get_weather", "Weather of a city", '"city": "Oslo"', "rain"):
+                self.assertIn(piece.replace('": "', '":"'), shown.replace('": "', '":"'))
+            self.assertTrue(self.chat(*said, call, result, tools=[WEATHER])["done"])
+        body = {"model": "nano", "messages": said}
+        self.assertIn("id", self.refused(400, "/api/chat", {
+            **body, "messages": [*said, call, {"role": "tool", "content": "x", "tool_call_id": "no"}]}))
+        self.refused(400, "/api/chat", {**body, "tools": [{"type": "function"}]}, "invalid request: tools[0]")
+        self.refused(400, "/api/chat", {**body, "tools": [WEATHER, WEATHER]}, "invalid request: ")
+        self.refused(400, "/api/chat", {**body, "tools": [WEATHER], "format": "json"}, "invalid request: format")
+        self.chat(*said, tools=[])
+
+    def test_debug_render_only(self):
+        shown = self.chat(user("What shape is yellow?", images=[b64("pictures-0069.png")]),
+                          _debug_render_only=True)["_debug_info"]
+        self.assertEqual(shown["image_count"], 1)
+        self.assertIn("What shape is yellow?<end_of_turn>", shown["rendered_template"])
+
+    def test_load_and_unload(self):
+        for path, body in (("/api/chat", {"messages": []}), ("/api/chat", {}),
+                           ("/api/generate", {"prompt": ""}), ("/api/generate", {})):
+            for keep_alive, reason in (("5m", "load"), (0, "unload"), ("0s", "unload"), (-1, "load")):
+                answer = self.ask(path, keep_alive=keep_alive, **body)
+                self.assertEqual((answer["done"], answer["done_reason"]), (True, reason))
+            lines = self.service.request("POST", path, json.dumps({"model": "nano", **body}))[2]
+            self.assertEqual(json.loads(lines)["done"], True)
+        for good in (0, -1, 1.5, "10m", "1h30m", "-1s", "0", "250ms"):
+            self.chat(user("Hello!"), keep_alive=good)
+        for bad in ("", "5", "m5", "5 m", [], "9" * 99 + "s", True):
+            self.refused(400, "/api/chat", {"model": "nano", "messages": [], "keep_alive": bad},
+                         "invalid request: keep_alive")
+
+    def test_thinking_is_refused(self):
+        for good in (False, None):
+            self.chat(user("Hello!"), think=good)
+        for bad in (True, "high"):
+            self.assertIn('"nano" does not support thinking', self.refused(
+                400, "/api/chat", {"model": "nano", "messages": [user("x")], "think": bad}))
+
+    def test_long_conversations_lose_their_beginning(self):
+        long = [turn for i in range(60) for turn in
+                (user(f"Say nothing about the number {i}, whatever happens."),
+                 {"role": "assistant", "content": "Very well, I shall not."})]
+        ask = user("What is 3 plus 4?")
+        with Service("--ctx", 512) as small:
+            body = {"model": "nano", "stream": False, "messages": [*long, ask],
+                    "options": {**ANSWER, "num_predict": 20}}
+            status, _, answer = small.post("/api/chat", body)
+            self.assertEqual(status, 200, answer)
+            self.assertLess(answer["prompt_eval_count"], 512)
+            status, _, answer = small.post("/api/chat", {**body, "truncate": False})
+            self.assertEqual(status, 400)
+            self.assertTrue(answer["error"].startswith("prompt too long: "), answer)
+        # num_ctx takes less of the context than there is.
+        cut = self.chat(*long, ask, options={**ANSWER, "num_ctx": 300})
+        self.assertLess(cut["prompt_eval_count"], 300)
+        self.assertIn("too long", self.refused(400, "/api/generate", {
+            "model": "nano", "prompt": "word " * 300, "options": {"num_ctx": 200}}))
+
+
+class Listings(OllamaTest):
+    def get(self, path):
+        status, _, text = self.service.request("GET", path)
+        self.assertEqual(status, 200, text)
+        return json.loads(text)
+
+    def test_it_is_running(self):
+        status, headers, text = self.service.request("GET", "/")
+        self.assertEqual((status, text), (200, b"Ollama is running"))
+        self.assertTrue(headers["Content-Type"].startswith("text/plain"))
+        for path in ("/", "/api/version", "/api/tags"):
+            status, _, text = self.service.request("HEAD", path)
+            self.assertEqual((status, text), (200, b""))
+
+    def test_version_is_one_that_editors_take(self):
+        version = self.get("/api/version")["version"]
+        self.assertGreaterEqual([int(part) for part in version.split(".")], [0, 6, 4])
+        with Service("--ollama-version", "0.99.1") as other:
+            self.assertEqual(json.loads(other.request("GET", "/api/version")[2]), {"version": "0.99.1"})
+
+    def test_tags_and_ps(self):
+        models = self.get("/api/tags")["models"]
+        self.assertEqual([model["name"] for model in models], ["nano:latest", "gemma3n:latest"])
+        model = models[0]
+        self.assertRegex(model["digest"], "^[0-9a-f]{64}$")
+        self.assertGreater(model["size"], 10**6)
+        self.assertEqual(model["details"]["family"], "gemma3n")
+        self.assertEqual(set(model["capabilities"]), {"completion", "tools", "vision", "audio"})
+        running = self.get("/api/ps")["models"][0]
+        self.assertEqual((running["model"], running["size_vram"]), ("nano:latest", 0))
+        self.assertGreater(running["expires_at"], model["modified_at"])
+
+    def test_show(self):
+        config = json.loads((NANO / "config.json").read_text())["text_config"]
+        for field in ("model", "name"):
+            status, _, shown = self.service.post("/api/show", {field: "gemma3n"})
+            self.assertEqual(status, 200, shown)
+            info = shown["model_info"]
+            self.assertEqual(info["general.architecture"], "gemma3n")
+            self.assertEqual(info["gemma3n.block_count"], config["num_hidden_layers"])
+            self.assertEqual(info["gemma3n.embedding_length"], config["hidden_size"])
+            self.assertIn("tools", shown["capabilities"])
+            self.assertIn("temperature", shown["parameters"])
+            self.assertIn("FROM gemma3n:latest", shown["modelfile"])
+        self.refused(404, "/api/show", {"model": "x"}, "model 'x' not found")
+
+    def test_names_have_tags(self):
+        for name in ("nano", "nano:latest", "gemma3n"):
+            self.assertEqual(self.chat(user("Hello!"), model=name)["model"], name)
+        for name in ("nano:8b", "library/nano", "", "../nano", "x" * 10000):
+            error = self.refused(404, "/api/chat", {"model": name, "messages": [user("x")]},
+                                 "model '")
+            self.assertLess(len(error), 200)
+
+    def test_what_needs_a_network_is_refused_in_plain_words(self):
+        for path in ("/api/pull", "/api/push", "/api/me", "/api/blobs/sha256:" + "0" * 64):
+            self.refused(501, path, {"model": "nano"}, "not supported by this server")
+        self.assertEqual(self.service.request("HEAD", "/api/blobs/sha256:" + "0" * 64)[0], 501)
+        self.refused(404, "/api/strange", {})
+
+    def test_A10_management_needs_a_flag(self):
+        for method, path, body in (("POST", "/api/create", {"model": "a", "from": "nano"}),
+                                   ("POST", "/api/copy", {"source": "nano", "destination": "a"}),
+                                   ("DELETE", "/api/delete", {"model": "nano"})):
+            status, _, text = self.service.request(method, path, json.dumps(body))
+            self.assertEqual(status, 403, text)
+            self.assertIn("--allow-model-management", json.loads(text)["error"])
+        self.assertEqual(len(self.get("/api/tags")["models"]), 2)
+
+
+class Management(OllamaTest):
+    ARGUMENTS = ("--allow-model-management", "--allow-origin", "https://page.example")
+
+    def delete(self, name, service=None):
+        return (service or self.service).request("DELETE", "/api/delete", json.dumps({"model": name}))[0]
+
+    def names(self, service=None):
+        text = (service or self.service).request("GET", "/api/tags")[2]
+        return [model["name"] for model in json.loads(text)["models"]]
+
+    def test_create_copy_delete(self):
+        for body in ({"from": "nano"}, {"from": str(NANO)}, {"from": str(NANO / "eval" / "..")}):
+            lines = self.service.request("POST", "/api/create", json.dumps(
+                {"model": "mario", "system": "You are Mario.",
+                 "parameters": {"temperature": 0, "num_predict": 3}, **body}))[2].splitlines()
+            self.assertEqual(json.loads(lines[-1]), {"status": "success"})
+        answer = self.ask("/api/generate", model="mario", prompt="Hello!", options={})
+        expected = run("--temp", 0, "--max-tokens", 3, "--system", "You are Mario.", "Hello!")
+        self.assertEqual(answer["response"], expected["text"])
+        self.assertEqual(answer["prompt_eval_count"], len(expected["prompt_token_ids"]))
+        longer = self.chat(user("Hello!"), model="mario:latest", options={"num_predict": 5})
+        self.assertEqual(longer["eval_count"], 5)
+        own = self.chat({"role": "system", "content": "Answer briefly."}, user("Hello!"), model="mario")
+        self.assertEqual(own["prompt_eval_count"], len(run(
+            "--temp", 0, "--system", "Answer briefly.", "Hello!")["prompt_token_ids"]))
+        status, _, shown = self.service.post("/api/show", {"model": "mario"})
+        self.assertEqual(shown["system"], "You are Mario.")
+        self.assertIn('SYSTEM """You are Mario."""', shown["modelfile"])
+        self.assertIn("PARAMETER num_predict 3", shown["modelfile"])
+        # What is shown makes the same again.
+        self.assertEqual(self.service.request("POST", "/api/create", json.dumps(
+            {"model": "luigi", "modelfile": shown["modelfile"], "stream": False}))[0], 200)
+        self.assertEqual(self.ask("/api/generate", model="luigi", prompt="Hello!", options={})
+                         ["response"], expected["text"])
+        self.assertEqual(self.service.request("POST", "/api/copy", json.dumps(
+            {"source": "mario", "destination": "toad:8"}))[0], 200)
+        self.assertEqual(self.names()[2:], ["luigi:latest", "mario:latest", "toad:8"])
+        for name in ("mario", "luigi", "toad:8"):
+            self.assertEqual(self.delete(name), 200)
+        self.assertEqual(self.names(), ["nano:latest", "gemma3n:latest"])
+        self.assertEqual(self.delete("mario"), 404)
+        self.assertEqual(self.delete("nano"), 400)
+
+    def test_only_this_model(self):
+        body = {"model": "a", "from": "nano"}
+        for other in ("/etc/passwd", "/nowhere/at/all", "./models", "../x.gguf"):
+            error = self.refused(400, "/api/create", {**body, "from": other}, "invalid request: from")
+            self.assertIn("has one model", error)  # whether there is a file is nobody's business
+        self.refused(404, "/api/create", {**body, "from": "llama3"}, "model 'llama3' not found")
+        for field, value in (("template", "x"), ("adapters", {"a": "b"}), ("files", {"a": "b"}),
+                             ("messages", [user("x")]), ("quantize", "q4_0"),
+                             ("parameters", {"top_k": "x"}), ("system", 1), ("model", "a b"),
+                             ("model", "../a"), ("model", "a" * 200), ("model", "nano"),
+                             ("modelfile", "RUN x"), ("modelfile", 'FROM nano\nSYSTEM """x')):
+            self.refused(400, "/api/create", {**body, field: value}, "invalid request: ")
+        self.assertEqual(self.names(), ["nano:latest", "gemma3n:latest"])
+
+    def test_A10_pages_of_other_origins_do_not_manage(self):
+        for origin, status in (("https://page.example", 403),
+                               (f"http://127.0.0.1:{self.service.port}", 200)):
+            found = self.service.request("POST", "/api/create", json.dumps(
+                {"model": "a", "from": "nano"}),
+                {"Origin": origin, "Content-Type": "application/json"})[0]
+            self.assertEqual(found, status)
+        self.delete("a")
+
+    def test_names_are_bounded(self):
+        for i in range(64):
+            self.assertEqual(self.service.post("/api/create", {
+                "model": f"n{i}", "from": "nano", "stream": False})[0], 200)
+        self.assertIn("64 names", self.refused(400, "/api/create", {"model": "more", "from": "nano"}))
+        for i in range(64):
+            self.assertEqual(self.delete(f"n{i}"), 200)
+
+    def test_names_are_kept_on_disk(self):
+        with tempfile.TemporaryDirectory() as state:
+            arguments = ("--allow-model-management", "--state-directory", state)
+            with Service(*arguments) as first:
+                first.post("/api/create", {"model": "mario", "from": "nano", "stream": False,
+                                           "system": "You are Mario.", "parameters": {"seed": 5}})
+            with Service(*arguments) as second:
+                self.assertEqual(self.names(second), ["nano:latest", "mario:latest"])
+                shown = second.post("/api/show", {"model": "mario"})[2]
+                self.assertEqual(shown["system"], "You are Mario.")
+                self.assertEqual(self.delete("mario", second), 200)
+            with Service(*arguments) as third:
+                self.assertEqual(self.names(third), ["nano:latest"])
+
+
+if __name__ == "__main__":
+    unittest.main()
