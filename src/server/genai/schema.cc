@@ -2,6 +2,7 @@
 #include "server/genai/schema.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -14,6 +15,7 @@ namespace {
 constexpr size_t kMostProperties = 4096, kMostBranches = 4096, kMostDepth = 32;
 constexpr int64_t kMostCount = INT32_MAX;
 constexpr double kMostNumber = 1e300;
+constexpr double kMostWhole = 9007199254740992.0;  // 2^53: beyond, not every number is one
 
 const std::vector<std::string_view> kKnown = {"type",
                                               "format",
@@ -95,9 +97,9 @@ class Converter {
     for (const char* name : {"minimum", "maximum"}) {
       const auto bound = schema[name].Number(-kMostNumber, kMostNumber);
       if (!bound) continue;
-      const bool whole =
-          schema["type"].Text() != "NUMBER" && schema[name].json().is_number_integer();
-      converted[name] = whole ? schema[name].json() : Json(*bound);
+      // A whole number is written as one: bounds may come as texts.
+      const bool whole = std::floor(*bound) == *bound && std::abs(*bound) <= kMostWhole;
+      converted[name] = whole ? Json(static_cast<int64_t>(*bound)) : Json(*bound);
     }
     if (schema["pattern"].present()) converted["pattern"] = schema["pattern"].Text();
   }
@@ -125,6 +127,12 @@ class Converter {
             Convert(ProtoField(properties.json().at(name), properties.path() + "." + Shown(name)));
       }
       converted["additionalProperties"] = false;
+    }
+    if (const ProtoField order = schema["propertyOrdering"];
+        order.present() && !properties.present()) {
+      for (const ProtoField& name : order.Items(kMostProperties)) {
+        RefuseSchema(name, "expected a property, found no properties");
+      }
     }
     if (!more.present()) return;
     converted["additionalProperties"] = more.json().is_boolean() ? more.json() : Convert(more);

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/refusal.h"
+
 namespace gemma3n::server {
 namespace {
 
