@@ -292,10 +292,13 @@ ModelReport ReportOn(const Checkpoint& checkpoint) {
   report.head_dim = text.head_dim;
   report.sliding_window = text.sliding_window;
   report.max_context = text.max_position_embeddings;
-  const GenerationConfig generation = GenerationConfig::Load(checkpoint, config);
-  report.temperature = generation.do_sample ? generation.temperature : 0;
-  report.top_k = generation.top_k;
-  report.top_p = generation.top_p;
+  try {
+    const GenerationConfig generation = GenerationConfig::Load(checkpoint, config);
+    report.temperature = generation.do_sample ? generation.temperature : 0;
+    report.top_k = generation.top_k;
+    report.top_p = generation.top_p;
+  } catch (const Error&) {  // the check says what is wrong with it
+  }
   for (int layer = 0; layer < text.num_hidden_layers; ++layer) {
     const size_t i = static_cast<size_t>(layer);
     report.layers.push_back({text.is_sliding(layer), text.intermediate_size[i],

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import subprocess
 import typing
 
@@ -24,7 +25,7 @@ def url():
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(server.stdout.readline().decode())
         assert lines[-1]
-    yield lines[1].split()[0].removesuffix("/v1")
+    yield re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group()
     server.terminate()
     assert server.wait(30) == 0
 
