@@ -42,6 +42,7 @@ struct ServerLimits {
   uint64_t websocket_unread_bytes = 4 << 20;  // a client that leaves more is dropped
   double websocket_ping_seconds = 20;
   double websocket_silent_seconds = 60;  // a client that says nothing for so long is dropped
+  double live_seconds = 3600;  // a conversation over a WebSocket ends after so long
   MediaLimits media = {};
 };
 

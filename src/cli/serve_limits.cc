@@ -55,6 +55,7 @@ std::vector<Limit> Settable(ServerOptions& options) {
        &limits.websocket_message_bytes, 1, kGigabyte},
       {"WebSocket: what a client may leave unread", "--max-websocket-unread-bytes", "bytes",
        &limits.websocket_unread_bytes, 1, kGigabyte},
+      {"WebSocket: a conversation", "--live-seconds", "seconds", &limits.live_seconds, 1, kDay},
       {"answers at one time", "--sessions", "", &options.sessions},
       {"requests that wait", "--queue", "", &options.waiting},
       {"time of an answer (0: no limit)", "--answer-seconds", "seconds", &options.answer_seconds},

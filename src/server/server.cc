@@ -14,6 +14,7 @@
 #include "server/dialect.h"
 #include "server/entrance.h"
 #include "server/genai/genai.h"
+#include "server/genai/live.h"
 #include "server/login.h"
 #include "server/metrics.h"
 #include "server/multipart.h"
@@ -55,6 +56,7 @@ class HttpServer : public Server, public Handler {
         reach_(std::move(entrance.reach)) {
     dialects_.push_back(std::make_unique<Ollama>(service_));
     dialects_.push_back(std::make_unique<GenAi>(service_));
+    dialects_.push_back(std::make_unique<GenAiLive>(service_));
     dialects_.push_back(std::make_unique<OpenAi>(service_));
     for (const auto& dialect : dialects_) routes_[dialect.get()] = dialect->Routes();
     page_ = std::make_unique<const Page>(service_);

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 
+NEED_TLS = ("realtime",)  # these open wss:// whatever the address says
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
 from service import NANO, Service  # noqa: E402
@@ -42,10 +43,12 @@ def main(client, directory):
     install(directory)
     script = directory / f"{client}.mjs"  # Node looks for packages beside it
     shutil.copy(HERE / script.name, script)
-    arguments = ["--allow-model-management"] if client == "ollama" else []
-    with Service(*arguments) as service:
+    secure = ("--tls", "--state-directory", directory / "state") if client in NEED_TLS else ()
+    management = ("--allow-model-management",) if client == "ollama" else ()
+    with Service(*secure, *management) as service:
         done = subprocess.run(["node", str(script), service.url, str(NANO)], timeout=300,
-                              env={**os.environ, "NODE_NO_WARNINGS": "1"})
+                              env={**os.environ, "NODE_NO_WARNINGS": "1",
+                                   **({"NODE_EXTRA_CA_CERTS": service.certificate} if secure else {})})
     return done.returncode
 
 

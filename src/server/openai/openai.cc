@@ -53,6 +53,7 @@ std::vector<Route> OpenAi::Routes() {
   for (Route& route : FileRoutes(service_)) routes.push_back(std::move(route));
   for (Route& route : audio_.Routes()) routes.push_back(std::move(route));
   for (Route& route : responses_.Routes()) routes.push_back(std::move(route));
+  for (Route& route : realtime_.Routes()) routes.push_back(std::move(route));
   return routes;
 }
 

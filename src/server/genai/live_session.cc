@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/genai/live_session.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "server/base64.h"
+#include "server/conversation.h"
+
+namespace gemma3n::server {
+namespace {
+
+constexpr std::chrono::minutes kHandleLife(10);
+constexpr size_t kMostOfSession = 4, kMostHandles = 256, kMostHandleBytes = 512u << 20;
+constexpr std::chrono::seconds kBetweenFrames(1);
+constexpr size_t kMostFrames = 16;     // of one turn
+constexpr size_t kMostSaid = 512;      // parts of one turn
+constexpr size_t kMostNames = 1024;    // of calls
+constexpr double kNoticeSeconds = 60;  // before a session ends
+
+// The code that a session is closed with.
+int CloseCode(Reason reason) {
+  switch (reason) {
+    case Reason::kInvalidKey:
+    case Reason::kNotAllowed:
+    case Reason::kModelNotFound:
+    case Reason::kNotFound:
+      return 1008;
+    case Reason::kTooLarge:
+      return 1009;
+    case Reason::kTooManyGuesses:
+    case Reason::kBusy:
+    case Reason::kDraining:
+    case Reason::kOutOfMemory:
+    case Reason::kInternal:
+      return 1011;
+    default:
+      return 1007;
+  }
+}
+
+size_t BytesOf(const std::vector<Turn>& turns) {
+  size_t bytes = 0;
+  for (const Turn& turn : turns) {
+    for (const Part& part : turn.parts) bytes += MediaReader::BytesOf(part);
+  }
+  return bytes;
+}
+
+Json Tokens(const char* modality, int64_t count) {
+  return {{"modality", modality}, {"tokenCount", count}};
+}
+
+Json UsageOf(const GenerateResult& result, const ModelFacts& facts, int64_t pictures,
+             int64_t clips) {
+  const auto prompt = static_cast<int64_t>(result.prompt_token_ids.size());
+  const auto response = static_cast<int64_t>(result.token_ids.size());
+  const int64_t image = pictures * facts.image_tokens, audio = clips * facts.audio_tokens;
+  Json details = Json::array({Tokens("TEXT", std::max<int64_t>(0, prompt - image - audio))});
+  if (image > 0) details.push_back(Tokens("IMAGE", image));
+  if (audio > 0) details.push_back(Tokens("AUDIO", audio));
+  return {{"promptTokenCount", prompt},
+          {"cachedContentTokenCount", result.timings.cached_tokens},
+          {"responseTokenCount", response},
+          {"totalTokenCount", prompt + response},
+          {"promptTokensDetails", std::move(details)},
+          {"responseTokensDetails", Json::array({Tokens("TEXT", response)})}};
+}
+
+}  // namespace
+
+std::string LiveHandles::Keep(std::vector<Turn> turns, const Asker& asker) {
+  const std::string handle = NewId("handle_");
+  const size_t bytes = BytesOf(turns);
+  const std::lock_guard lock(mutex_);
+  kept_[handle] = {std::move(turns), asker.client(), std::chrono::steady_clock::now(), bytes};
+  DropOld();
+  return handle;
+}
+
+void LiveHandles::Forget(const std::string& handle) {
+  const std::lock_guard lock(mutex_);
+  kept_.erase(handle);
+}
+
+void LiveHandles::DropOld() {
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(kept_, [now](const auto& one) { return now - one.second.since > kHandleLife; });
+  size_t bytes = 0;
+  for (const auto& [handle, kept] : kept_) bytes += kept.bytes;
+  while (kept_.size() > kMostHandles || (bytes > kMostHandleBytes && kept_.size() > 1)) {
+    const auto oldest = std::min_element(
+        kept_.begin(), kept_.end(),
+        [](const auto& a, const auto& b) { return a.second.since < b.second.since; });
+    bytes -= oldest->second.bytes;
+    kept_.erase(oldest);
+  }
+}
+
+std::optional<std::vector<Turn>> LiveHandles::Find(const std::string& handle, const Asker& asker) {
+  const std::lock_guard lock(mutex_);
+  DropOld();
+  const auto found = kept_.find(handle);
+  if (found == kept_.end() || found->second.client != asker.client()) return std::nullopt;
+  return found->second.turns;
+}
+
+void GenAiLiveSession::Send(const Json& message) {
+  socket_.Send(message.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+void GenAiLiveSession::SendText(const std::string& text) {
+  Json part;
+  part["text"] = text;
+  const Json turn = {{"role", "model"}, {"parts", Json::array({std::move(part)})}};
+  Send({{"serverContent", {{"modelTurn", turn}}}});
+}
+
+void GenAiLiveSession::OnRefused(const Refusal& refusal) {
+  reply_.Cancel();
+  socket_.Close(CloseCode(refusal.reason), refusal.what());
+}
+
+void GenAiLiveSession::OnMessage(const WebSocket::Message& message) {
+  const Json json = ParseJson(message.data);
+  const Field body(json, "");
+  if (!json.is_object()) throw Refusal(Reason::kInvalidJson, "message: expected an object");
+  const Field setup = body["setup"], content = Member(body, "clientContent");
+  const Field input = Member(body, "realtimeInput"), response = Member(body, "toolResponse");
+  const int kinds = setup.present() + content.present() + input.present() + response.present();
+  const bool others = !body.Others({"setup", "clientContent", "client_content", "realtimeInput",
+                                    "realtime_input", "toolResponse", "tool_response"})
+                           .empty();
+  if (kinds != 1 || others) {
+    throw Refusal(Reason::kInvalidValue,
+                  "expected one of setup, clientContent, realtimeInput and toolResponse");
+  }
+  if (setup.present() == setup_.has_value()) {
+    throw Refusal(Reason::kInvalidValue, setup_ ? "setup: a session is set up once"
+                                                : "expected setup as the first message");
+  }
+  if (setup.present()) SetUp(setup);
+  if (content.present()) TakeContent(content);
+  if (input.present()) TakeInput(input);
+  if (response.present()) TakeResponses(response);
+}
+
+void GenAiLiveSession::SetUp(const Field& field) {
+  LiveSetup setup = ReadLiveSetup(field, service_);
+  if (!setup.handle.empty()) {
+    std::optional<std::vector<Turn>> turns = handles_.Find(setup.handle, asker_);
+    if (!turns) {
+      throw Refusal(Reason::kNotFound,
+                    "sessionResumption.handle: no conversation of yours is known "
+                    "by it, or not any more");
+    }
+    turns_ = std::move(*turns);
+  }
+  ear_.SetFormat(sound_);
+  ear_.SetDetection(setup.detection);
+  setup_ = std::move(setup);
+  Send({{"setupComplete", {{"sessionId", NewId("session_")}}}});
+}
+
+void GenAiLiveSession::TakeContent(const Field& content) {
+  const bool complete = Member(content, "turnComplete").Flag(false);
+  Interrupt();
+  const Field turns = content["turns"];
+  std::vector<Turn> read;
+  if (turns.present()) {
+    for (const Field& turn : turns.Items(kMostMessages)) {
+      ReadLiveTurn(turn, service_, asker_.owner, names_, read);
+    }
+  }
+  for (Turn& turn : read) AddTurn(std::move(turn), turns_);
+  DropOldest();
+  if (complete) Want();
+}
+
+void GenAiLiveSession::TakeInput(const Field& input) {
+  if (!input.json().is_object()) Expected(input, "an object");
+  for (const char* name : {"activityStart", "activityEnd"}) {
+    if (Member(input, name).present() && setup_->detection) {
+      CannotDo(Member(input, name), "only while automaticActivityDetection is disabled");
+    }
+  }
+  if (Member(input, "activityStart").present()) BeginActivity();
+  const Field chunks = Member(input, "mediaChunks");
+  for (const Field& blob : chunks.present() ? chunks.Items(kMostParts) : std::vector<Field>()) {
+    TakeBlob(blob);
+  }
+  if (input["audio"].present()) TakeSound(input["audio"]);
+  if (input["video"].present()) TakePicture(input["video"]);
+  if (input["text"].present()) TakeText(input["text"]);
+  if (Member(input, "audioStreamEnd").Flag(false) && setup_->detection) EndHearing();
+  if (Member(input, "activityEnd").present()) EndActivity();
+}
+
+void GenAiLiveSession::TakeBlob(const Field& blob) {
+  const Field type = Member(blob, "mimeType");
+  type.Text().starts_with("image/") ? TakePicture(blob) : TakeSound(blob);
+}
+
+void GenAiLiveSession::TakeSound(const Field& blob) {
+  if (!service_.engine.facts().hears) CannotDo(blob, "this model does not hear");
+  const RawSound raw = ReadSoundType(Member(blob, "mimeType"));
+  const std::optional<std::string> bytes = DecodeBase64(Base64Of(blob["data"]));
+  if (!bytes) Expected(blob["data"], "strict base64");
+  if (raw.rate_hz != sound_.rate_hz) {
+    if (ear_.held_ms() > 0) {
+      Expected(Member(blob, "mimeType"), "the rate of what is being said, " +
+                                             std::to_string(sound_.rate_hz) + " Hz, until it ends");
+    }
+    sound_ = raw;
+    ear_.SetFormat(sound_);
+  }
+  // Without detection only what belongs to an activity is heard.
+  if (setup_->detection || active_) Hear(*bytes);
+}
+
+void GenAiLiveSession::TakePicture(const Field& blob) {
+  const auto now = Clock::now();
+  const Field type = Member(blob, "mimeType");
+  if (!type.Text().starts_with("image/")) {
+    CannotDo(type, "expected pictures, found '" + Shown(type.Text()) + "'");
+  }
+  if (frame_at_ && now - *frame_at_ < kBetweenFrames) return;
+  frame_at_ = now;
+  Call call;
+  const Json text = Base64Of(blob["data"]);
+  const Field data(text, blob["data"].path());
+  frames_.push_back(MediaParts(service_, asker_.owner, call).Picture(data, true));
+  if (frames_.size() > kMostFrames) frames_.erase(frames_.begin());
+}
+
+void GenAiLiveSession::TakeText(const Field& text) {
+  AddSaid(Part(text.Text()));
+  const bool speaking = setup_->detection ? ear_.is_speaking() : active_;
+  if (speaking) return;  // it belongs to what is being said
+  if (setup_->interrupts) Interrupt();
+  Want();
+}
+
+void GenAiLiveSession::AddSaid(Part part) {
+  if (said_.size() >= kMostSaid) said_.erase(said_.begin());
+  said_.push_back(std::move(part));
+}
+
+void GenAiLiveSession::BeginActivity() {
+  active_ = true;
+  if (setup_->only_activity && frames_.size() > 1)
+    frames_.erase(frames_.begin(), frames_.end() - 1);
+  if (setup_->interrupts) Interrupt();
+}
+
+void GenAiLiveSession::EndActivity() {
+  if (!active_) return;
+  EndHearing();
+  active_ = false;
+  if (!said_.empty() || !frames_.empty()) Want();
+}
+
+void GenAiLiveSession::OnHeard(EarEvent event) {
+  switch (event.kind) {
+    case EarEvent::Kind::kBegin:
+      if (setup_->only_activity && frames_.size() > 1) {
+        frames_.erase(frames_.begin(), frames_.end() - 1);
+      }
+      if (setup_->interrupts) Interrupt();
+      break;
+    case EarEvent::Kind::kEnd:
+      for (const auto& clip : event.clips) {
+        Part part("");
+        part.content = clip;
+        AddSaid(std::move(part));
+      }
+      if (setup_->transcribes) transcripts_.Add("", event.clips, *setup_->transcribes);
+      if (setup_->detection) Want();
+      break;
+    case EarEvent::Kind::kNone:
+      if (!said_.empty()) Want();  // a text that came meanwhile
+      break;
+    case EarEvent::Kind::kDropped:  // the last 30 s of an activity count; no message tells it
+      break;
+  }
+}
+
+void GenAiLiveSession::TakeResponses(const Field& response) {
+  const Field list = Member(response, "functionResponses");
+  std::vector<Part> parts;
+  for (const Field& one : list.Items(kMostParts)) {
+    const std::string& id = one["id"].Text();
+    const auto name = names_.find(id);
+    if (name == names_.end()) Expected(one["id"], "the id of a call, found '" + Shown(id) + "'");
+    if (open_.erase(id) == 0) continue;  // it was cancelled, or answered already
+    parts.push_back(ReadFunctionResponse(one, name->second));
+  }
+  for (Part& part : parts) AddTurn({Role::kUser, {std::move(part)}}, turns_);
+  if (!parts.empty() && open_.empty()) Want();
+}
+
+void GenAiLiveSession::Want() {
+  wants_answer_ = true;
+  if (!reply_.under_way()) Answer();
+}
+
+void GenAiLiveSession::Answer() {
+  wants_answer_ = false;
+  std::vector<Part> parts = std::exchange(frames_, {});
+  for (Part& part : said_) parts.push_back(std::move(part));
+  said_.clear();
+  for (Part& part : parts) AddTurn({Role::kUser, {std::move(part)}}, turns_);
+  DropOldest();
+  Ask ask{.turns = turns_, .options = setup_->options};
+  if (ask.turns.empty() || ask.turns.back().role != Role::kUser) {
+    throw Refusal(Reason::kInvalidValue, "there is nothing to answer: the user has said nothing");
+  }
+  const std::string system = WithTools(setup_->system, setup_->tools);
+  if (!system.empty()) ask.turns.insert(ask.turns.begin(), {Role::kSystem, {Part(system)}});
+  LayOutFitting(ask, service_, setup_->most_tokens);
+  pictures_ = clips_ = 0;
+  for (const Turn& turn : ask.turns) {
+    for (const Part& part : turn.parts) {
+      pictures_ += part.is_picture();
+      clips_ += std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content);
+    }
+  }
+  text_.clear();
+  calls_.clear();
+  reply_.Begin(service_.worker, std::move(ask), asker_, setup_->tools.calls());
+}
+
+void GenAiLiveSession::OnReply(ReplyNews news) {
+  for (ToolEvent& event : news.events) {
+    switch (event.kind) {
+      case ToolEvent::Kind::kText:
+        text_ += event.text;
+        SendText(event.text);
+        break;
+      case ToolEvent::Kind::kCallBegun:
+        calls_.push_back({NewId("call_"), event.text, ""});
+        break;
+      case ToolEvent::Kind::kArguments:
+        calls_.back().arguments += event.text;
+        break;
+      case ToolEvent::Kind::kCallEnded:
+        names_[calls_.back().id] = calls_.back().name;
+        open_.insert(calls_.back().id);
+        break;
+    }
+  }
+  if (news.failure) throw Refusal(*news.failure);
+  if (news.result && !Calls(*news.result)) EndTurn(&*news.result);
+}
+
+// Whether the answer calls functions: the turn goes on with what they return.
+bool GenAiLiveSession::Calls(const GenerateResult& result) {
+  std::erase_if(calls_, [this](const ToolCall& call) { return !open_.contains(call.id); });
+  if (calls_.empty()) return false;
+  if (names_.size() > kMostNames) {
+    std::erase_if(names_, [this](const auto& one) { return !open_.contains(one.first); });
+  }
+  Json list = Json::array();
+  for (const ToolCall& call : calls_) {
+    list.push_back({{"id", call.id}, {"name", call.name}, {"args", ParseJson(call.arguments)}});
+  }
+  AddTurn({Role::kModel, {Part(CallsText(calls_))}}, turns_);
+  Send({{"toolCall", {{"functionCalls", std::move(list)}}},
+        {"usageMetadata", UsageOf(result, service_.engine.facts(), pictures_, clips_)}});
+  return true;
+}
+
+// The turn of the model is over, with its result or interrupted.
+void GenAiLiveSession::EndTurn(const GenerateResult* result) {
+  if (!text_.empty()) AddTurn({Role::kModel, {Part(std::exchange(text_, ""))}}, turns_);
+  Json end = {{"serverContent", {{"turnComplete", true}}}};
+  if (result == nullptr) {
+    Send({{"serverContent", {{"interrupted", true}}}});
+  } else {
+    Send({{"serverContent", {{"generationComplete", true}}}});
+    end["usageMetadata"] = UsageOf(*result, service_.engine.facts(), pictures_, clips_);
+  }
+  Send(end);
+  OfferHandle();
+  if (wants_answer_) Answer();
+}
+
+void GenAiLiveSession::Interrupt() {
+  wants_answer_ = false;
+  if (!open_.empty()) {
+    Json ids = Json::array();
+    for (const std::string& id : open_) ids.push_back(id);
+    open_.clear();
+    Send({{"toolCallCancellation", {{"ids", std::move(ids)}}}});
+  }
+  if (!reply_.under_way()) return;
+  reply_.Cancel();
+  EndTurn(nullptr);
+}
+
+void GenAiLiveSession::OfferHandle() {
+  if (!setup_->resumes) return;
+  given_.push_back(handles_.Keep(turns_, asker_));
+  Send({{"sessionResumptionUpdate", {{"newHandle", given_.back()}, {"resumable", true}}}});
+  if (given_.size() <= kMostOfSession) return;
+  handles_.Forget(given_.front());
+  given_.pop_front();
+}
+
+void GenAiLiveSession::DropOldest() {
+  size_t bytes = BytesOf(turns_);
+  while (bytes > kMostLiveBytes && turns_.size() > 1) {
+    for (const Part& part : turns_.front().parts) bytes -= MediaReader::BytesOf(part);
+    turns_.erase(turns_.begin());
+  }
+}
+
+void GenAiLiveSession::OnTranscript(TranscriptNews news) {
+  if (!news.whole) return;
+  Send({{"serverContent", {{"inputTranscription", {{"text", *news.whole}, {"finished", true}}}}}});
+}
+
+void GenAiLiveSession::OnTime(Clock::time_point now) {
+  const double left = seconds_left(now);
+  if (left <= 0) {
+    socket_.Close(1000, "the session has lasted as long as one may");
+  } else if (left <= kNoticeSeconds && !told_end_) {
+    told_end_ = true;
+    Send({{"goAway", {{"timeLeft", std::to_string(static_cast<int64_t>(left) + 1) + "s"}}}});
+  }
+}
+
+}  // namespace gemma3n::server

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session of GenAI's Live interface: messages of the client in, messages of the server out.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/genai/live_setup.h"
+#include "server/live/session.h"
+
+namespace gemma3n::server {
+
+// Conversations that may go on in another session: each under a handle, for ten minutes, for the
+// client it was of. Safe to use from several threads.
+class LiveHandles {
+ public:
+  // The handle of the conversation as it is now.
+  std::string Keep(std::vector<Turn> turns, const Asker& asker);
+  void Forget(const std::string& handle);
+  // Nothing where it is not known, of somebody else, or too old.
+  std::optional<std::vector<Turn>> Find(const std::string& handle, const Asker& asker);
+
+ private:
+  struct Kept {
+    std::vector<Turn> turns;
+    std::string client;
+    std::chrono::steady_clock::time_point since;
+    size_t bytes;
+  };
+  void DropOld();  // under the mutex
+
+  std::mutex mutex_;
+  std::map<std::string, Kept> kept_;
+};
+
+class GenAiLiveSession : public LiveSession {
+ public:
+  GenAiLiveSession(const Service& service, const Asker& asker, WebSocket& socket,
+                   LiveHandles& handles)
+      : LiveSession(service, asker, socket), handles_(handles) {}
+
+ protected:
+  void OnMessage(const WebSocket::Message& message) override;
+  void OnHeard(EarEvent event) override;
+  void OnReply(ReplyNews news) override;
+  void OnTranscript(TranscriptNews news) override;
+  void OnTime(Clock::time_point now) override;
+  void OnRefused(const Refusal& refusal) override;
+
+ private:
+  void SetUp(const Field& setup);
+  void TakeContent(const Field& content);
+  void TakeInput(const Field& input);
+  void TakeBlob(const Field& blob);
+  void TakeSound(const Field& blob);
+  void TakePicture(const Field& blob);
+  void TakeText(const Field& text);
+  void BeginActivity();
+  void EndActivity();
+  void TakeResponses(const Field& response);
+
+  void Send(const Json& message);
+  void SendText(const std::string& text);
+  void Want();    // an answer, when the one under way has ended
+  void Answer();  // to what has been said
+  void Interrupt();
+  void EndTurn(const GenerateResult* result);
+  bool Calls(const GenerateResult& result);
+  void AddSaid(Part part);  // to what the user says
+  void DropOldest();
+  void OfferHandle();
+
+  LiveHandles& handles_;
+  std::optional<LiveSetup> setup_;
+  std::vector<Turn> turns_;
+  std::vector<Part> said_;    // by the user since the last answer began
+  std::vector<Part> frames_;  // that the user has shown since then
+  std::optional<Clock::time_point> frame_at_;
+  RawSound sound_;
+  bool active_ = false;        // the user says so, where nothing is detected
+  bool wants_answer_ = false;  // behind the one under way
+  std::string text_;           // of the answer under way
+  std::vector<ToolCall> calls_;
+  int64_t pictures_ = 0, clips_ = 0;          // in its prompt
+  std::map<std::string, std::string> names_;  // of calls, by their ids
+  std::set<std::string> open_;                // calls that wait for their responses
+  std::deque<std::string> given_;             // handles, the newest last
+  bool told_end_ = false;
+};
+
+}  // namespace gemma3n::server

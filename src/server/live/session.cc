@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/live/session.h"
+
+#include <algorithm>
+
+namespace gemma3n::server {
+namespace {
+
+// Between two looks at the answer while one is under way, and at the clock while none is.
+constexpr std::chrono::milliseconds kGlance(3), kTick(100);
+
+}  // namespace
+
+LiveSession::LiveSession(const Service& service, const Asker& asker, WebSocket& socket)
+    : service_(service),
+      asker_(asker),
+      socket_(socket),
+      ear_(std::min(service.engine.facts().max_clip_seconds, Ear::kMostHeldSeconds)),
+      transcripts_(service, asker_),
+      ends_at_(Clock::now() +
+               std::chrono::duration_cast<Clock::duration>(
+                   std::chrono::duration<double>(service.options.limits.live_seconds))) {}
+
+double LiveSession::seconds_left(Clock::time_point now) const {
+  return std::chrono::duration<double>(ends_at_ - now).count();
+}
+
+void LiveSession::Run() {
+  WebSocket::Message message;
+  while (true) {
+    const bool busy = reply_.under_way() || transcripts_.under_way();
+    const auto outcome = socket_.Read(message, Clock::now() + (busy ? kGlance : kTick));
+    if (outcome == WebSocket::Outcome::kClosed) return;
+    try {
+      if (outcome == WebSocket::Outcome::kMessage) OnMessage(message);
+      Look();
+    } catch (...) {
+      OnRefused(AsRefusal(std::current_exception()));
+    }
+  }
+}
+
+void LiveSession::Look() {
+  while (std::optional<ReplyNews> news = reply_.Next()) OnReply(std::move(*news));
+  while (std::optional<TranscriptNews> news = transcripts_.Next()) OnTranscript(std::move(*news));
+  OnTime(Clock::now());
+}
+
+void LiveSession::Hear(std::string_view bytes) {
+  for (EarEvent& event : ear_.Push(bytes)) OnHeard(std::move(event));
+}
+
+void LiveSession::EndHearing() {
+  for (EarEvent& event : ear_.End()) OnHeard(std::move(event));
+}
+
+}  // namespace gemma3n::server
