@@ -84,7 +84,7 @@ for (const model of ["mario", "luigi", "toad"]) assert.equal((await client.delet
 
 // Aborted in the middle: the server goes on for the next one.
 const endless = await client.generate({ model: "nano", prompt: "The fish is", raw: true, stream: true,
-  options: { temperature: 2, num_predict: 1500 } });
+  options: { num_predict: 1500 }, format: { type: "array", items: { type: "integer" }, minItems: 500 } });
 await assert.rejects(async () => {
   for await (const part of endless) {
     assert.equal(part.done, false);

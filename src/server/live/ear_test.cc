@@ -102,7 +102,8 @@ TEST(Ear, WithoutDetectionAllIsHeldUpToALimit) {
   ear.SetFormat(kAt24k);
   ear.SetDetection({});
   EXPECT_TRUE(ear.Push(Silence(29.5, 24000)).empty());
-  EXPECT_NEAR(static_cast<double>(ear.held_ms()), 29500, 10);
+  // All but what the resampler has not given back yet.
+  EXPECT_NEAR(static_cast<double>(ear.held_ms()), 29500, 50);
   const auto dropped = Push(ear, Silence(5, 24000), 4801);
   ASSERT_EQ(dropped.size(), 1u);  // told once
   EXPECT_EQ(dropped[0].kind, Kind::kDropped);
