@@ -2,6 +2,7 @@
 #include "server/embedding.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace gemma3n::server {
@@ -83,6 +84,17 @@ std::optional<Embeddings> Embed(const Service& service, const Request& request,
     Finish(found.vectors.back(), options);
   }
   return found;
+}
+
+std::string NumbersText(const std::vector<float>& vector) {
+  std::string text = "[";
+  char digits[32];
+  for (const float value : vector) {
+    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+    text += text.size() > 1 ? "," : "";
+    text.append(digits, end);
+  }
+  return text + "]";
 }
 
 }  // namespace gemma3n::server

@@ -39,4 +39,8 @@ std::optional<Embeddings> Embed(const Service& service, const Request& request,
                                 const Exchange& exchange, std::vector<EmbeddingInput> inputs,
                                 const EmbeddingOptions& options, const std::string& param);
 
+// "[0.5,1]": the fewest digits that give the same floats again. Written by hand: thousands of
+// vectors as JSON values would take several times their text.
+std::string NumbersText(const std::vector<float>& vector);
+
 }  // namespace gemma3n::server

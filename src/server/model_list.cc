@@ -35,7 +35,7 @@ void AddGoogle(const Service& service, const std::string& name, Json& model) {
                          " parameters, on this server";
   model["inputTokenLimit"] = service.context;
   model["outputTokenLimit"] = service.context;
-  model["supportedGenerationMethods"] = {"generateContent", "streamGenerateContent", "countTokens"};
+  model["supportedGenerationMethods"] = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"};
   model["temperature"] = service.card->report.temperature;
   model["maxTemperature"] = 2.0;
   model["topP"] = service.card->report.top_p;

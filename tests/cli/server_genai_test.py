@@ -392,6 +392,30 @@ class Refusals(GenAiTest):
             self.assertEqual((status, "status" in error, "param" in error), (404, google, not google))
 
 
+class Embeddings(GenAiTest):
+    def test_one_and_many(self):
+        """The vectors are those of OpenAI's dialect, which are compared with the reference."""
+        texts = ["What is 3 plus 4?", "red apple"]
+        wanted = [one["embedding"] for one in self.service.post(
+            "/v1/embeddings", {"model": "nano", "input": texts, "encoding_format": "float"})[2]["data"]]
+        requests = [{"model": "models/nano", "content": text(one), "taskType": "RETRIEVAL_QUERY"} for one in texts]
+        status, _, answer = self.service.post(MODEL + ":batchEmbedContents", {"requests": requests})
+        self.assertEqual((status, answer), (200, {"embeddings": [{"values": one} for one in wanted]}))
+        status, _, answer = self.service.post(MODEL + ":embedContent", requests[0])
+        self.assertEqual((status, answer), (200, {"embedding": {"values": wanted[0]}}))
+        short = self.service.post(MODEL + ":embedContent", {**requests[0], "output_dimensionality": "4"})[2]
+        self.assertEqual(len(short["embedding"]["values"]), 4)
+        for body, field in (({"content": {"parts": [inline("pictures-0069.png")]}}, "content.parts[0]"),
+                            ({"content": {"parts": [{"text": ""}]}}, "content"), ({}, "content.parts"),
+                            ({**requests[0], "outputDimensionality": 0}, "outputDimensionality"),
+                            ({**requests[0], "taskType": 1}, "taskType")):
+            self.refused(body, path=MODEL + ":embedContent", field=field)
+        self.refused({"requests": [requests[0], {**requests[1], "outputDimensionality": 4}]},
+                     path=MODEL + ":batchEmbedContents", field="requests[1]")
+        self.refused({"requests": []}, path=MODEL + ":batchEmbedContents", field="requests")
+        self.refused({**requests[0], "model": "models/x"}, 404, "NOT_FOUND", path=MODEL + ":embedContent")
+
+
 class Models(GenAiTest):
     def get(self, path, **headers):
         status, _, found = self.service.request("GET", path, headers=headers)

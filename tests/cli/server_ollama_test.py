@@ -259,6 +259,102 @@ class Answers(OllamaTest):
             "model": "nano", "prompt": "word " * 300, "options": {"num_ctx": 200}}))
 
 
+HUGE = 2**31 - 1
+NUMBER, FLAG = ("1", True, [], {}), (1, "true", [], {})
+# Name: (what is refused, what is not).
+OPTIONS = {
+    "temperature": ((*NUMBER, -1e-6, 100.1, 1e300), (0, 1e-40, 2.0, None)),
+    "top_p": ((*NUMBER, -0.1, 1.1), (0, 1, None)), "min_p": ((*NUMBER, -0.1, 1.1), (0, 1, None)),
+    "typical_p": ((*NUMBER, 0, 1.1), (1e-6, 1, None)), "top_k": ((*NUMBER, -1, 0.5, HUGE + 1), (0, 1, HUGE, 2.0)),
+    "seed": ((*NUMBER, 0.5, 2**63), (-1, 0, -2**63, 2**63 - 1)), "num_predict": ((*NUMBER, -3, HUGE + 1), (1, 2.0)),
+    "num_ctx": ((*NUMBER, 0, HUGE + 1), (500, HUGE)), "repeat_penalty": ((*NUMBER, -1, 1e-4, 100.1), (0, 1e-3, 100)),
+    "repeat_last_n": ((*NUMBER, -2, HUGE + 1), (-1, 0, HUGE)), "stop": ((1, {}, "", [""], ["x"] * 17, "x" * 257), ("x", [])),
+    "presence_penalty": ((*NUMBER, -2.1, 2.1), (-2, 2)), "frequency_penalty": ((*NUMBER, -2.1, 2.1), (-2, 2)),
+    **{name: ((*NUMBER, HUGE + 1), (0, 4, -1)) for name in ("num_keep", "num_thread", "num_gpu", "num_batch", "main_gpu")},
+    **{name: (FLAG, (True, False, None)) for name in ("use_mmap", "low_vram", "numa", "vocab_only", "f16_kv",
+                                                      "logits_all", "use_mlock")}}
+FIELDS = {
+    "stream": (FLAG, (False,)), "options": ((1, "x", []), ({}, None)), "format": ((1, True, [], "xml"), ("", None)),
+    "think": ((1, "much", [], {}), (False, None)), "truncate": (FLAG, (True, None)), "shift": (FLAG, (False, None)),
+    "logprobs": (FLAG, (True, None)), "top_logprobs": ((*NUMBER, -1, 21, 3), (0, None)),
+    "_debug_render_only": (FLAG, (None,)), "keep_alive": (([], {}, True, "x"), (1, None))}
+OF_CHAT = {
+    "messages": ((1, "x", {}, [1], [{}], [{"role": "x", "content": "x"}], [{"role": "user", "content": 1}],
+                  [{"role": "user", "content": "x", "images": "x"}], [{"role": "user", "images": [1]}],
+                  [{"role": "system", "content": "x"}], [{"role": "assistant", "content": "x"}],
+                  [{"role": "tool", "content": "x"}], [{"role": "user", "content": "x", "tool_calls": [
+                      {"function": {"name": "f"}}]}]), ([{"role": "user", "content": None}],)),
+    "tools": ((1, "x", {}, [1], [{}], [{"type": "x"}], [{"function": {"name": ""}}], [{"function": {"name": "a\nb"}}],
+               [{"function": {"name": "f", "parameters": {"type": "string"}}}],
+               [{"function": {"name": f"f{i}"}} for i in range(129)]), ([], None))}
+OF_GENERATE = {
+    "prompt": ((1, True, [], {}), ()), "system": ((1, True, [], {}), ("", None)), "raw": (FLAG, (True, None)),
+    "images": ((1, "x", {}, [1], ["%"]), ([], None)), "suffix": ((1, [], "x"), ("", None)),
+    "template": ((1, [], "x"), ("", None)), "context": ((1, "x", {}), ([], None))}
+
+
+class Fields(OllamaTest):
+    def check(self, path, body, name, value, status, option=False):
+        body = {"model": "nano", "stream": False, **body}
+        if option:
+            body["options"] = {"num_predict": 1, name: value}
+        else:
+            body[name] = value
+        found, _, answer = self.service.post(path, body)
+        self.assertEqual(found, status, (name, value, answer))
+        if status == 400:
+            self.assertIn(("options." if option else "") + name, answer["error"])
+
+    def test_J06_J07_fields_of_wrong_type_or_range(self):
+        few = {"options": {"num_predict": 1}}
+        for path, body, fields in (("/api/chat", {"messages": [user("Hello!")], **few}, {**FIELDS, **OF_CHAT}),
+                                   ("/api/generate", {"prompt": "Hello!", **few}, {**FIELDS, **OF_GENERATE})):
+            for name, (wrong, right) in fields.items():
+                for value in wrong:
+                    self.check(path, body, name, value, 400)
+                for value in right:
+                    self.check(path, body, name, value, 200)
+        for name, (wrong, right) in OPTIONS.items():
+            for value in wrong:
+                self.check("/api/generate", {"prompt": "Hello!"}, name, value, 400, option=True)
+            for value in right:
+                self.check("/api/generate", {"prompt": "Hello!"}, name, value, 200, option=True)
+        for path in ("/api/chat", "/api/generate", "/api/show", "/api/embed"):
+            for body in ("", "null", "[]", "1", "{", '{"model":"nano","model":"nano"}'):
+                status, _, answer = self.service.request("POST", path, body)
+                self.assertEqual(status, 400, (path, body, answer))
+            for model in (1, [], {}, True, None):
+                self.refused(400, path, {"model": model})
+
+
+class Embeddings(OllamaTest):
+    def test_both_forms(self):
+        """The vectors are those of OpenAI's dialect, which are compared with the reference."""
+        texts = ["What is 3 plus 4?", "red apple"]
+        wanted = [one["embedding"] for one in self.service.post(
+            "/v1/embeddings", {"model": "nano", "input": texts, "encoding_format": "float"})[2]["data"]]
+        status, _, answer = self.service.post("/api/embed", {"model": "nano", "input": texts})
+        self.assertEqual((status, answer["model"], answer["embeddings"]), (200, "nano", wanted))
+        self.assertGreater(answer["prompt_eval_count"], 8)
+        self.assertGreater(answer["total_duration"], 0)
+        one = self.service.post("/api/embed", {"model": "nano", "input": texts[0], "dimensions": 4})[2]
+        self.assertEqual(len(one["embeddings"][0]), 4)
+        old = self.service.post("/api/embeddings", {"model": "nano", "prompt": texts[0]})[2]["embedding"]
+        length = sum(value * value for value in old) ** 0.5
+        for ours, theirs in zip(old, wanted[0]):
+            self.assertAlmostEqual(ours / length, theirs, places=5)
+        for path, field in (("/api/embed", "input"), ("/api/embeddings", "prompt")):
+            empty = self.service.post(path, {"model": "nano", field: ""})[2]
+            self.assertEqual(empty.get("embeddings", empty.get("embedding")), [])
+            for bad in (1, {}, [1], [""], True):
+                self.refused(400, path, {"model": "nano", field: bad}, "invalid request: " + field)
+            self.refused(404, path, {"model": "x", field: "x"}, "model 'x' not found")
+            self.refused(400, path, {"model": "nano", field: "x", "options": {"top_k": "x"}})
+        long = {"model": "nano", "input": "word " * 3000}
+        self.assertEqual(self.service.post("/api/embed", long)[0], 200)
+        self.refused(400, "/api/embed", {**long, "truncate": False}, "prompt too long: ")
+
+
 class Listings(OllamaTest):
     def get(self, path):
         status, _, text = self.service.request("GET", path)
@@ -286,7 +382,7 @@ class Listings(OllamaTest):
         self.assertRegex(model["digest"], "^[0-9a-f]{64}$")
         self.assertGreater(model["size"], 10**6)
         self.assertEqual(model["details"]["family"], "gemma3n")
-        self.assertEqual(set(model["capabilities"]), {"completion", "tools", "vision", "audio"})
+        self.assertEqual(set(model["capabilities"]), {"completion", "tools", "vision", "audio", "embedding"})
         running = self.get("/api/ps")["models"][0]
         self.assertEqual((running["model"], running["size_vram"]), ("nano:latest", 0))
         self.assertGreater(running["expires_at"], model["modified_at"])

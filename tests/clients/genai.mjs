@@ -58,6 +58,10 @@ await assert.rejects(client.files.get({ name: file.name }), (error) => error ins
 const counted = await client.models.countTokens({ model: "nano", contents: "What is 3 plus 4?" });
 assert.equal(counted.totalTokens, whole.usageMetadata.promptTokenCount);
 
+const embedded = await client.models.embedContent({ model: "nano", contents: ["red apple", "green apple"],
+  config: { outputDimensionality: 8 } });
+assert.deepEqual(embedded.embeddings.map((one) => one.values.length), [8, 8]);
+
 const held = JSON.parse((await generate("Hello!", { responseMimeType: "application/json", responseSchema: {
   type: Type.OBJECT, propertyOrdering: ["b", "a"], required: ["a", "b"], properties: {
     a: { type: Type.INTEGER, minimum: 1, maximum: 9 }, b: { type: Type.STRING, enum: ["x", "y"] } } } })).text);

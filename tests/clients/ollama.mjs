@@ -67,6 +67,10 @@ assert.equal(called.message.role, "assistant");
 const chosen = await chat(user("Hello!"), { logprobs: true, top_logprobs: 2 });
 assert.equal(chosen.logprobs[0].top_logprobs.length, 2);
 
+const embedded = await client.embed({ model: "nano", input: ["red apple", "green apple"] });
+assert.equal(embedded.embeddings.length, 2);
+assert.equal((await client.embeddings({ model: "nano", prompt: "red apple" })).embedding.length, embedded.embeddings[0].length);
+
 await rejects(chat(user("x"), { model: "x" }), 404, "model 'x' not found");
 await rejects(chat(user("x"), { format: { type: "strange" } }), 400, "invalid format");
 await rejects(chat(user("x", ["AAAA"])), 400, "expected a picture, a sound or a film");

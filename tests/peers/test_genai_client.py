@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -22,7 +23,7 @@ def client():
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(server.stdout.readline().decode())
         assert lines[-1]
-    url = lines[1].split()[0].removesuffix("/v1")
+    url = re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group()
     yield genai.Client(api_key="none", http_options=types.HttpOptions(base_url=url))
     server.terminate()
     assert server.wait(30) == 0
@@ -85,6 +86,12 @@ def test_files(client):
     with pytest.raises(errors.ClientError) as caught:
         client.files.get(name=file.name)
     assert caught.value.code == 404
+
+
+def test_embeddings(client):
+    found = client.models.embed_content(model="nano", contents=["red apple", "green apple"],
+                                        config={"output_dimensionality": 8})
+    assert [len(one.values) for one in found.embeddings] == [8, 8]
 
 
 def test_schemas(client):

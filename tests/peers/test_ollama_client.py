@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import ollama
@@ -22,7 +23,7 @@ def client():
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(server.stdout.readline().decode())
         assert lines[-1]
-    yield ollama.Client(host=lines[1].split()[0].removesuffix("/v1"))
+    yield ollama.Client(host=re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group())
     server.terminate()
     assert server.wait(30) == 0
 
@@ -90,6 +91,12 @@ def test_tools(client):
     assert answer.message.role == "assistant"
 
 
+def test_embeddings(client):
+    found = client.embed("nano", ["red apple", "green apple"])
+    assert len(found.embeddings) == 2
+    assert len(client.embeddings("nano", "red apple").embedding) == len(found.embeddings[0])
+
+
 def test_names(client):
     assert client.create("mario", from_="nano", system="You are Mario.").status == "success"
     client.copy("mario", "luigi")
@@ -110,7 +117,8 @@ def test_errors(client):
 
 
 def test_a_client_that_leaves(client):
-    parts = client.generate("nano", "Once there was", stream=True, raw=True,
+    parts = client.generate("nano", "Once there was", stream=True,
+                            format={"type": "array", "items": {"type": "integer"}, "minItems": 400},
                             options={"temperature": 2, "num_predict": 1500})
     next(iter(parts))
     parts.close()

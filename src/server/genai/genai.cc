@@ -6,6 +6,7 @@
 
 #include "server/answer_stream.h"
 #include "server/genai/answer.h"
+#include "server/genai/embeddings.h"
 #include "server/genai/list_page.h"
 #include "server/genai/request.h"
 #include "server/model_list.h"
@@ -49,11 +50,14 @@ void GenAi::AddModelRoutes(const std::string& models, std::vector<Route>& routes
   add("generateContent", &GenAi::Generate);
   add("streamGenerateContent", &GenAi::Stream);
   add("countTokens", &GenAi::CountTokens);
+  add("embedContent", &GenAi::Embed);
+  add("batchEmbedContents", &GenAi::EmbedAll);
   routes.push_back({"POST", models + "/*", [](const Request&, const std::string& name, Exchange&) {
                       throw Refusal(Reason::kNotFound,
                                     "'" + Shown(name) +
                                         "' is not served; of a model's methods these are: "
-                                        "generateContent, streamGenerateContent, countTokens");
+                                        "generateContent, streamGenerateContent, countTokens, "
+                                        "embedContent, batchEmbedContents");
                     }});
   routes.push_back(
       {"GET", models, [this](const Request& request, const std::string&, Exchange& exchange) {
@@ -91,6 +95,14 @@ void GenAi::CountTokens(const Request& request, const std::string& model,
   const Json body = ParseJson(request.body);
   const GenAiCall call = ReadCountTokens(ProtoField(body, ""), model, service_, request.owner);
   exchange.Send({.headers = IgnoredHeader(call.ignored), .body = CountText(call, service_)});
+}
+
+void GenAi::Embed(const Request& request, const std::string& model, Exchange& exchange) const {
+  EmbedContent(service_, request, model, exchange);
+}
+
+void GenAi::EmbedAll(const Request& request, const std::string& model, Exchange& exchange) const {
+  EmbedContents(service_, request, model, exchange);
 }
 
 Response GenAi::Refused(const Refusal& refusal) const {

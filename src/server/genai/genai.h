@@ -22,6 +22,8 @@ class GenAi : public Dialect {
   void AddModelRoutes(const std::string& models, std::vector<Route>& routes);
   void Generate(const Request& request, const std::string& model, Exchange& exchange) const;
   void Stream(const Request& request, const std::string& model, Exchange& exchange) const;
+  void Embed(const Request& request, const std::string& model, Exchange& exchange) const;
+  void EmbedAll(const Request& request, const std::string& model, Exchange& exchange) const;
   void CountTokens(const Request& request, const std::string& model, Exchange& exchange) const;
 
   const Service& service_;

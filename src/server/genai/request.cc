@@ -26,19 +26,12 @@ void CheckSafety(const ProtoField& settings) {
   }
 }
 
-// "models/nano" or "nano".
-std::string Named(const std::string& name) {
-  constexpr std::string_view kPrefix = "models/";
-  return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
-}
-
 GenAiCall ReadCall(const ProtoField& body, const std::string& model, const Service& service,
                    const std::string& owner) {
   if (!body.json().is_object()) throw Refusal(Reason::kInvalidJson, "body: expected an object");
   GenAiCall call;
-  call.model = Named(model);
-  service.CheckModel(call.model);
-  if (body["model"].present()) service.CheckModel(Named(body["model"].Text()));
+  call.model = ReadModelIn(model, service);
+  if (body["model"].present()) ReadModelIn(body["model"].Text(), service);
   CheckSafety(body["safetySettings"]);
   const ProtoField cached = body["cachedContent"];
   if (cached.present() && !cached.Text().empty()) {
@@ -64,6 +57,13 @@ GenAiCall ReadCall(const ProtoField& body, const std::string& model, const Servi
 }
 
 }  // namespace
+
+std::string ReadModelIn(const std::string& name, const Service& service) {
+  constexpr std::string_view kPrefix = "models/";
+  const std::string model = name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name;
+  service.CheckModel(model);
+  return model;
+}
 
 GenAiCall ReadGenerateContent(const ProtoField& body, const std::string& model,
                               const Service& service, const std::string& owner) {

@@ -14,6 +14,9 @@ struct GenAiCall : Call {
   ToolUse tools;
 };
 
+// The model's name without "models/". Throws Refusal (kModelNotFound).
+std::string ReadModelIn(const std::string& name, const Service& service);
+
 // Both throw Refusal before any work is done, for what is wrong and for what would change the
 // answer and cannot be done. `model`: the name in the path; `owner`: whose request it is.
 GenAiCall ReadGenerateContent(const ProtoField& body, const std::string& model,

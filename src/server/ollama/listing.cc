@@ -22,7 +22,7 @@ Json DetailsOf(const Service& service, const OllamaName& name) {
 }
 
 Json Capabilities(const Service& service) {
-  Json list = {"completion", "tools"};
+  Json list = {"completion", "tools", "embedding"};
   if (service.engine.facts().sees) list.push_back("vision");
   if (service.engine.facts().hears) list.push_back("audio");
   return list;

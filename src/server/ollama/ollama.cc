@@ -6,6 +6,7 @@
 #include "server/answer_json.h"
 #include "server/answer_stream.h"
 #include "server/ollama/answer.h"
+#include "server/ollama/embeddings.h"
 #include "server/ollama/listing.h"
 #include "server/ollama/manage.h"
 
@@ -37,7 +38,7 @@ bool Ollama::Speaks(const Request& request) const {
 
 std::vector<Route> Ollama::Routes() {
   std::vector<Route> routes = Answers();
-  for (auto& more : {Listings(), Management()}) {
+  for (auto& more : {OllamaEmbeddingRoutes(service_, names_), Listings(), Management()}) {
     routes.insert(routes.end(), more.begin(), more.end());
   }
   return routes;

@@ -2,7 +2,6 @@
 #include "server/openai/embeddings.h"
 
 #include <bit>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "server/base64.h"
@@ -54,25 +53,12 @@ std::string Base64Of(const std::vector<float>& vector) {
   return "\"" + EncodeBase64(bytes) + "\"";
 }
 
-// The fewest digits that give the same float again.
-std::string NumbersOf(const std::vector<float>& vector) {
-  std::string text = "[";
-  char digits[32];
-  for (const float value : vector) {
-    const auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
-    text += text.size() > 1 ? "," : "";
-    text.append(digits, end);
-  }
-  return text + "]";
-}
-
-// Written by hand: thousands of vectors as JSON values would take several times their text.
 std::string Answer(const Embeddings& found, const std::string& model, bool base64) {
   std::string text = "{\"object\":\"list\",\"data\":[";
   for (size_t i = 0; i < found.vectors.size(); ++i) {
     text += (i > 0 ? "," : "") + std::string("{\"object\":\"embedding\",\"index\":") +
             std::to_string(i) + ",\"embedding\":" +
-            (base64 ? Base64Of(found.vectors[i]) : NumbersOf(found.vectors[i])) + "}";
+            (base64 ? Base64Of(found.vectors[i]) : NumbersText(found.vectors[i])) + "}";
   }
   const std::string tokens = std::to_string(found.tokens);
   return text + "],\"model\":" + nlohmann::json(model).dump() +
