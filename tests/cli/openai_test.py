@@ -10,6 +10,7 @@ import unittest
 
 import numpy as np
 
+from form import HEADERS, file, form
 from program import call
 from service import NANO, Service, WITHOUT_END, data_uri, picture, run, sound, user
 
@@ -249,6 +250,22 @@ class Conversations(OpenAi):
             self.assertEqual(self.service.chat(user(file, prompt))["choices"], expected["choices"])
         heard = {"type": "audio_url", "audio_url": {"url": data_uri(EVAL / name)}}
         self.assertEqual(self.service.chat(user(heard, prompt))["choices"], expected["choices"])
+
+    def test_files_that_were_left_here(self):
+        name, prompt = "pictures-0069.png", "What shape is yellow?"
+        expected = self.service.chat(user(picture(EVAL / name), prompt))
+        status, _, body = self.service.request(
+            "POST", "/v1/files", form(("purpose", "vision"), file((EVAL / name).read_bytes())), HEADERS)
+        self.assertEqual(status, 200, body)
+        left = json.loads(body)["id"]
+        part = {"type": "file", "file": {"file_id": left}}
+        self.assertEqual(self.service.chat(user(part, prompt))["choices"], expected["choices"])
+        response = self.good("/v1/responses", input=[{"role": "user", "content": [
+            {"type": "input_image", "file_id": left}, {"type": "input_text", "text": prompt}]}])
+        self.assertEqual(response["output"][0]["content"][0]["text"], "triangle")
+        part["file"]["file_id"] = "file-nowhere"
+        status, _, answer = self.service.post(CHAT, {"messages": [user(part)]})
+        self.assertEqual((status, answer["error"]["code"]), (404, "not_found"))
 
     def test_penalties_keep_tokens_from_coming_again(self):
         prompt = user("Last word: bag book snow snow")

@@ -222,8 +222,8 @@ class Responses(unittest.TestCase):
                 ("background", True, "background"), ("conversation", "x", "conversation"),
                 ("prompt", {"id": "x"}, "prompt"), ("tools", [{"type": "web_search"}], "tools[0].type"),
                 ("input", [{"type": "computer_call"}], "input[0].type"),
-                ("input", [{"role": "user", "content": [{"type": "input_image", "file_id": "x"}]}],
-                 "input[0].content[0].file_id")):
+                ("input", [{"role": "user", "content": [{"type": "input_file", "file_url": "x"}]}],
+                 "input[0].content[0].file_url")):
             self.refused("unsupported_value", param, **{name: value})
 
 

@@ -265,7 +265,8 @@ class Refusals(unittest.TestCase):
         image = {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}
         self.refused({"messages": [user(image)]}, "unsupported_value",
                      "messages[0].content[0].image_url.url")
-        for file, param in (({"file_id": "file-1"}, "file_id"), ({"file_data": "x"}, "file_data"),
+        for file, param in (({"file_url": "https://example.org"}, "file_url"),
+                            ({"file_data": "x"}, "file_data"),
                             ({"file_data": "data:application/pdf;base64,JVBERi0xLjcK"}, "file_data")):
             self.refused({"messages": [user({"type": "file", "file": file})]}, "unsupported_value",
                          "messages[0].content[0].file." + param)

@@ -190,7 +190,8 @@ Part DialogueReader::UserPart(const Field& part) {
                            : Picture(image["url"], image["detail"]);
   }
   if (kind == "input_image") {
-    if (part["file_id"].present()) CannotDo(part["file_id"], "files are not kept here");
+    const Field id = part["file_id"];
+    if (id.present()) return media_.File(id, id.Text());
     return Picture(part["image_url"], part["detail"]);
   }
   if (kind == "input_audio") return Sound(part["input_audio"]);
@@ -234,11 +235,10 @@ Part DialogueReader::Film(const Field& field) {
 }
 
 Part DialogueReader::File(const Field& field) {
-  for (const char* name : {"file_id", "file_url"}) {
-    if (field[name].present()) CannotDo(field[name], "send the bytes in file_data");
-  }
+  const Field url = field["file_url"], id = field["file_id"];
+  if (url.present()) CannotDo(url, "this server fetches nothing; send the bytes in file_data");
   if (field["filename"].present()) field["filename"].Text();
-  return media_.Any(field["file_data"]);
+  return id.present() ? media_.File(id, id.Text()) : media_.Any(field["file_data"]);
 }
 
 void LayOutDialogue(const Dialogue& dialogue, const std::string& system, Ask& ask) {
