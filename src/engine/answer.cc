@@ -37,7 +37,7 @@ SamplerSettings DecideSampling(const SamplingOptions& options, const GenerationC
   CheckRange("min_p", settings.min_p, 0, 1);
   CheckRange("typical_p", settings.typical_p, 1e-9, 1);
   CheckRange("repetition_penalty", settings.repetition_penalty, 1e-3, 1e3);
-  CheckRange("repetition_window", static_cast<double>(settings.repetition_window), -1, 1e9);
+  CheckRange("repetition_window", static_cast<double>(settings.repetition_window), -1, 2147483647);
   CheckRange("presence_penalty", settings.presence_penalty, -2, 2);
   CheckRange("frequency_penalty", settings.frequency_penalty, -2, 2);
   settings.seed = options.seed ? *options.seed : std::random_device{}();
