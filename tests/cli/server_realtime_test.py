@@ -231,6 +231,9 @@ class Realtime(Sessions):
         self.assertEqual(talk.refused(empty), ("input_audio_buffer_commit_empty", None))
         talk.send({"type": "input_audio_buffer.clear"})
         talk.next("input_audio_buffer.cleared")
+        talk.hear(pcm(silence(0.1, 24000)))  # all that came counts
+        talk.send({"type": "input_audio_buffer.commit"})
+        talk.next("conversation.item.input_audio_transcription.completed")
         talk.hear(pcm(at_rate(speech(), 24000)), 4801)  # half samples wait
         talk.send({"type": "input_audio_buffer.commit"})
         events = talk.events("conversation.item.input_audio_transcription.completed")

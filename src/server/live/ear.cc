@@ -43,6 +43,8 @@ size_t QuietPlace(std::span<const float> samples, size_t least, size_t most) {
 
 void Ear::SetFormat(const RawSound& raw) {
   decoder_ = SoundDecoder::New(raw);
+  raw_ = raw;
+  coming_ = 0;
 }
 
 void Ear::SetDetection(const std::optional<Detection>& detection) {
@@ -58,6 +60,9 @@ std::vector<EarEvent> Ear::Push(std::string_view bytes) {
   std::vector<EarEvent> events;
   std::vector<float> samples;
   decoder_->Push({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, samples);
+  const double bytes_a_second = raw_.rate_hz * (raw_.format == RawSound::Format::kS16 ? 2.0 : 1.0);
+  coming_ += static_cast<double>(bytes.size()) * kRateHz / bytes_a_second -
+             static_cast<double>(samples.size());
   Hear(std::move(samples), events);
   return events;
 }
@@ -116,6 +121,7 @@ std::vector<EarEvent> Ear::End() {
   std::vector<EarEvent> events;
   std::vector<float> rest;
   decoder_->Finish(rest);
+  coming_ = 0;
   Hear(std::move(rest), events);
   if (utterances_ != nullptr) {
     Take(utterances_->Finish(), events);
@@ -132,13 +138,14 @@ void Ear::Clear() {
   std::vector<EarEvent> unheard;
   std::vector<float> rest;
   decoder_->Finish(rest);
+  coming_ = 0;
   Hear(std::move(rest), unheard);
   SetDetection(detection_);
 }
 
 int64_t Ear::held_ms() const {
   if (utterances_ != nullptr) return is_speaking() ? InMs(heard_ - begin_) : 0;
-  return InMs(static_cast<int64_t>(held_.size()));
+  return InMs(static_cast<int64_t>(static_cast<double>(held_.size()) + std::max(0.0, coming_)));
 }
 
 Clips CutClips(std::span<const float> samples, double most_s) {

@@ -72,7 +72,9 @@ class Ear {
   const double most_clip_s_;
   std::unique_ptr<SoundDecoder> decoder_;
   std::optional<Detection> detection_;
-  int64_t heard_ = 0;  // samples at 16 kHz
+  RawSound raw_;
+  double coming_ = 0;  // samples at 16 kHz that the decoder still has
+  int64_t heard_ = 0;  // that it gave
 
   std::vector<float> held_;  // without detection: the last of what was heard
   bool dropping_ = false;    // some of it was dropped, and that is told
