@@ -55,7 +55,8 @@ std::vector<OfferedSize> OfferedSizes(Engine& engine) {
                        static_cast<int64_t>(size.layers.size()), kind});
   };
   offer(full, "full", "full");
-  for (const PublishedSize& published : engine.NewLab()->published()) {
+  const std::unique_ptr<Lab> lab = engine.NewLab();  // which the list belongs to
+  for (const PublishedSize& published : lab->published()) {
     if (!(published.size == full)) offer(published.size, published.size.name, "published");
   }
   if (offered.size() == 1) {
