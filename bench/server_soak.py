@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A server under everything at once, for as long as one likes: text, pictures, sound and films, streamed and whole,
-several choices, conversations that go on, clients that leave, stall, send nonsense or half a request.
+several choices, conversations that go on, transcriptions, the three interfaces and their sockets, clients that leave,
+stall, send nonsense or half a request.
 
     bench/server_soak.py build/release/bin/gemma3n --minutes 30
 
@@ -25,6 +26,9 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "cli"))
+from web_socket import Closed, WebSocket
+
 NANO = HERE.parent / "models" / "nano"
 EVAL = NANO / "eval"
 WORDS = "river stone bird house green seven window paper music garden".split()
@@ -37,6 +41,7 @@ def parse():
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--every", type=float, default=30, help="seconds between two lines of figures")
     parser.add_argument("--cache-mb", type=int, default=32)
+    parser.add_argument("--media-cache-mb", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
 
@@ -63,7 +68,8 @@ class Soak:
         self.expected = {}  # of requests at temperature 0: their answers
         self.process = subprocess.Popen(
             [args.gemma3n, "serve", "-m", str(NANO), "--port", "0", "--sessions", "4", "--queue", "64",
-             "--cache-mb", str(args.cache_mb), "--no-access-log"], stdout=subprocess.PIPE)
+             "--cache-mb", str(args.cache_mb), "--media-cache-mb", str(args.media_cache_mb), "--no-access-log"],
+            stdout=subprocess.PIPE)
         lines = []
         while not any(line.startswith("Ctrl-C") for line in lines):
             lines.append(self.process.stdout.readline().decode())
@@ -83,10 +89,11 @@ class Soak:
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
 
-    def post(self, body):
+    def post(self, body, path="/v1/chat/completions", headers=None):
         connection = self.connect()
         try:
-            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            data = body if isinstance(body, bytes) else json.dumps(body)
+            connection.request("POST", path, data, headers or {})
             response = connection.getresponse()
             return response.status, json.loads(response.read())
         finally:
@@ -180,6 +187,72 @@ class Soak:
             messages.append({"role": "assistant", "content": answer["choices"][0]["message"]["content"] or "-"})
         self.count("conversations")
 
+    def ollama(self, random):
+        self.lines("/api/chat", {"model": "nano", "messages": [{"role": "user", "content": random.choice(WORDS)}],
+                                 "options": {"temperature": 0, "num_predict": 30}}, b'"done":true', random)
+
+    def genai(self, random):
+        self.lines("/v1beta/models/nano:streamGenerateContent?alt=sse",
+                   {"contents": [{"role": "user", "parts": [{"text": random.choice(WORDS)}]}],
+                    "generationConfig": {"maxOutputTokens": 30}}, b'"finishReason"', random)
+
+    def lines(self, path, body, end, random):
+        """A stream that is read to its end, or left on the way."""
+        most = random.choice((1, 1000))
+        connection = self.connect()
+        try:
+            connection.request("POST", path, json.dumps(body))
+            response = connection.getresponse()
+            if response.status == 429:
+                return self.count("busy")
+            if response.status != 200:
+                return self.failed(f"{path}: {response.status} {response.read()[:200]}")
+            last = b""
+            for line in response:
+                last = line.strip() or last
+                if (most := most - 1) < 0:
+                    return self.count("left in the middle")
+            if end not in last:
+                return self.failed(f"{path}: a stream without an end: {last!r}")
+            self.count(path.split("?")[0])
+        finally:
+            connection.close()
+
+    def transcribe(self, random):
+        sound = random.choice(sorted(EVAL.glob("*.flac"))).read_bytes()
+        body = (b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nnano\r\n'
+                b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.flac"\r\n\r\n' + sound +
+                b"\r\n--b--\r\n")
+        status, answer = self.post(body, "/v1/audio/transcriptions",
+                                   {"Content-Type": "multipart/form-data; boundary=b"})
+        if status not in (200, 429):
+            return self.failed(f"transcription: {status} {answer}")
+        self.count("transcriptions")
+
+    def realtime(self, random):
+        """A socket: a question, sound without end, or nonsense; some are closed, some vanish."""
+        try:
+            talk = WebSocket(self.port, "/v1/realtime?model=nano", seconds=120)
+        except Closed as closed:
+            return self.count("busy") if closed.code in (429, 503) else self.failed(f"socket: {closed}")
+        with talk:
+            ends = random.choice(("answer", "sound", "nonsense"))
+            if ends == "sound":
+                for _ in range(20):
+                    talk.send({"type": "input_audio_buffer.append",
+                               "audio": base64.b64encode(random.randbytes(4800)).decode()})
+            elif ends == "nonsense":
+                talk.send_frame(random.randrange(16), random.randbytes(random.randrange(100)))
+            else:
+                talk.send({"type": "conversation.item.create", "item": {
+                    "type": "message", "role": "user",
+                    "content": [{"type": "input_text", "text": random.choice(WORDS)}]}})
+                talk.send({"type": "response.create", "response": {"max_output_tokens": 20}})
+                while (event := talk.receive())["type"] != "response.done":
+                    if event["type"] == "error":
+                        return self.failed(f"socket: {event}")
+        self.count("socket: " + ends)
+
     def raw(self, data, reset=False, wait=0.2):
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
             try:
@@ -222,7 +295,7 @@ class Soak:
     def work(self, place):
         own = random.Random(f"{self.args.seed} {place}")
         kinds = (self.whole, self.whole, self.stream, self.stream, self.leave, self.leave, self.choices, self.talk,
-                 self.hostile, self.refused)
+                 self.ollama, self.genai, self.transcribe, self.realtime, self.hostile, self.refused)
         while time.monotonic() < self.end:
             kind = own.choice(kinds)
             try:

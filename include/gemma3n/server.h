@@ -66,8 +66,10 @@ struct ServerOptions {
   int sessions = 4;                            // answers under way at one time
   int waiting = 32;                            // requests that may wait for a session
   double answer_seconds = 0;                   // an answer ends after so long; 0: never
-  int64_t cache_bytes =
-      -1;  // of prompts and answers for later ones; PrefixCacheOptions::most_bytes
+  // What is kept for later requests, as PrefixCacheOptions has it: of prompts and answers, and of
+  // pictures and sound.
+  int64_t cache_bytes = -1;
+  int64_t media_cache_bytes = 256 << 20;
 
   std::vector<std::string> api_keys;  // none: everybody may ask
   bool no_key_needed = false;         // also from other machines, without a key

@@ -202,6 +202,12 @@ void AddServe(CLI::App& app, int& exit_code) {
           "not given, 1024, or a quarter of the free memory where that is less")
       ->check(CLI::Range(0, 1 << 20));
   command
+      ->add_option_function<int64_t>(
+          "--media-cache-mb", [&options](int64_t mb) { options.media_cache_bytes = mb << 20; },
+          "Megabytes of pictures and sound that were looked at and heard, for later requests that "
+          "bring them again; if not given, 256")
+      ->check(CLI::Range(0, 1 << 20));
+  command
       ->add_option("--drain", args->drain_seconds,
                    "Seconds that answers under way may take when the server is told to stop")
       ->check(CLI::Range(0.0, 86400.0));

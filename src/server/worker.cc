@@ -57,7 +57,7 @@ bool Answering::GoesOn() {
 Worker::Worker(std::shared_ptr<Engine> engine, const WorkerOptions& options)
     : engine_(std::move(engine)),
       options_(options),
-      cache_(PrefixCache::New({.most_bytes = options.cache_bytes})),
+      cache_(PrefixCache::New(options.cache)),
       slots_(static_cast<size_t>(options.sessions)),
       free_(slots_.size()) {
   for (Slot& slot : slots_) slot.session = engine_->NewSession(options_.context);

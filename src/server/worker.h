@@ -93,7 +93,7 @@ struct WorkerOptions {
   int sessions = 4;
   int waiting = 32;
   double answer_seconds = 0;  // 0: without end
-  int64_t cache_bytes = -1;   // as PrefixCacheOptions::most_bytes
+  PrefixCacheOptions cache = {};
 };
 
 struct WorkerCounts {
