@@ -145,23 +145,24 @@ void AddPairs(const Limits& limits) {
   // As ops use them: many rows of x meet the two tiles, which then lie in the second-level cache.
   constexpr int kCalls = 32;
   const double work = static_cast<double>(kCalls * rows * kOutputs * kDepth);
-  Register("q4_pair/rows:192", [=](benchmark::State& state) {
-    std::vector<std::byte> tiles = RandomUnit(DType::kQ4Tiles);
-    const std::vector<std::byte> one = tiles;
-    tiles.insert(tiles.end(), one.begin(), one.end());
-    AlignedBuffer<uint8_t> wide(kOutputs * kDepth);
-    for (int64_t i = 0; i < 2; ++i) {
-      table.widen_q4_tile(one.data(), kBlocks, wide.data() + i * packed::kTileRows * kDepth);
-    }
-    const XRows x(kCalls * rows);
-    std::vector<float> y(static_cast<size_t>(rows * kOutputs));
-    Rate(state, "GMAC/s", work, peak, [&] {
-      for (int call = 0; call < kCalls; ++call) {
-        table.q4_pair(wide.data(), tiles.data(), kBlocks, x.rows.data() + call * rows, rows,
-                      y.data(), kOutputs);
+  if (table.q4_pair != nullptr)
+    Register("q4_pair/rows:192", [=](benchmark::State& state) {
+      std::vector<std::byte> tiles = RandomUnit(DType::kQ4Tiles);
+      const std::vector<std::byte> one = tiles;
+      tiles.insert(tiles.end(), one.begin(), one.end());
+      AlignedBuffer<uint8_t> wide(kOutputs * kDepth);
+      for (int64_t i = 0; i < 2; ++i) {
+        table.widen_q4_tile(one.data(), kBlocks, wide.data() + i * packed::kTileRows * kDepth);
       }
+      const XRows x(kCalls * rows);
+      std::vector<float> y(static_cast<size_t>(rows * kOutputs));
+      Rate(state, "GMAC/s", work, peak, [&] {
+        for (int call = 0; call < kCalls; ++call) {
+          table.q4_pair(wide.data(), tiles.data(), kBlocks, x.rows.data() + call * rows, rows,
+                        y.data(), kOutputs);
+        }
+      });
     });
-  });
   Register("q8_pair/rows:192", [=](benchmark::State& state) {
     std::vector<std::byte> tiles = RandomUnit(DType::kQ8Tiles);
     const std::vector<std::byte> one = tiles;

@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import socket
 import struct
 import subprocess
@@ -75,7 +76,7 @@ class Soak:
             lines.append(self.process.stdout.readline().decode())
             if not lines[-1]:
                 sys.exit("the server did not begin")
-        self.port = int(lines[1].split()[0].removesuffix("/v1").rsplit(":", 1)[1])
+        self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", "".join(lines))[1])
 
     def failed(self, what):
         with self.lock:

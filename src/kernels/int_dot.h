@@ -43,7 +43,8 @@ struct IntKernels {
   // A 4-bit tile as bytes sub * q + 128, 2048 a block in the order of an 8-bit tile: for many rows.
   void (*widen_q4_tile)(const std::byte* tile, int64_t blocks, uint8_t* bytes);
   // Two tiles at once, y[i * y_stride + r], r < 32: of widened 4-bit tiles (`bytes` of both, one
-  // after the other, and their packed tiles for the scales) and of 8-bit tiles.
+  // after the other, and their packed tiles for the scales) and of 8-bit tiles. q4_pair is null
+  // where many rows take no longer with tiles as they are stored.
   void (*q4_pair)(const uint8_t* bytes, const std::byte* tiles, int64_t blocks,
                   const QuantizedRow* x, int n, float* y, int64_t y_stride);
   void (*q8_pair)(const std::byte* tiles, int64_t blocks, const QuantizedRow* x, int n, float* y,
@@ -60,6 +61,7 @@ struct IntKernels {
   // Quantizes one block of 128 numbers: their values, the sum of each of its 8 groups of 16 values;
   // returns its scale, NaN where a number is not finite.
   float (*quantize_block)(const float* x, int8_t* values, int32_t* group_sums);
+  int best_rows = kMostRows;  // of x at once, for tiles
 };
 
 // The best that this processor has and ForceIsa (isa.h) allows.

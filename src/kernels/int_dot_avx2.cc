@@ -28,6 +28,8 @@ using packed::kQ8Block;
 using packed::kScaleBytes;
 using packed::kTileRows;
 
+constexpr int kAtOnce = 3;  // rows of x, whose sums stay in registers
+
 __m256i Load(const void* p) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
@@ -65,98 +67,133 @@ int32_t SumOfLanes(__m256i v) {
   return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1)));
 }
 
-// The sub-scales of half a tile's 8 rows for one group of columns.
-__m256i LoadSubs(const std::byte* subs, int group, int half) {
-  const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(subs + group * 8));
-  const __m128i nibbles = half == 0 ? both : _mm_srli_epi16(both, 4);
-  return _mm256_cvtepu8_epi32(_mm_and_si128(nibbles, _mm_set1_epi8(15)));
+// The sub-scales of a tile's rows for one group of columns and, in the upper 16 bits, for the next.
+struct Subs {
+  __m256i halves[2];  // 8 rows each
+};
+Subs LoadSubs(const std::byte* subs) {
+  const __m128i rows_side_by_side =
+      _mm_setr_epi8(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+  const __m256i both = _mm256_cvtepu8_epi16(_mm_shuffle_epi8(LoadHalf(subs), rows_side_by_side));
+  return {{_mm256_and_si256(both, _mm256_set1_epi16(15)), _mm256_srli_epi16(both, 4)}};
+}
+// The lower (0) or upper (1) 16 bits of each lane, twice.
+__m256i BothSixteens(__m256i v, int which) {
+  const __m256i first = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13));
+  return _mm256_shuffle_epi8(v, which == 0 ? first : _mm256_add_epi8(first, _mm256_set1_epi8(2)));
 }
 
-// Half a 4-bit tile with up to 3 rows of x.
+// 8 numbers that fit 16 bits, two in each of `packed`.
+void PackOffsets(const int32_t* offsets, int32_t* packed) {
+  const __m128i both = _mm_packs_epi32(LoadHalf(offsets), LoadHalf(offsets + 4));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(packed), both);
+}
+
+// What follows waits for these: compilers else compute all products first and keep them in memory.
+inline void InOrder(__m256i& a, __m256i& b, const std::byte*& next) {
+  asm("" : "+x"(a), "+x"(b), "+r"(next));
+}
+
+// A 4-bit tile with up to 3 rows of x. Both halves meet the same four values of x, which are loaded
+// once: instructions are the limit, not the arithmetic among them.
 template <int kRows>
-void Q4Half(const std::byte* tile, int half, int64_t blocks, const QuantizedRow* x, float* y,
+void Q4Rows(const std::byte* tile, int64_t blocks, const QuantizedRow* x, float* y,
             int64_t y_stride) {
-  __m256 total[kRows];
-  for (__m256& t : total) t = _mm256_setzero_ps();
+  __m256 total[2][kRows];
+  for (auto& half : total) std::fill_n(half, kRows, _mm256_setzero_ps());
   for (int64_t b = 0; b < blocks; ++b) {
     const std::byte* block = tile + kScaleBytes + b * kQ4Block;
-    __m256i sum[kRows];
-    for (__m256i& s : sum) s = _mm256_setzero_si256();
-    for (int g = 0; g < kGroups; ++g) {
-      const std::byte* data = block + kScaleBytes + g * 128 + half * 32;
-      const __m256i first = Load(data), second = Load(data + 64);
-      const __m256i w[4] = {LowNibbles(first), HighNibbles(first), LowNibbles(second),
-                            HighNibbles(second)};
-      const __m256i sub = LoadSubs(block, g, half);
-      const __m256i sub_pairs = _mm256_or_si256(sub, _mm256_slli_epi32(sub, 16));
-      for (int i = 0; i < kRows; ++i) {
-        const int8_t* values = x[i].values + b * kBlock + g * kGroup;
-        __m256i pairs = _mm256_maddubs_epi16(w[0], Four(values));
-        for (int j = 1; j < 4; ++j) {
-          pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(w[j], Four(values + 4 * j)));
+    const std::byte* data = block + kScaleBytes;
+    int32_t offsets[kRows][kGroups / 2];  // of two groups each, in 16 bits
+    for (int i = 0; i < kRows; ++i) PackOffsets(x[i].group_offsets + b * kGroups, offsets[i]);
+    __m256i sum[2][kRows];
+    for (auto& half : sum) std::fill_n(half, kRows, _mm256_setzero_si256());
+    for (int two = 0; two < kGroups / 2; ++two) {
+      const Subs subs = LoadSubs(block + two * 16);
+      for (int g : {0, 1}) {
+        __m256i pairs[2][kRows];
+        const std::byte* at = data + (2 * two + g) * 128;
+        for (int j = 0; j < 4; ++j) {
+          const __m256i first = Load(at + j / 2 * 64), second = Load(at + j / 2 * 64 + 32);
+          const __m256i w[2] = {j % 2 == 0 ? LowNibbles(first) : HighNibbles(first),
+                                j % 2 == 0 ? LowNibbles(second) : HighNibbles(second)};
+          for (int i = 0; i < kRows; ++i) {
+            const __m256i four = Four(x[i].values + b * kBlock + (2 * two + g) * kGroup + 4 * j);
+            for (int half : {0, 1}) {
+              const __m256i product = _mm256_maddubs_epi16(w[half], four);
+              pairs[half][i] = j == 0 ? product : _mm256_add_epi16(pairs[half][i], product);
+            }
+            if (kRows > 1) InOrder(pairs[0][i], pairs[1][i], at);
+          }
         }
-        const __m256i offset = _mm256_set1_epi32(x[i].group_offsets[b * kGroups + g]);
-        sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, sub_pairs));
-        sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(offset, sub));
+        for (int half : {0, 1}) {
+          const __m256i sub = BothSixteens(subs.halves[half], g);
+          for (int i = 0; i < kRows; ++i) {
+            sum[half][i] = _mm256_add_epi32(sum[half][i], _mm256_madd_epi16(pairs[half][i], sub));
+          }
+        }
       }
-    }
-    for (int i = 0; i < kRows; ++i) {
-      total[i] =
-          _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i]), _mm256_set1_ps(x[i].scales[b]), total[i]);
-    }
-  }
-  const __m256 scales = _mm256_loadu_ps(reinterpret_cast<const float*>(tile) + half * 8);
-  for (int i = 0; i < kRows; ++i) {
-    _mm256_storeu_ps(y + i * y_stride + half * 8, _mm256_mul_ps(total[i], scales));
-  }
-}
-
-// Half a tile of bytes, 2048 a block: block b's begin at bytes + b * stride. Scales of each block
-// lie before its bytes (8-bit tiles) or, where `row_scales` is given, once for the whole row.
-struct ByteTile {
-  const std::byte* bytes;
-  int64_t stride;
-  const std::byte* row_scales;
-};
-
-template <int kRows>
-void ByteHalf(const ByteTile& tile, int half, int64_t blocks, const QuantizedRow* x, float* y,
-              int64_t y_stride) {
-  __m256 total[kRows];
-  for (__m256& t : total) t = _mm256_setzero_ps();
-  for (int64_t b = 0; b < blocks; ++b) {
-    const std::byte* data = tile.bytes + b * tile.stride;
-    __m256i sum[kRows];
-    for (__m256i& s : sum) s = _mm256_setzero_si256();
-    for (int v = 0; v < 32; ++v) {
-      const __m256i w = Load(data + v * 64 + half * 32);
       for (int i = 0; i < kRows; ++i) {
-        sum[i] = AddBytes(sum[i], w, Four(x[i].values + b * kBlock + 4 * v));
+        const __m256i offset = _mm256_set1_epi32(offsets[i][two]);
+        for (int half : {0, 1}) {
+          sum[half][i] =
+              _mm256_add_epi32(sum[half][i], _mm256_madd_epi16(offset, subs.halves[half]));
+        }
       }
     }
     for (int i = 0; i < kRows; ++i) {
-      __m256 scale = _mm256_set1_ps(x[i].scales[b]);
-      if (tile.row_scales == nullptr) {
-        const float* scales = reinterpret_cast<const float*>(data - kScaleBytes) + half * 8;
-        scale = _mm256_mul_ps(_mm256_loadu_ps(scales), scale);
+      const __m256 scale = _mm256_set1_ps(x[i].scales[b]);
+      for (int half : {0, 1}) {
+        total[half][i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[half][i]), scale, total[half][i]);
       }
-      total[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i]), scale, total[i]);
     }
   }
-  for (int i = 0; i < kRows; ++i) {
-    if (tile.row_scales != nullptr) {
-      const float* scales = reinterpret_cast<const float*>(tile.row_scales) + half * 8;
-      total[i] = _mm256_mul_ps(total[i], _mm256_loadu_ps(scales));
+  for (int half : {0, 1}) {
+    const __m256 scales = _mm256_loadu_ps(reinterpret_cast<const float*>(tile) + half * 8);
+    for (int i = 0; i < kRows; ++i) {
+      _mm256_storeu_ps(y + i * y_stride + half * 8, _mm256_mul_ps(total[half][i], scales));
     }
-    _mm256_storeu_ps(y + i * y_stride + half * 8, total[i]);
   }
 }
 
-// Calls fn(rows, first row) for n rows, at most 3 at a time: so many sums stay in registers.
+// An 8-bit tile with up to 3 rows of x.
+template <int kRows>
+void Q8Rows(const std::byte* tile, int64_t blocks, const QuantizedRow* x, float* y,
+            int64_t y_stride) {
+  __m256 total[2][kRows];
+  for (auto& half : total) std::fill_n(half, kRows, _mm256_setzero_ps());
+  for (int64_t b = 0; b < blocks; ++b) {
+    const std::byte* block = tile + b * kQ8Block;
+    __m256i sum[2][kRows];
+    for (auto& half : sum) std::fill_n(half, kRows, _mm256_setzero_si256());
+    for (int v = 0; v < 32; ++v) {
+      const __m256i w[2] = {Load(block + kScaleBytes + v * 64),
+                            Load(block + kScaleBytes + v * 64 + 32)};
+      for (int i = 0; i < kRows; ++i) {
+        const __m256i four = Four(x[i].values + b * kBlock + 4 * v);
+        for (int half : {0, 1}) sum[half][i] = AddBytes(sum[half][i], w[half], four);
+      }
+    }
+    for (int half : {0, 1}) {
+      const __m256 scales = _mm256_loadu_ps(reinterpret_cast<const float*>(block) + half * 8);
+      for (int i = 0; i < kRows; ++i) {
+        const __m256 scale = _mm256_mul_ps(scales, _mm256_set1_ps(x[i].scales[b]));
+        total[half][i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[half][i]), scale, total[half][i]);
+      }
+    }
+  }
+  for (int i = 0; i < kRows; ++i) {
+    _mm256_storeu_ps(y + i * y_stride, total[0][i]);
+    _mm256_storeu_ps(y + i * y_stride + 8, total[1][i]);
+  }
+}
+
+// Calls fn(rows, first row) for n rows, 3 or 2 at a time: one by itself costs most.
 template <class Fn>
 void InThrees(int n, const Fn& fn) {
   for (int i = 0; i < n;) {
-    const int rows = std::min(3, n - i);
+    const int rows = n - i == 4 ? 2 : std::min(kAtOnce, n - i);
     if (rows == 1) fn(std::integral_constant<int, 1>(), i);
     if (rows == 2) fn(std::integral_constant<int, 2>(), i);
     if (rows == 3) fn(std::integral_constant<int, 3>(), i);
@@ -166,25 +203,14 @@ void InThrees(int n, const Fn& fn) {
 
 void Q4Tile(const std::byte* tile, int64_t blocks, const QuantizedRow* x, int n, float* y,
             int64_t y_stride) {
-  InThrees(n, [&](auto rows, int i) {
-    for (int half : {0, 1}) {
-      Q4Half<rows>(tile, half, blocks, x + i, y + i * y_stride, y_stride);
-    }
-  });
-}
-
-void Bytes(const ByteTile& tile, int64_t blocks, const QuantizedRow* x, int n, float* y,
-           int64_t y_stride) {
-  InThrees(n, [&](auto rows, int i) {
-    for (int half : {0, 1}) {
-      ByteHalf<rows>(tile, half, blocks, x + i, y + i * y_stride, y_stride);
-    }
-  });
+  InThrees(
+      n, [&](auto rows, int i) { Q4Rows<rows>(tile, blocks, x + i, y + i * y_stride, y_stride); });
 }
 
 void Q8Tile(const std::byte* tile, int64_t blocks, const QuantizedRow* x, int n, float* y,
             int64_t y_stride) {
-  Bytes({tile + kScaleBytes, kQ8Block, nullptr}, blocks, x, n, y, y_stride);
+  InThrees(
+      n, [&](auto rows, int i) { Q8Rows<rows>(tile, blocks, x + i, y + i * y_stride, y_stride); });
 }
 
 void WidenQ4Tile(const std::byte* tile, int64_t blocks, uint8_t* bytes) {
@@ -192,8 +218,7 @@ void WidenQ4Tile(const std::byte* tile, int64_t blocks, uint8_t* bytes) {
     const std::byte* block = tile + kScaleBytes + b * kQ4Block;
     for (int g = 0; g < kGroups; ++g) {
       for (int half : {0, 1}) {
-        const __m256i sub = LoadSubs(block, g, half);
-        const __m256i sub16 = _mm256_or_si256(sub, _mm256_slli_epi32(sub, 16));
+        const __m256i sub16 = BothSixteens(LoadSubs(block + g / 2 * 16).halves[half], g % 2);
         const __m256i sub8 = _mm256_or_si256(sub16, _mm256_slli_epi16(sub16, 8));
         // (q + 8) * sub + 128 - 8 sub stays below 256 on the way.
         const __m256i shift = _mm256_sub_epi8(_mm256_set1_epi8(-128), _mm256_slli_epi16(sub8, 3));
@@ -212,15 +237,6 @@ void WidenQ4Tile(const std::byte* tile, int64_t blocks, uint8_t* bytes) {
         widen(HighNibbles(Load(data + 64)), out + 192);
       }
     }
-  }
-}
-
-void Q4Pair(const uint8_t* bytes, const std::byte* tiles, int64_t blocks, const QuantizedRow* x,
-            int n, float* y, int64_t y_stride) {
-  for (int64_t j : {0, 1}) {
-    const std::byte* data = reinterpret_cast<const std::byte*>(bytes) + j * blocks * 2048;
-    const std::byte* scales = tiles + j * (kScaleBytes + blocks * kQ4Block);
-    Bytes({data, 2048, scales}, blocks, x, n, y + j * kTileRows, y_stride);
   }
 }
 
@@ -342,9 +358,9 @@ float QuantizeBlock(const float* x, int8_t* values, int32_t* group_sums) {
 }  // namespace
 
 const IntKernels* Avx2IntKernels() {
-  static constexpr IntKernels kKernels = {"avx2",   Q4Tile,   Q8Tile,       WidenQ4Tile,
-                                          Q4Pair,   Q8Pair,   Q4Row,        Q8Row,
-                                          AddQ4Row, AddQ8Row, QuantizeBlock};
+  static constexpr IntKernels kKernels = {"avx2",   Q4Tile,   Q8Tile,        WidenQ4Tile,
+                                          nullptr,  Q8Pair,   Q4Row,         Q8Row,
+                                          AddQ4Row, AddQ8Row, QuantizeBlock, kAtOnce};
   const bool usable = IsAllowed("avx2") && __builtin_cpu_supports("fma");
   return usable ? &kKernels : nullptr;
 }

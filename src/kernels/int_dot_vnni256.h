@@ -226,6 +226,7 @@ IntKernels WithVnni(const IntKernels& avx2, const char* name) {
   kernels.q4_pair = Q4Pair;
   kernels.q8_pair = Q8Pair;
   kernels.q8_row = Q8Row;
+  kernels.best_rows = IntKernels::kMostRows;
   return kernels;
 }
 

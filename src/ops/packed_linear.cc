@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Few rows of x: memory is the limit, each tile is read from it once, as it is stored. Many rows:
-// arithmetic is, so a pair of 4-bit tiles is widened to bytes once for a block of rows.
+// arithmetic is, so a pair of 4-bit tiles is widened to bytes once for a block of rows, where the
+// processor multiplies those faster.
 #include "ops/packed_linear.h"
 
 #include <algorithm>
@@ -110,13 +111,12 @@ void Into(const Problem& p, const Place& place, int64_t step, const Compute& com
 void Tile(const Problem& p, int64_t step, int64_t tile, int64_t begin, int64_t end) {
   const IntKernels& kernels = kernels::ActiveIntKernels();
   const auto multiply = p.weight.dtype == DType::kQ4Tiles ? kernels.q4_tile : kernels.q8_tile;
-  if (begin == end) return;  // of no rows, as of a clip without a frame
-  const int64_t at_once = CeilDivide(end - begin, CeilDivide(end - begin, kMostRows));
-  for (int64_t row = begin; row < end; row += at_once) {
-    const int count = static_cast<int>(std::min(at_once, end - row));
+  int64_t parts = CeilDivide(end - begin, kernels.best_rows), count = 0;
+  for (int64_t row = begin; row < end; row += count, --parts) {
+    count = CeilDivide(end - row, parts);  // as even as can be
     const Place place{row, count, tile * kTileRows, kTileRows};
     Into(p, place, step, [&](float* y, int64_t stride) {
-      multiply(p.Tile(step, tile), p.blocks, p.x.At(step, row), count, y, stride);
+      multiply(p.Tile(step, tile), p.blocks, p.x.At(step, row), static_cast<int>(count), y, stride);
     });
   }
 }
@@ -167,19 +167,22 @@ void ManyRows(const Problem& p, int64_t piece) {
   const int64_t pair = piece / blocks_of_rows;
   const int64_t begin = piece % blocks_of_rows * kBlockRows;
   const int64_t end = std::min(p.y.rows, begin + kBlockRows);
+  const IntKernels& kernels = kernels::ActiveIntKernels();
+  const bool four_bits = p.weight.dtype == DType::kQ4Tiles;
+  const bool as_stored =
+      p.cut || 2 * pair + 1 == p.tiles() || (four_bits && kernels.q4_pair == nullptr);
   for (int64_t step = 0; step < p.steps; ++step) {
-    if (p.cut || 2 * pair + 1 == p.tiles()) {
+    if (as_stored) {
       Tile(p, step, 2 * pair, begin, end);
       if (2 * pair + 1 < p.tiles()) Tile(p, step, 2 * pair + 1, begin, end);
-    } else if (p.weight.dtype == DType::kQ8Tiles) {
+    } else if (!four_bits) {
       Pair(p, step, pair, begin, end, nullptr);
     } else {
       AlignedBuffer<uint8_t>& wide = WidenedTiles();
       const int64_t bytes = p.blocks * packed::kBlock * kTileRows;
       wide.Reserve(2 * bytes);
       for (int64_t i = 0; i < 2; ++i) {
-        kernels::ActiveIntKernels().widen_q4_tile(p.Tile(step, 2 * pair + i), p.blocks,
-                                                  wide.data() + i * bytes);
+        kernels.widen_q4_tile(p.Tile(step, 2 * pair + i), p.blocks, wide.data() + i * bytes);
       }
       Pair(p, step, pair, begin, end, wide.data());
     }
