@@ -23,8 +23,10 @@ namespace gemma3n {
 
 struct BatchOptions {
   // At most so many positions of a prompt are read between two steps of the answers under way, so
-  // that these go on; 0: all prompts are read before answers go on, which takes least time in all.
+  // that these go on, and fewer, down to 16, where they would take longer than that, as the last
+  // ones did; 0: all prompts are read before answers go on, which takes least time in all.
   int64_t reading_positions = 64;
+  double reading_seconds = 0.2;
 };
 
 struct BatchRequest {

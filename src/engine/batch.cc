@@ -108,11 +108,21 @@ class BatchOfSessions : public Batch {
     return shortest;
   }
 
+  // How many positions of a prompt are read now.
+  int64_t PositionsAtOnce(int64_t most) const {
+    if (options_.reading_positions == 0) return most;
+    const bool others_wait = std::any_of(entries_.begin(), entries_.end(), [](const auto& other) {
+      return other->IsIn(Phase::kAnswering);
+    });
+    // While nobody waits, somebody may yet come, or this one leave.
+    constexpr double kAloneSeconds = 1;
+    const double seconds = others_wait ? options_.reading_seconds : kAloneSeconds;
+    if (others_wait) most = std::min(most, options_.reading_positions);
+    const int64_t in_time = static_cast<int64_t>(positions_per_second_ * seconds);
+    return std::min(most, std::max(kFewestPositions, in_time));
+  }
+
   void ReadOn(Entry& entry) {
-    const bool others_wait = options_.reading_positions > 0 &&
-                             std::any_of(entries_.begin(), entries_.end(), [](const auto& other) {
-                               return other->IsIn(Phase::kAnswering);
-                             });
     entry.Do([&] {
       if (entry.steps == nullptr) {
         const BatchRequest& asked = entry.asked;
@@ -121,11 +131,15 @@ class BatchOfSessions : public Batch {
         entry.answered = true;
         return;
       }
-      const int64_t most = entry.steps->decoder().max_chunk();
+      const Timings& timings = entry.request->result.timings;
+      const Timings before = timings;
       using Encoding = SessionOfModel::Encoding;
-      entry.steps->Read(*entry.request,
-                        others_wait ? std::min(most, options_.reading_positions) : most,
+      entry.steps->Read(*entry.request, PositionsAtOnce(entry.steps->decoder().max_chunk()),
                         options_.reading_positions > 0 ? Encoding::kInPieces : Encoding::kWhole);
+      const int64_t read = timings.prefill_tokens - before.prefill_tokens;
+      if (read < kFewestPositions) return;  // of a few, most of the time is that of the weights
+      const double seconds = std::max(1e-6, (timings.prefill_ms - before.prefill_ms) / 1000);
+      positions_per_second_ = static_cast<double>(read) / seconds;
     });
   }
 
@@ -198,10 +212,12 @@ class BatchOfSessions : public Batch {
   }
 
   static constexpr size_t kMostTogether = 64;  // rows of logits that are held at once
+  static constexpr int64_t kFewestPositions = 16;
 
   BatchOptions options_;
   std::vector<std::unique_ptr<Entry>> entries_;  // in the order they came
   bool shortest_next_ = false;                   // NextToRead
+  double positions_per_second_ = 1e9;            // of what was read last
   std::vector<float> logits_;                    // [group, vocabulary]
 };
 

@@ -174,6 +174,22 @@ TEST_F(BatchTest, AnAnswerGoesOnWhileAnotherPromptIsRead) {
   EXPECT_GE(texts - before, 15) << "one for every 8 positions";
 }
 
+TEST_F(BatchTest, WhatWouldTakeLongIsReadInFewerPositions) {
+  const auto batch = Batch::New({.reading_seconds = 1e-9});
+  Begin(*batch, {.turns = Text("Copy: red"), .options = Endless(Greedy(200))});
+  std::vector<int64_t> read;
+  Begin(*batch, {.turns = Text(Long(150)),
+                 .options = Greedy(1),
+                 .on_progress = [&](const Progress& progress) {
+                   if (progress.what == "reading the prompt") read.push_back(progress.done);
+                   return true;
+                 }});
+  while (!Of(1)) ASSERT_TRUE(batch->Advance());
+  ASSERT_GT(read.size(), 5);
+  // Until something was read nothing is known of its time.
+  for (size_t i = 2; i < read.size(); ++i) EXPECT_LE(read[i] - read[i - 1], 16) << i;
+}
+
 // Piece by piece; between two pieces every answer takes a step.
 TEST_F(BatchTest, AnAnswerGoesOnWhileAPictureIsLookedAt) {
   const auto batch = Batch::New();
