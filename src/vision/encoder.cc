@@ -83,13 +83,7 @@ bool VisionPass::Advance(ThreadPool& pool, const VisionObserver& observer) {
     return true;
   }
   const auto& stages = weights_.stages;
-  if (stage_ == stages.size()) {
-    const FeatureMap features = FuseScales(weights_, before_last_, x_, pool);
-    Show(observer, "features", features);
-    features_ = Tensor({features.pixels(), features.channels});
-    std::copy_n(features.values.data(), features_.size(), features_.data());
-    return false;
-  }
+  if (stage_ == stages.size()) return Fuse(pool, observer);
   if (block_ == 0 && stage_ + 1 == stages.size()) before_last_ = x_;
   if (block_ < stages[stage_].size()) x_ = RunBlock(stages[stage_][block_++], std::move(x_), pool);
   if (block_ >= stages[stage_].size()) {
@@ -98,6 +92,23 @@ bool VisionPass::Advance(ThreadPool& pool, const VisionObserver& observer) {
     block_ = 0;
   }
   return true;
+}
+
+bool VisionPass::Fuse(ThreadPool& pool, const VisionObserver& observer) {
+  constexpr int64_t kPieces = 4;
+  const FeatureMap& fine = before_last_;
+  if (fused_rows_ == 0) {
+    fused_ = FeatureMap::Unset(fine.height, fine.width, weights_.fusion_proj.conv.shape[0]);
+  }
+  const int64_t end = std::min(fine.height, fused_rows_ + (fine.height + kPieces - 1) / kPieces);
+  FuseRows(weights_, fine, x_, fused_rows_, end, fused_, pool);
+  fused_rows_ = end;
+  if (end < fine.height) return true;
+  const FeatureMap features = ToSoftTokenGrid(weights_, std::move(fused_), pool);
+  Show(observer, "features", features);
+  features_ = Tensor({features.pixels(), features.channels});
+  std::copy_n(features.values.data(), features_.size(), features_.data());
+  return false;
 }
 
 }  // namespace gemma3n

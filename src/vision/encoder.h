@@ -18,7 +18,8 @@ using VisionObserver = std::function<void(const std::string& name, const Tensor&
 class VisionEncoder;
 
 // A picture on its way through the encoder, a piece at a time, so that other work may be done in
-// between: the stem, each block, the fusion of scales. The encoder and its weights outlive it.
+// between: the stem, each block, a quarter of the fusion of scales. The encoder and its weights
+// outlive it.
 class VisionPass {
  public:
   // Computes the next piece; false when that was the last.
@@ -31,8 +32,12 @@ class VisionPass {
   VisionPass(const VisionWeights& weights, FeatureMap pixels)
       : weights_(weights), x_(std::move(pixels)) {}
 
+  bool Fuse(ThreadPool& pool, const VisionObserver& observer);  // its next piece
+
   const VisionWeights& weights_;
   FeatureMap x_, before_last_;  // the second: before the last stage
+  FeatureMap fused_;            // rows [0, fused_rows_) of before_last_'s grid
+  int64_t fused_rows_ = 0;
   bool stem_done_ = false;
   size_t stage_ = 0, block_ = 0;  // the next one
   Tensor features_;

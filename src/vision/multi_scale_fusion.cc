@@ -11,13 +11,15 @@
 namespace gemma3n {
 namespace {
 
-// Channels of both maps side by side; the coarse one repeated (nearest neighbour).
-FeatureMap Concatenate(const FeatureMap& fine, const FeatureMap& coarse, ThreadPool& pool) {
-  FeatureMap joined = FeatureMap::Unset(fine.height, fine.width, fine.channels + coarse.channels);
-  pool.ParallelFor(fine.height, [&](size_t row) {
-    const int64_t y = static_cast<int64_t>(row);
+// Channels of both maps side by side in rows [begin, end) of the fine one; the coarse one repeated
+// (nearest neighbour).
+FeatureMap Concatenate(const FeatureMap& fine, const FeatureMap& coarse, int64_t begin, int64_t end,
+                       ThreadPool& pool) {
+  FeatureMap joined = FeatureMap::Unset(end - begin, fine.width, fine.channels + coarse.channels);
+  pool.ParallelFor(joined.height, [&](size_t row) {
+    const int64_t y = begin + static_cast<int64_t>(row);
     for (int64_t x = 0; x < fine.width; ++x) {
-      float* pixel = joined.pixel(y, x);
+      float* pixel = joined.pixel(y - begin, x);
       std::copy_n(fine.pixel(y, x), fine.channels, pixel);
       std::copy_n(coarse.pixel(y * coarse.height / fine.height, x * coarse.width / fine.width),
                   coarse.channels, pixel + fine.channels);
@@ -74,11 +76,14 @@ FeatureMap Interpolate(const FeatureMap& x, int64_t out_side) {
 
 }  // namespace
 
-FeatureMap FuseScales(const VisionWeights& weights, const FeatureMap& fine,
-                      const FeatureMap& coarse, ThreadPool& pool) {
-  const FeatureMap joined = Concatenate(fine, coarse, pool);
-  FeatureMap fused = FeatureMap::Unset(fine.height, fine.width, weights.fusion_proj.conv.shape[0]);
-  PointwisePair(weights.fusion_exp, weights.fusion_proj, joined.rows(), fused.rows(), pool);
+void FuseRows(const VisionWeights& weights, const FeatureMap& fine, const FeatureMap& coarse,
+              int64_t begin, int64_t end, FeatureMap& fused, ThreadPool& pool) {
+  const FeatureMap joined = Concatenate(fine, coarse, begin, end, pool);
+  PointwisePair(weights.fusion_exp, weights.fusion_proj, joined.rows(),
+                {fused.pixel(begin, 0), joined.pixels(), fused.channels}, pool);
+}
+
+FeatureMap ToSoftTokenGrid(const VisionWeights& weights, FeatureMap fused, ThreadPool& pool) {
   const int64_t side = weights.output_side;
   if (fused.height != side || fused.width != side) {
     fused = fused.height % side == 0 && fused.width % side == 0 ? AveragePool(fused, side, pool)

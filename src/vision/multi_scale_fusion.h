@@ -7,8 +7,12 @@
 
 namespace gemma3n {
 
-// fine [H, W, C1], coarse (a smaller map) -> [output_side, output_side, features].
-FeatureMap FuseScales(const VisionWeights& weights, const FeatureMap& fine,
-                      const FeatureMap& coarse, ThreadPool& pool);
+// Rows [begin, end) of fine [H, W, C1] and what lies there of coarse, a smaller map -> the same
+// rows of fused [H, W, features].
+void FuseRows(const VisionWeights& weights, const FeatureMap& fine, const FeatureMap& coarse,
+              int64_t begin, int64_t end, FeatureMap& fused, ThreadPool& pool);
+
+// -> [output_side, output_side, features].
+FeatureMap ToSoftTokenGrid(const VisionWeights& weights, FeatureMap fused, ThreadPool& pool);
 
 }  // namespace gemma3n
