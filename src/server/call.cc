@@ -6,6 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "server/base64.h"
+#include "server/clips.h"
+
 namespace gemma3n::server {
 namespace {
 
@@ -84,6 +87,23 @@ Part MediaParts::Film(const Field& uri, const VideoOptions& video, bool bare) {
 void MediaParts::CountFilm(const VideoClip& film, const Field& field) {
   CountPictures(static_cast<int64_t>(film.frames.size()), field);
   call_.clips += !film.audio.samples.empty() && service_.engine.facts().hears;
+}
+
+std::vector<Part> MediaParts::RawClips(const Field& data, const RawSound& raw) {
+  const ModelFacts& facts = service_.engine.facts();
+  if (!facts.hears) CannotDo(data, "this model does not hear");
+  const std::optional<std::string> bytes = DecodeBase64(data.Text());
+  if (!bytes) Expected(data, "strict base64");
+  std::vector<float> samples;
+  const auto decoder = SoundDecoder::New(raw);
+  decoder->Push({reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()}, samples);
+  decoder->Finish(samples);
+  if (samples.empty()) {
+    throw Refusal(Reason::kInvalidAudio, data.path() + ": no sound", data.path());
+  }
+  const Clips clips = CutClips(samples, facts.max_clip_seconds);
+  call_.clips += static_cast<int64_t>(clips.size());
+  return PartsOf(clips);
 }
 
 Part MediaParts::Any(const Field& uri, const VideoOptions& video) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gemma3n/sound_stream.h"
 #include "server/chat.h"
 #include "server/json.h"
 #include "server/refusal.h"
@@ -48,7 +49,10 @@ class MediaParts {
   Part Picture(const Field& uri, bool bare = false);
   Part Sound(const Field& uri);
   Part Film(const Field& uri, const VideoOptions& video, bool bare = false);
-  // Any of these, as its bytes say.
+  // Samples without a header, in base64: as many clips as it takes to hear all of them. Throws
+  // Refusal (kUnsupportedValue, kInvalidAudio).
+  std::vector<Part> RawClips(const Field& data, const RawSound& raw);
+  // Any of the three, as its bytes say.
   Part Any(const Field& uri, const VideoOptions& video = {});
   // The same of a file that the call's owner has left here; `field` names it. Throws also Refusal
   // (kNotFound).

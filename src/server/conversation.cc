@@ -2,8 +2,10 @@
 #include "server/conversation.h"
 
 #include <algorithm>
+#include <span>
 
 #include "gemma3n/fit_context.h"
+#include "server/media_reader.h"
 
 namespace gemma3n::server {
 
@@ -25,6 +27,18 @@ void Conversation::GoOn(Role role, std::vector<Part> parts) {
     parts.erase(parts.begin());
   }
   Add(role, std::move(parts));
+}
+
+void Conversation::Shorten(size_t most_bytes, size_t most_turns) {
+  size_t bytes = MediaReader::BytesOf(turns_), first = 0;
+  const auto too_much = [&] {
+    const bool begins_anew = first == 0 || turns_[first].role == Role::kUser;
+    return bytes > most_bytes || turns_.size() - first > most_turns || !begins_anew;
+  };
+  for (; first + 1 < turns_.size() && too_much(); ++first) {
+    bytes -= MediaReader::BytesOf(std::span(&turns_[first], 1));
+  }
+  turns_.erase(turns_.begin(), turns_.begin() + static_cast<ptrdiff_t>(first));
 }
 
 void Conversation::LayOut(const Field& messages, const ToolUse& tools, Ask& ask) const {

@@ -21,6 +21,10 @@ class Conversation {
   // The same, and where texts meet nothing stands between them: a piece of what was said before.
   void GoOn(Role role, std::vector<Part> parts);
   bool empty() const { return turns_.empty(); }
+  const std::vector<Turn>& turns() const { return turns_; }
+  // Leaves out what is oldest, up to a turn of the user and but for the last turn, until no more
+  // bytes (MediaReader::BytesOf) and turns are left than these.
+  void Shorten(size_t most_bytes, size_t most_turns);
   // Becomes the ask's turns, with the functions that may be called. Where the last turn is the
   // model's, the answer goes on with it, in no form. Throws Refusal where the user has not spoken
   // first; `messages`: the field to blame.

@@ -207,6 +207,14 @@ size_t MediaReader::BytesOf(const Part& part) {
   return std::visit(BytesOfContent(), part.content);
 }
 
+size_t MediaReader::BytesOf(std::span<const Turn> turns) {
+  size_t bytes = 0;
+  for (const Turn& turn : turns) {
+    for (const Part& part : turn.parts) bytes += BytesOf(part);
+  }
+  return bytes;
+}
+
 std::optional<Part> MediaReader::Find(const std::string& key) {
   const std::lock_guard lock(mutex_);
   for (auto at = kept_.begin(); at != kept_.end(); ++at) {

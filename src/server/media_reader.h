@@ -35,6 +35,7 @@ class MediaReader {
   Kind KindOf(const std::string& text, const std::string& param) const;
   // The memory that a medium takes; of a text its bytes.
   static size_t BytesOf(const Part& part);
+  static size_t BytesOf(std::span<const Turn> turns);
 
  private:
   struct Kept {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "server/call.h"
 
@@ -16,6 +17,10 @@ struct Spent {
 
   int64_t text() const { return prompt > image + audio ? prompt - image - audio : 0; }
 };
+// On the media of a prompt.
+Spent SpentOnMedia(const std::vector<Turn>& turns, const ModelFacts& facts);
+// On an answer to it.
+Spent SpentOf(Spent media, const GenerateResult& result);
 Spent SpentOf(const Call& call, const Service& service, std::span<const GenerateResult> results);
 
 }  // namespace gemma3n::server

@@ -78,6 +78,22 @@ TEST(Conversation, BeginsWithTheUser) {
   EXPECT_THROW(conversation.LayOut(messages, {}, ask), Refusal);
 }
 
+TEST(Conversation, ForgetsWhatIsOldest) {
+  Conversation conversation;
+  for (const char* text : {"1", "22", "333"}) {
+    conversation.Add(Role::kUser, {Part(text)});
+    conversation.Add(Role::kModel, {Part("m")});
+  }
+  conversation.Shorten(9, 6);
+  EXPECT_EQ(conversation.turns().size(), 6u);
+  conversation.Shorten(8, 6);  // what was answered goes with the answer
+  EXPECT_EQ(TextOf(conversation.turns().at(0)), "22");
+  conversation.Shorten(8, 3);
+  EXPECT_EQ(TextOf(conversation.turns().at(0)), "333");
+  conversation.Shorten(0, 0);
+  ASSERT_EQ(conversation.turns().size(), 1u);
+}
+
 TEST(Conversation, GoesOnWithTheModelsTextInNoForm) {
   const Json nothing;
   const Field messages(nothing, "messages");

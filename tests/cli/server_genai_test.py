@@ -6,6 +6,7 @@
 import base64
 import json
 import unittest
+import wave
 
 from service import NANO, Service, run
 
@@ -155,6 +156,15 @@ class Answers(GenAiTest):
             answer = self.generate({"role": "user", "parts": [part, {"text": prompt}]})
             self.assertEqual(text_of(answer), expected)
             self.assertIn(modality, [one["modality"] for one in answer["usageMetadata"]["promptTokensDetails"]])
+        with wave.open(str(NANO / "examples" / "spanish.wav")) as file:
+            samples = base64.b64encode(file.readframes(file.getnframes())).decode()
+        raw = {"inlineData": {"mimeType": "audio/pcm;rate=16000", "data": samples}}
+        wav = inline("../examples/spanish.wav")
+        self.assertEqual(*(text_of(self.generate({"parts": [part, {"text": "Transcribe."}]}))
+                           for part in (raw, wav)))
+        for kind in ("audio/pcm;rate=1", "audio/pcmx"):
+            raw["inlineData"]["mimeType"] = kind
+            self.refused({"contents": [{"parts": [raw]}]}, field="contents[0].parts[0].inlineData.mimeType")
         film = inline("film-0158.mp4")
         question = {"text": "What is in the last picture?"}
         expected = run("--temp", 0, "--video", EVAL / "film-0158.mp4", question["text"])

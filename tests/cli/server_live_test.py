@@ -131,6 +131,33 @@ class Live(Sessions):
             {"role": "user", "parts": [{"text": "What is 5 plus 1?"}]}]}})
         self.assertEqual(text_of(talk.turn()), "6")
 
+    def test_contents_and_config_are_those_of_generate_content(self):
+        picture = {"inlineData": {"data": text((NANO / "eval/pictures-0069.png").read_bytes())}}
+        sound = {"inlineData": {"data": text(pcm(speech())), "mimeType": "audio/pcm;rate=16000"}}
+        enum = {"type": "STRING", "enum": ["green", "blue"]}
+        called = [{"role": "model", "parts": [{"functionCall": {"id": "1", "name": "get_time", "args": {}}}]},
+                  {"parts": [{"functionResponse": {"id": "1", "response": {"time": "12:00"}}}]}]
+        for parts, config, after in (
+                ([picture, {"text": "What shape is yellow?"}], {"mediaResolution": "MEDIA_RESOLUTION_LOW"}, []),
+                ([sound, {"text": QUESTION}], {"maxOutputTokens": "9", "stopSequences": ["a"]}, []),
+                ([{"text": "What is the time?"}], {}, called),
+                ([{"text": "Grass is"}, {"thought": True, "text": "well"}],
+                 {"responseMimeType": "text/x.enum", "responseSchema": enum}, [])):
+            asked = {"generationConfig": {"temperature": 0, **config},
+                     "systemInstruction": {"parts": [{"text": "Be"}, {"text": " brief."}]}}
+            turns = [{"role": "user", "parts": parts}, *after]
+            status, _, wanted = self.service.post("/v1beta/models/nano:generateContent",
+                                                  {"contents": turns, **asked})
+            self.assertEqual(status, 200, wanted)
+            talk = self.talk(asked)
+            for turn in turns[:-1]:
+                talk.send({"clientContent": {"turns": [turn]}})
+            talk.send({"clientContent": {"turns": turns[-1:], "turnComplete": True}})
+            found = talk.turn()
+            self.assertEqual(text_of(found), wanted["candidates"][0]["content"]["parts"][0]["text"])
+            self.assertEqual(found[-1]["usageMetadata"]["promptTokensDetails"],
+                             wanted["usageMetadata"]["promptTokensDetails"])
+
     def test_speech_is_heard_written_down_and_answered(self):
         for rate in (8000, 16000, 24000, 48000):
             talk = self.talk({"inputAudioTranscription": {},
@@ -267,6 +294,12 @@ class Hostile(Sessions):
         self.closes(1007, "setup", first={"clientContent": {"turnComplete": True}})
         self.closes(1007, "TEXT", first={"setup": {"model": "models/nano", "generationConfig": {
             "responseModalities": ["AUDIO"]}}})
+        self.closes(1007, "one answer", first={"setup": {"model": "models/nano", "generationConfig": {
+            "candidateCount": 2}}})
+        self.closes(1007, "temperature", first={"setup": {"model": "models/nano", "generationConfig": {
+            "temperature": 3}}})
+        self.closes(1007, "googleSearch", first={"setup": {"model": "models/nano", "tools": [
+            {"googleSearch": {}}]}})
         self.closes(1008, "other", first={"setup": {"model": "models/other"}})
         # Nobody else has noticed.
         self.assertEqual(self.talk().ask("What is 3 plus 4?"), "7")

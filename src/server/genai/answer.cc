@@ -124,15 +124,7 @@ Json GenAiWriter::LastOf(size_t choice, const ToolAnswer& answer,
 }
 
 Json GenAiWriter::UsageJson(const std::vector<GenerateResult>& results) const {
-  const Spent spent = SpentOf(call_, service_, results);
-  Json answers = Json::array();
-  answers.push_back({{"modality", "TEXT"}, {"tokenCount", spent.answer}});
-  return {{"promptTokenCount", spent.prompt},
-          {"candidatesTokenCount", spent.answer},
-          {"totalTokenCount", spent.prompt + spent.answer},
-          {"cachedContentTokenCount", spent.cached},
-          {"promptTokensDetails", DetailsOf(spent)},
-          {"candidatesTokensDetails", std::move(answers)}};
+  return GenAiUsage(SpentOf(call_, service_, results), "candidates");
 }
 
 std::string GenAiWriter::Whole(const std::vector<GenerateResult>& results) const {
@@ -167,6 +159,17 @@ std::string GenAiWriter::Finish(const std::vector<GenerateResult>& results, doub
 
 std::string GenAiWriter::Failure(const Refusal& refusal) {
   return Framed(GenAiErrorText(refusal)) + (form_ == GenAiStream::kList ? "]" : "");
+}
+
+Json GenAiUsage(const Spent& spent, const std::string& answer) {
+  Json answers = Json::array();
+  answers.push_back({{"modality", "TEXT"}, {"tokenCount", spent.answer}});
+  return {{"promptTokenCount", spent.prompt},
+          {answer + "TokenCount", spent.answer},
+          {"totalTokenCount", spent.prompt + spent.answer},
+          {"cachedContentTokenCount", spent.cached},
+          {"promptTokensDetails", DetailsOf(spent)},
+          {answer + "TokensDetails", std::move(answers)}};
 }
 
 std::string GenAiErrorText(const Refusal& refusal) {

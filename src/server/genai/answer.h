@@ -47,6 +47,8 @@ class GenAiWriter : public StreamWriter {
   std::string last_;  // of the last choice, which is held back for the counts of all
 };
 
+// usageMetadata. `answer`: what the answer's counts begin with, "candidates" or "response".
+Json GenAiUsage(const Spent& spent, const std::string& answer);
 std::string GenAiErrorText(const Refusal& refusal);
 // {"totalTokens": ...}
 std::string CountText(const GenAiCall& call, const Service& service);

@@ -60,16 +60,17 @@ int64_t ReadResolution(const ProtoField& resolution, const ModelFacts& facts) {
   return 0;
 }
 
-void RefuseWhatCannotBeDone(const ProtoField& config) {
-  const ProtoField modalities = config["responseModalities"];
-  if (modalities.present()) {
-    for (const ProtoField& modality : modalities.Items(8)) {
-      const auto word = modality.Word({"MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"});
-      if (word == "IMAGE" || word == "AUDIO" || word == "VIDEO") {
-        CannotDo(modality, "the model answers in text alone");
-      }
+void CheckModalities(const ProtoField& modalities) {
+  if (!modalities.present()) return;
+  for (const ProtoField& modality : modalities.Items(8)) {
+    const auto word = modality.Word({"MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"});
+    if (word == "IMAGE" || word == "AUDIO" || word == "VIDEO") {
+      CannotDo(modality, "the model answers in text alone; expected TEXT, found " + *word);
     }
   }
+}
+
+void RefuseWhatCannotBeDone(const ProtoField& config) {
   for (const char* name : {"speechConfig", "imageConfig"}) {
     if (config[name].present()) CannotDo(config[name], "the model answers in text alone");
   }
@@ -131,23 +132,26 @@ void ReadChoice(const ProtoField& config, ToolUse& use) {
 
 }  // namespace
 
-GenerateOptions ReadGenerationConfig(const ProtoField& config, const Service& service,
-                                     std::vector<std::string>& ignored) {
+GenerateOptions ReadGenerationConfig(const ProtoField& config, const Service& service) {
   if (config.present() && !config.json().is_object()) Expected(config, "an object");
-  RefuseWhatCannotBeDone(config);
+  CheckModalities(config["responseModalities"]);
   GenerateOptions options;
   ReadSampling(config, service.engine.facts(), options.sampling);
-  ReadLogprobs(config, options);
   options.stop = ReadStops(config["stopSequences"]);
   options.max_tokens = std::min(
       service.context, config["maxOutputTokens"].Integer(1, INT64_MAX).value_or(service.context));
   options.image_size = ReadResolution(config["mediaResolution"], service.engine.facts());
-  if (config.present()) {
-    for (const std::string& name : config.Others(kKnown)) {
-      ignored.push_back("generationConfig." + name);
-    }
-  }
   return options;
+}
+
+void ReadGenerateContentConfig(const ProtoField& config, GenerateOptions& options,
+                               std::vector<std::string>& ignored) {
+  RefuseWhatCannotBeDone(config);
+  ReadLogprobs(config, options);
+  if (!config.present()) return;
+  for (const std::string& name : config.Others(kKnown)) {
+    ignored.push_back("generationConfig." + name);
+  }
 }
 
 ToolUse ReadGenAiTools(const ProtoField& body) {

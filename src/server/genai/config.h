@@ -13,9 +13,13 @@ namespace gemma3n::server {
 // All throw Refusal before any work is done, for what is wrong and for what would change the answer
 // and cannot be done.
 
-// All but candidateCount and what the answer may be. Names that are not known go to `ignored`.
-GenerateOptions ReadGenerationConfig(const ProtoField& config, const Service& service,
-                                     std::vector<std::string>& ignored);
+// What answers of all kinds have of it: sampling, their ends, the size of pictures; nothing but
+// text.
+GenerateOptions ReadGenerationConfig(const ProtoField& config, const Service& service);
+// What generateContent has beside it, but for candidateCount and what the answer may be. Names that
+// are not known go to `ignored`.
+void ReadGenerateContentConfig(const ProtoField& config, GenerateOptions& options,
+                               std::vector<std::string>& ignored);
 
 // `body` has both.
 ToolUse ReadGenAiTools(const ProtoField& body);

@@ -16,6 +16,8 @@ constexpr const char* kKinds[] = {"text",         "inlineData",       "fileData"
                                   "functionCall", "functionResponse", "executableCode",
                                   "toolCall",     "toolResponse",     "codeExecutionResult"};
 
+constexpr char kRawSound[] = "audio/pcm";
+
 std::string KindOf(const ProtoField& part) {
   std::string kind;
   for (const char* one : kKinds) {
@@ -52,7 +54,43 @@ VideoOptions VideoOf(const ProtoField& metadata) {
   return video;
 }
 
+std::vector<Part> ReadInline(const ProtoField& blob, const VideoOptions& video, MediaParts& media) {
+  const ProtoField type = blob["mimeType"], data = blob["data"];
+  const Json standard = StandardBase64(data.Text());
+  const Field bytes(standard, data.path());
+  // Of all others the bytes decide.
+  const bool raw = type.present() && type.Text().starts_with(kRawSound);
+  if (raw) return media.RawClips(bytes, ReadSoundType(type));
+  return {media.Any(bytes, video)};
+}
+
+std::vector<Part> ReadMedium(const ProtoField& part, MediaParts& media) {
+  const VideoOptions video = VideoOf(part["videoMetadata"]);
+  part["mediaProcessing"].Word({"MEDIA_PROCESSING_UNSPECIFIED", "STATIC"});
+  const ProtoField file = part["fileData"];
+  if (!file.present()) return ReadInline(part["inlineData"], video, media);
+  if (file["mimeType"].present()) file["mimeType"].Text();  // the bytes decide
+  return {media.File(file["fileUri"], FileIdOf(file["fileUri"]), video)};
+}
+
 }  // namespace
+
+RawSound ReadSoundType(const ProtoField& mime_type) {
+  const std::string& mime = mime_type.Text();
+  RawSound raw;
+  if (mime.substr(0, mime.find(';')) != kRawSound) {
+    CannotDo(mime_type, "expected audio/pcm;rate=N, found '" + Shown(mime) + "'");
+  }
+  const size_t rate = mime.find("rate=");
+  if (rate == std::string::npos) return raw;
+  const char* const end = mime.data() + mime.size();
+  const auto [next, error] = std::from_chars(mime.data() + rate + 5, end, raw.rate_hz);
+  if (error != std::errc() || (next != end && *next != ';') || raw.rate_hz < 8000 ||
+      raw.rate_hz > 48000) {
+    Expected(mime_type, "a rate from 8000 to 48000, found '" + Shown(mime) + "'");
+  }
+  return raw;
+}
 
 // What a content says, part by part: calls that follow each other are one list.
 class ContentReader::Parts {
@@ -60,9 +98,9 @@ class ContentReader::Parts {
   // Pieces of a text may come one by one, as a stream gave them.
   void Text(const std::string& text) { Append(text, ""); }
   void Result(const std::string& text) { Append(text, "\n\n"); }
-  void Medium(Part part) {
+  void Media(std::vector<Part> media) {
     EndCalls();
-    parts_.push_back(std::move(part));
+    for (Part& one : media) parts_.push_back(std::move(one));
   }
   void Call(ToolCall call) { calls_.push_back(std::move(call)); }
   std::vector<Part> All() {
@@ -92,23 +130,23 @@ class ContentReader::Parts {
   std::vector<ToolCall> calls_;
 };
 
-void ContentReader::AddSystem(const ProtoField& instruction) {
+void ContentReader::AddSystem(const ProtoField& instruction, MediaParts& media) {
   if (!instruction.present()) return;
   std::string text;
   for (const ProtoField& part : instruction["parts"].Items(kMostParts)) {
-    media_.CountPart(part);
+    media.CountPart(part);
     if (KindOf(part) != "text") CannotDo(part, "only text is taken in the system instruction");
     text += part["text"].Text();
   }
   conversation.AddSystem(text);
 }
 
-void ContentReader::Add(const ProtoField& content) {
+void ContentReader::Add(const ProtoField& content, MediaParts& media) {
   const std::string role = content["role"].Word({"USER", "MODEL", "FUNCTION"}).value_or("USER");
   const bool model = role == "MODEL";
   Parts parts;
   for (const ProtoField& part : content["parts"].Items(kMostParts)) {
-    media_.CountPart(part);
+    media.CountPart(part);
     const std::string kind = KindOf(part);
     const ProtoField value = part[kind.c_str()];
     if (part["thought"].Flag(false)) continue;  // of an earlier answer
@@ -122,7 +160,7 @@ void ContentReader::Add(const ProtoField& content) {
     } else if (kind == "functionResponse") {
       parts.Result(Result(value));
     } else if (kind == "inlineData" || kind == "fileData") {
-      parts.Medium(Medium(part));
+      parts.Media(ReadMedium(part, media));
     } else {
       CannotDo(value, "code and tools of the service are not served");
     }
@@ -134,23 +172,9 @@ void ContentReader::Add(const ProtoField& content) {
   }
 }
 
-void ContentReader::AddResult(const ProtoField& response) {
-  media_.CountPart(response);
+void ContentReader::AddResult(const ProtoField& response, MediaParts& media) {
+  media.CountPart(response);
   conversation.Add(Role::kUser, {Part(Result(response))});
-}
-
-Part ContentReader::Medium(const ProtoField& part) {
-  const VideoOptions video = VideoOf(part["videoMetadata"]);
-  part["mediaProcessing"].Word({"MEDIA_PROCESSING_UNSPECIFIED", "STATIC"});
-  const ProtoField file = part["fileData"], inline_data = part["inlineData"];
-  if (file.present()) {
-    if (file["mimeType"].present()) file["mimeType"].Text();  // the bytes decide
-    return media_.File(file["fileUri"], FileIdOf(file["fileUri"]), video);
-  }
-  if (inline_data["mimeType"].present()) inline_data["mimeType"].Text();  // the bytes decide
-  const ProtoField data = inline_data["data"];
-  const Json standard = StandardBase64(data.Text());
-  return media_.Any(Field(standard, data.path()), video);
 }
 
 ToolCall ContentReader::Call(const ProtoField& call) {
@@ -161,25 +185,27 @@ ToolCall ContentReader::Call(const ProtoField& call) {
     if (!args.json().is_object()) Expected(args, "an object");
     read.arguments = JsonLine(args.json());
   }
-  if (id.present()) names_[id.Text()] = read.name;
+  if (id.present()) names[id.Text()] = read.name;
   return read;
 }
 
-std::string ContentReader::Result(const ProtoField& response) {
+std::string ContentReader::Result(const ProtoField& response) const {
   const ProtoField id = response["id"], name = response["name"], value = response["response"];
-  CheckToolName(name.Text(), name.path());
+  std::string called = name.present() ? name.Text() : "";
   if (id.present() && !id.Text().empty()) {
-    const auto found = names_.find(id.Text());
-    if (found == names_.end() || found->second != name.Text()) {
-      Expected(id, "the id of a call of '" + name.Text() + "' before it");
+    const auto found = names.find(id.Text());
+    if (found == names.end() || (name.present() && found->second != called)) {
+      Expected(id, "the id of a call of '" + Shown(called) + "' before it");
     }
+    called = found->second;
   }
+  CheckToolName(called, name.path());
   const ProtoField parts = response["parts"];
   if (parts.present() && !parts.Items(kMostParts).empty()) {
     CannotDo(parts, "only `response` is taken of what a function gives");
   }
   if (!value.json().is_object()) Expected(value, "an object");
-  return ResultText(name.Text(), JsonLine(value.json()));
+  return ResultText(called, JsonLine(value.json()));
 }
 
 }  // namespace gemma3n::server

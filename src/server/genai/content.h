@@ -6,33 +6,33 @@
 #include <string>
 #include <vector>
 
+#include "gemma3n/sound_stream.h"
 #include "server/conversation.h"
 #include "server/genai/proto_field.h"
 #include "server/tools.h"
 
 namespace gemma3n::server {
 
-// Adds contents, one after another, to a conversation. Everything throws Refusal.
+// Adds contents, one after another, to a conversation. `media`: of the request that they come in.
+// Everything throws Refusal.
 class ContentReader {
  public:
-  explicit ContentReader(MediaParts& media) : media_(media) {}
-
-  void AddSystem(const ProtoField& instruction);
+  void AddSystem(const ProtoField& instruction, MediaParts& media);
   // {"role", "parts"}
-  void Add(const ProtoField& content);
+  void Add(const ProtoField& content, MediaParts& media);
   // {"id", "name", "response"}: what a function gave, as the user's.
-  void AddResult(const ProtoField& response);
+  void AddResult(const ProtoField& response, MediaParts& media);
 
   Conversation conversation;
+  std::map<std::string, std::string> names;  // of calls, by their ids
 
  private:
   class Parts;
-  Part Medium(const ProtoField& part);
   ToolCall Call(const ProtoField& call);
-  std::string Result(const ProtoField& response);
-
-  MediaParts& media_;
-  std::map<std::string, std::string> names_;  // of calls, by their ids
+  std::string Result(const ProtoField& response) const;
 };
+
+// "audio/pcm;rate=16000": samples without a header, signed 16 bits, at 8 to 48 kHz. Throws Refusal.
+RawSound ReadSoundType(const ProtoField& mime_type);
 
 }  // namespace gemma3n::server

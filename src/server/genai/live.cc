@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/genai/live.h"
 
-#include <nlohmann/json.hpp>
+#include "server/genai/answer.h"
 
 namespace gemma3n::server {
 namespace {
 
 // A version stands for the star.
 constexpr char kPath[] = "/ws/google.ai.generativelanguage.*.GenerativeService.BidiGenerateContent";
-
-const char* StatusName(int status) {
-  switch (status) {
-    case 401:
-      return "UNAUTHENTICATED";
-    case 403:
-      return "PERMISSION_DENIED";
-    case 404:
-      return "NOT_FOUND";
-    case 405:
-      return "UNIMPLEMENTED";
-    case 429:
-      return "RESOURCE_EXHAUSTED";
-    case 500:
-      return "INTERNAL";
-    case 503:
-      return "UNAVAILABLE";
-    default:
-      return "INVALID_ARGUMENT";
-  }
-}
 
 }  // namespace
 
@@ -45,10 +24,7 @@ bool GenAiLive::Speaks(const Request& request) const {
 }
 
 Response GenAiLive::Refused(const Refusal& refusal) const {
-  const int status = StatusOf(refusal.reason);
-  const Json body = {
-      {"error", {{"code", status}, {"message", refusal.what()}, {"status", StatusName(status)}}}};
-  return {.status = status, .body = body.dump(-1, ' ', false, Json::error_handler_t::replace)};
+  return {.status = StatusOf(refusal.reason), .body = GenAiErrorText(refusal)};
 }
 
 }  // namespace gemma3n::server

@@ -5,7 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "server/base64.h"
-#include "server/conversation.h"
+#include "server/genai/answer.h"
+#include "server/spent.h"
 
 namespace gemma3n::server {
 namespace {
@@ -13,10 +14,11 @@ namespace {
 constexpr std::chrono::minutes kHandleLife(10);
 constexpr size_t kMostOfSession = 4, kMostHandles = 256, kMostHandleBytes = 512u << 20;
 constexpr std::chrono::seconds kBetweenFrames(1);
-constexpr size_t kMostFrames = 16;     // of one turn
-constexpr size_t kMostSaid = 512;      // parts of one turn
-constexpr size_t kMostNames = 1024;    // of calls
-constexpr double kNoticeSeconds = 60;  // before a session ends
+constexpr size_t kMostFrames = 16;             // of one turn
+constexpr size_t kMostTurnBytes = 512u << 20;  // the same
+constexpr size_t kMostSaid = 512;              // parts of one turn
+constexpr size_t kMostNames = 1024;            // of calls
+constexpr double kNoticeSeconds = 60;          // before a session ends
 
 // The code that a session is closed with.
 int CloseCode(Reason reason) {
@@ -39,39 +41,11 @@ int CloseCode(Reason reason) {
   }
 }
 
-size_t BytesOf(const std::vector<Turn>& turns) {
-  size_t bytes = 0;
-  for (const Turn& turn : turns) {
-    for (const Part& part : turn.parts) bytes += MediaReader::BytesOf(part);
-  }
-  return bytes;
-}
-
-Json Tokens(const char* modality, int64_t count) {
-  return {{"modality", modality}, {"tokenCount", count}};
-}
-
-Json UsageOf(const GenerateResult& result, const ModelFacts& facts, int64_t pictures,
-             int64_t clips) {
-  const auto prompt = static_cast<int64_t>(result.prompt_token_ids.size());
-  const auto response = static_cast<int64_t>(result.token_ids.size());
-  const int64_t image = pictures * facts.image_tokens, audio = clips * facts.audio_tokens;
-  Json details = Json::array({Tokens("TEXT", std::max<int64_t>(0, prompt - image - audio))});
-  if (image > 0) details.push_back(Tokens("IMAGE", image));
-  if (audio > 0) details.push_back(Tokens("AUDIO", audio));
-  return {{"promptTokenCount", prompt},
-          {"cachedContentTokenCount", result.timings.cached_tokens},
-          {"responseTokenCount", response},
-          {"totalTokenCount", prompt + response},
-          {"promptTokensDetails", std::move(details)},
-          {"responseTokensDetails", Json::array({Tokens("TEXT", response)})}};
-}
-
 }  // namespace
 
 std::string LiveHandles::Keep(std::vector<Turn> turns, const Asker& asker) {
   const std::string handle = NewId("handle_");
-  const size_t bytes = BytesOf(turns);
+  const size_t bytes = MediaReader::BytesOf(turns);
   const std::lock_guard lock(mutex_);
   kept_[handle] = {std::move(turns), asker.client(), std::chrono::steady_clock::now(), bytes};
   DropOld();
@@ -123,14 +97,13 @@ void GenAiLiveSession::OnRefused(const Refusal& refusal) {
 
 void GenAiLiveSession::OnMessage(const WebSocket::Message& message) {
   const Json json = ParseJson(message.data);
-  const Field body(json, "");
+  const ProtoField body(json, "");
   if (!json.is_object()) throw Refusal(Reason::kInvalidJson, "message: expected an object");
-  const Field setup = body["setup"], content = Member(body, "clientContent");
-  const Field input = Member(body, "realtimeInput"), response = Member(body, "toolResponse");
+  const ProtoField setup = body["setup"], content = body["clientContent"];
+  const ProtoField input = body["realtimeInput"], response = body["toolResponse"];
   const int kinds = setup.present() + content.present() + input.present() + response.present();
-  const bool others = !body.Others({"setup", "clientContent", "client_content", "realtimeInput",
-                                    "realtime_input", "toolResponse", "tool_response"})
-                           .empty();
+  const bool others =
+      !body.Others({"setup", "clientContent", "realtimeInput", "toolResponse"}).empty();
   if (kinds != 1 || others) {
     throw Refusal(Reason::kInvalidValue,
                   "expected one of setup, clientContent, realtimeInput and toolResponse");
@@ -145,7 +118,7 @@ void GenAiLiveSession::OnMessage(const WebSocket::Message& message) {
   if (response.present()) TakeResponses(response);
 }
 
-void GenAiLiveSession::SetUp(const Field& field) {
+void GenAiLiveSession::SetUp(const ProtoField& field) {
   LiveSetup setup = ReadLiveSetup(field, service_);
   if (!setup.handle.empty()) {
     std::optional<std::vector<Turn>> turns = handles_.Find(setup.handle, asker_);
@@ -154,62 +127,64 @@ void GenAiLiveSession::SetUp(const Field& field) {
                     "sessionResumption.handle: no conversation of yours is known "
                     "by it, or not any more");
     }
-    turns_ = std::move(*turns);
+    for (Turn& turn : *turns) contents_.conversation.Add(turn.role, std::move(turn.parts));
   }
+  Call call;
+  MediaParts media(service_, asker_.owner, call);
+  contents_.AddSystem(field["systemInstruction"], media);
   ear_.SetFormat(sound_);
   ear_.SetDetection(setup.detection);
   setup_ = std::move(setup);
   Send({{"setupComplete", {{"sessionId", NewId("session_")}}}});
 }
 
-void GenAiLiveSession::TakeContent(const Field& content) {
-  const bool complete = Member(content, "turnComplete").Flag(false);
+void GenAiLiveSession::TakeContent(const ProtoField& content) {
+  const bool complete = content["turnComplete"].Flag(false);
   Interrupt();
-  const Field turns = content["turns"];
-  std::vector<Turn> read;
+  const ProtoField turns = content["turns"];
+  Call call;
+  MediaParts media(service_, asker_.owner, call);
   if (turns.present()) {
-    for (const Field& turn : turns.Items(kMostMessages)) {
-      ReadLiveTurn(turn, service_, asker_.owner, names_, read);
-    }
+    for (const ProtoField& turn : turns.Items(kMostMessages)) contents_.Add(turn, media);
   }
-  for (Turn& turn : read) AddTurn(std::move(turn), turns_);
-  DropOldest();
+  Shorten();
   if (complete) Want();
 }
 
-void GenAiLiveSession::TakeInput(const Field& input) {
+void GenAiLiveSession::TakeInput(const ProtoField& input) {
   if (!input.json().is_object()) Expected(input, "an object");
   for (const char* name : {"activityStart", "activityEnd"}) {
-    if (Member(input, name).present() && setup_->detection) {
-      CannotDo(Member(input, name), "only while automaticActivityDetection is disabled");
+    if (input[name].present() && setup_->detection) {
+      CannotDo(input[name], "only while automaticActivityDetection is disabled");
     }
   }
-  if (Member(input, "activityStart").present()) BeginActivity();
-  const Field chunks = Member(input, "mediaChunks");
-  for (const Field& blob : chunks.present() ? chunks.Items(kMostParts) : std::vector<Field>()) {
+  if (input["activityStart"].present()) BeginActivity();
+  const ProtoField chunks = input["mediaChunks"];
+  for (const ProtoField& blob :
+       chunks.present() ? chunks.Items(kMostParts) : std::vector<ProtoField>()) {
     TakeBlob(blob);
   }
   if (input["audio"].present()) TakeSound(input["audio"]);
   if (input["video"].present()) TakePicture(input["video"]);
   if (input["text"].present()) TakeText(input["text"]);
-  if (Member(input, "audioStreamEnd").Flag(false) && setup_->detection) EndHearing();
-  if (Member(input, "activityEnd").present()) EndActivity();
+  if (input["audioStreamEnd"].Flag(false) && setup_->detection) EndHearing();
+  if (input["activityEnd"].present()) EndActivity();
 }
 
-void GenAiLiveSession::TakeBlob(const Field& blob) {
-  const Field type = Member(blob, "mimeType");
+void GenAiLiveSession::TakeBlob(const ProtoField& blob) {
+  const ProtoField type = blob["mimeType"];
   type.Text().starts_with("image/") ? TakePicture(blob) : TakeSound(blob);
 }
 
-void GenAiLiveSession::TakeSound(const Field& blob) {
+void GenAiLiveSession::TakeSound(const ProtoField& blob) {
   if (!service_.engine.facts().hears) CannotDo(blob, "this model does not hear");
-  const RawSound raw = ReadSoundType(Member(blob, "mimeType"));
-  const std::optional<std::string> bytes = DecodeBase64(Base64Of(blob["data"]));
+  const RawSound raw = ReadSoundType(blob["mimeType"]);
+  const std::optional<std::string> bytes = DecodeBase64(StandardBase64(blob["data"].Text()));
   if (!bytes) Expected(blob["data"], "strict base64");
   if (raw.rate_hz != sound_.rate_hz) {
     if (ear_.held_ms() > 0) {
-      Expected(Member(blob, "mimeType"), "the rate of what is being said, " +
-                                             std::to_string(sound_.rate_hz) + " Hz, until it ends");
+      Expected(blob["mimeType"], "the rate of what is being said, " +
+                                     std::to_string(sound_.rate_hz) + " Hz, until it ends");
     }
     sound_ = raw;
     ear_.SetFormat(sound_);
@@ -218,22 +193,22 @@ void GenAiLiveSession::TakeSound(const Field& blob) {
   if (setup_->detection || active_) Hear(*bytes);
 }
 
-void GenAiLiveSession::TakePicture(const Field& blob) {
+void GenAiLiveSession::TakePicture(const ProtoField& blob) {
   const auto now = Clock::now();
-  const Field type = Member(blob, "mimeType");
+  const ProtoField type = blob["mimeType"];
   if (!type.Text().starts_with("image/")) {
     CannotDo(type, "expected pictures, found '" + Shown(type.Text()) + "'");
   }
   if (frame_at_ && now - *frame_at_ < kBetweenFrames) return;
   frame_at_ = now;
   Call call;
-  const Json text = Base64Of(blob["data"]);
+  const Json text = StandardBase64(blob["data"].Text());
   const Field data(text, blob["data"].path());
   frames_.push_back(MediaParts(service_, asker_.owner, call).Picture(data, true));
   if (frames_.size() > kMostFrames) frames_.erase(frames_.begin());
 }
 
-void GenAiLiveSession::TakeText(const Field& text) {
+void GenAiLiveSession::TakeText(const ProtoField& text) {
   AddSaid(Part(text.Text()));
   const bool speaking = setup_->detection ? ear_.is_speaking() : active_;
   if (speaking) return;  // it belongs to what is being said
@@ -269,11 +244,7 @@ void GenAiLiveSession::OnHeard(EarEvent event) {
       if (setup_->interrupts) Interrupt();
       break;
     case EarEvent::Kind::kEnd:
-      for (const auto& clip : event.clips) {
-        Part part("");
-        part.content = clip;
-        AddSaid(std::move(part));
-      }
+      for (Part& clip : PartsOf(event.clips)) AddSaid(std::move(clip));
       if (setup_->transcribes) transcripts_.Add("", event.clips, *setup_->transcribes);
       if (setup_->detection) Want();
       break;
@@ -285,18 +256,20 @@ void GenAiLiveSession::OnHeard(EarEvent event) {
   }
 }
 
-void GenAiLiveSession::TakeResponses(const Field& response) {
-  const Field list = Member(response, "functionResponses");
-  std::vector<Part> parts;
-  for (const Field& one : list.Items(kMostParts)) {
-    const std::string& id = one["id"].Text();
-    const auto name = names_.find(id);
-    if (name == names_.end()) Expected(one["id"], "the id of a call, found '" + Shown(id) + "'");
-    if (open_.erase(id) == 0) continue;  // it was cancelled, or answered already
-    parts.push_back(ReadFunctionResponse(one, name->second));
+void GenAiLiveSession::TakeResponses(const ProtoField& response) {
+  Call call;
+  MediaParts media(service_, asker_.owner, call);
+  bool taken = false;
+  for (const ProtoField& one : response["functionResponses"].Items(kMostParts)) {
+    const ProtoField id = one["id"];
+    if (!contents_.names.contains(id.Text())) {
+      Expected(id, "the id of a call, found '" + Shown(id.Text()) + "'");
+    }
+    if (open_.erase(id.Text()) == 0) continue;  // it was cancelled, or answered already
+    contents_.AddResult(one, media);
+    taken = true;
   }
-  for (Part& part : parts) AddTurn({Role::kUser, {std::move(part)}}, turns_);
-  if (!parts.empty() && open_.empty()) Want();
+  if (taken && open_.empty()) Want();
 }
 
 void GenAiLiveSession::Want() {
@@ -309,22 +282,17 @@ void GenAiLiveSession::Answer() {
   std::vector<Part> parts = std::exchange(frames_, {});
   for (Part& part : said_) parts.push_back(std::move(part));
   said_.clear();
-  for (Part& part : parts) AddTurn({Role::kUser, {std::move(part)}}, turns_);
-  DropOldest();
-  Ask ask{.turns = turns_, .options = setup_->options};
-  if (ask.turns.empty() || ask.turns.back().role != Role::kUser) {
+  Conversation& conversation = contents_.conversation;
+  for (Part& part : parts) conversation.Add(Role::kUser, {std::move(part)});
+  Shorten();
+  if (conversation.empty() || conversation.turns().back().role != Role::kUser) {
     throw Refusal(Reason::kInvalidValue, "there is nothing to answer: the user has said nothing");
   }
-  const std::string system = WithTools(setup_->system, setup_->tools);
-  if (!system.empty()) ask.turns.insert(ask.turns.begin(), {Role::kSystem, {Part(system)}});
+  Ask ask{.options = setup_->options};
+  const Json turns;
+  conversation.LayOut(Field(turns, "clientContent.turns"), setup_->tools, ask);
   LayOutFitting(ask, service_, setup_->most_tokens);
-  pictures_ = clips_ = 0;
-  for (const Turn& turn : ask.turns) {
-    for (const Part& part : turn.parts) {
-      pictures_ += part.is_picture();
-      clips_ += std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content);
-    }
-  }
+  spent_ = SpentOnMedia(ask.turns, service_.engine.facts());
   text_.clear();
   calls_.clear();
   reply_.Begin(service_.worker, std::move(ask), asker_, setup_->tools.calls());
@@ -344,7 +312,7 @@ void GenAiLiveSession::OnReply(ReplyNews news) {
         calls_.back().arguments += event.text;
         break;
       case ToolEvent::Kind::kCallEnded:
-        names_[calls_.back().id] = calls_.back().name;
+        contents_.names[calls_.back().id] = calls_.back().name;
         open_.insert(calls_.back().id);
         break;
     }
@@ -357,28 +325,27 @@ void GenAiLiveSession::OnReply(ReplyNews news) {
 bool GenAiLiveSession::Calls(const GenerateResult& result) {
   std::erase_if(calls_, [this](const ToolCall& call) { return !open_.contains(call.id); });
   if (calls_.empty()) return false;
-  if (names_.size() > kMostNames) {
-    std::erase_if(names_, [this](const auto& one) { return !open_.contains(one.first); });
-  }
   Json list = Json::array();
   for (const ToolCall& call : calls_) {
     list.push_back({{"id", call.id}, {"name", call.name}, {"args", ParseJson(call.arguments)}});
   }
-  AddTurn({Role::kModel, {Part(CallsText(calls_))}}, turns_);
+  contents_.conversation.Add(Role::kModel, {Part(CallsText(calls_))});
   Send({{"toolCall", {{"functionCalls", std::move(list)}}},
-        {"usageMetadata", UsageOf(result, service_.engine.facts(), pictures_, clips_)}});
+        {"usageMetadata", GenAiUsage(SpentOf(spent_, result), "response")}});
   return true;
 }
 
 // The turn of the model is over, with its result or interrupted.
 void GenAiLiveSession::EndTurn(const GenerateResult* result) {
-  if (!text_.empty()) AddTurn({Role::kModel, {Part(std::exchange(text_, ""))}}, turns_);
+  if (!text_.empty()) {
+    contents_.conversation.Add(Role::kModel, {Part(std::exchange(text_, ""))});
+  }
   Json end = {{"serverContent", {{"turnComplete", true}}}};
   if (result == nullptr) {
     Send({{"serverContent", {{"interrupted", true}}}});
   } else {
     Send({{"serverContent", {{"generationComplete", true}}}});
-    end["usageMetadata"] = UsageOf(*result, service_.engine.facts(), pictures_, clips_);
+    end["usageMetadata"] = GenAiUsage(SpentOf(spent_, *result), "response");
   }
   Send(end);
   OfferHandle();
@@ -400,18 +367,21 @@ void GenAiLiveSession::Interrupt() {
 
 void GenAiLiveSession::OfferHandle() {
   if (!setup_->resumes) return;
-  given_.push_back(handles_.Keep(turns_, asker_));
+  given_.push_back(handles_.Keep(contents_.conversation.turns(), asker_));
   Send({{"sessionResumptionUpdate", {{"newHandle", given_.back()}, {"resumable", true}}}});
   if (given_.size() <= kMostOfSession) return;
   handles_.Forget(given_.front());
   given_.pop_front();
 }
 
-void GenAiLiveSession::DropOldest() {
-  size_t bytes = BytesOf(turns_);
-  while (bytes > kMostLiveBytes && turns_.size() > 1) {
-    for (const Part& part : turns_.front().parts) bytes -= MediaReader::BytesOf(part);
-    turns_.erase(turns_.begin());
+void GenAiLiveSession::Shorten() {
+  if (contents_.names.size() > kMostNames) {
+    std::erase_if(contents_.names, [this](const auto& one) { return !open_.contains(one.first); });
+  }
+  contents_.conversation.Shorten(kMostLiveBytes, kMostMessages);
+  if (MediaReader::BytesOf(contents_.conversation.turns()) > kMostTurnBytes) {
+    throw Refusal(Reason::kTooLarge,
+                  "one turn holds more than " + std::to_string(kMostTurnBytes >> 20) + " MiB");
   }
 }
 

@@ -11,8 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "server/genai/content.h"
 #include "server/genai/live_setup.h"
 #include "server/live/session.h"
+#include "server/spent.h"
 
 namespace gemma3n::server {
 
@@ -54,16 +56,16 @@ class GenAiLiveSession : public LiveSession {
   void OnRefused(const Refusal& refusal) override;
 
  private:
-  void SetUp(const Field& setup);
-  void TakeContent(const Field& content);
-  void TakeInput(const Field& input);
-  void TakeBlob(const Field& blob);
-  void TakeSound(const Field& blob);
-  void TakePicture(const Field& blob);
-  void TakeText(const Field& text);
+  void SetUp(const ProtoField& setup);
+  void TakeContent(const ProtoField& content);
+  void TakeInput(const ProtoField& input);
+  void TakeBlob(const ProtoField& blob);
+  void TakeSound(const ProtoField& blob);
+  void TakePicture(const ProtoField& blob);
+  void TakeText(const ProtoField& text);
   void BeginActivity();
   void EndActivity();
-  void TakeResponses(const Field& response);
+  void TakeResponses(const ProtoField& response);
 
   void Send(const Json& message);
   void SendText(const std::string& text);
@@ -73,12 +75,12 @@ class GenAiLiveSession : public LiveSession {
   void EndTurn(const GenerateResult* result);
   bool Calls(const GenerateResult& result);
   void AddSaid(Part part);  // to what the user says
-  void DropOldest();
+  void Shorten();  // the conversation, to what may be kept of it
   void OfferHandle();
 
   LiveHandles& handles_;
   std::optional<LiveSetup> setup_;
-  std::vector<Turn> turns_;
+  ContentReader contents_;    // what has been said before
   std::vector<Part> said_;    // by the user since the last answer began
   std::vector<Part> frames_;  // that the user has shown since then
   std::optional<Clock::time_point> frame_at_;
@@ -87,10 +89,9 @@ class GenAiLiveSession : public LiveSession {
   bool wants_answer_ = false;  // behind the one under way
   std::string text_;           // of the answer under way
   std::vector<ToolCall> calls_;
-  int64_t pictures_ = 0, clips_ = 0;          // in its prompt
-  std::map<std::string, std::string> names_;  // of calls, by their ids
-  std::set<std::string> open_;                // calls that wait for their responses
-  std::deque<std::string> given_;             // handles, the newest last
+  Spent spent_;                    // on the media of its prompt
+  std::set<std::string> open_;     // calls that wait for their responses
+  std::deque<std::string> given_;  // handles, the newest last
   bool told_end_ = false;
 };
 

@@ -40,17 +40,20 @@ GenAiCall ReadCall(const ProtoField& body, const std::string& model, const Servi
   call.ignored = body.Others(kKnown);
   const ProtoField config = body["generationConfig"];
   Ask ask;
-  ask.options = ReadGenerationConfig(config, service, call.ignored);
+  ask.options = ReadGenerationConfig(config, service);
+  ReadGenerateContentConfig(config, ask.options, call.ignored);
   call.choices_per_prompt = static_cast<size_t>(
       config["candidateCount"].Integer(1, static_cast<int64_t>(kMostChoices)).value_or(1));
   call.tools = ReadGenAiTools(body);
   ask.options.constraint = ReadResponseForm(config, call.tools);
   // Last, since it decodes pictures and sound.
   MediaParts media(service, owner, call);
-  ContentReader reader(media);
-  reader.AddSystem(body["systemInstruction"]);
+  ContentReader reader;
+  reader.AddSystem(body["systemInstruction"], media);
   const ProtoField contents = body["contents"];
-  for (const ProtoField& content : contents.Items(kMostMessages)) reader.Add(content);
+  for (const ProtoField& content : contents.Items(kMostMessages)) {
+    reader.Add(content, media);
+  }
   reader.conversation.LayOut(contents, call.tools, ask);
   AddChoices(ask, service, call);
   return call;

@@ -2,8 +2,6 @@
 #include "server/live/ear.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <utility>
 
 namespace gemma3n::server {
@@ -21,22 +19,6 @@ UtteranceOptions OptionsOf(const Detection& detection) {
   options.least_likeness = 0.6 * detection.threshold;
   if (detection.threshold > 0.5) options.least_decibel = -55 + 60 * (detection.threshold - 0.5);
   return options;
-}
-
-// Where to cut so that the first part has `least` to `most` samples: in the middle of the quietest
-// frame.
-size_t QuietPlace(std::span<const float> samples, size_t least, size_t most) {
-  size_t place = most;
-  float quietest = std::numeric_limits<float>::infinity();
-  for (size_t at = least; at + kFrame <= most; at += kFrame / 2) {
-    const auto frame = samples.subspan(at, kFrame);
-    const float loud = std::inner_product(frame.begin(), frame.end(), frame.begin(), 0.0f);
-    if (loud < quietest) {
-      quietest = loud;
-      place = at + kFrame / 2;
-    }
-  }
-  return place;
 }
 
 }  // namespace
@@ -146,19 +128,6 @@ void Ear::Clear() {
 int64_t Ear::held_ms() const {
   if (utterances_ != nullptr) return is_speaking() ? InMs(heard_ - begin_) : 0;
   return InMs(static_cast<int64_t>(static_cast<double>(held_.size()) + std::max(0.0, coming_)));
-}
-
-Clips CutClips(std::span<const float> samples, double most_s) {
-  const auto most = static_cast<size_t>(std::max(1.0, most_s) * kRateHz);
-  Clips clips;
-  while (!samples.empty()) {
-    const size_t end =
-        samples.size() <= most ? samples.size() : QuietPlace(samples, most * 2 / 3, most);
-    clips.push_back(std::make_shared<const AudioClip>(
-        AudioClip{{samples.begin(), samples.begin() + static_cast<ptrdiff_t>(end)}}));
-    samples = samples.subspan(end);
-  }
-  return clips;
 }
 
 }  // namespace gemma3n::server

@@ -12,10 +12,9 @@
 
 #include "gemma3n/sound_stream.h"
 #include "gemma3n/utterance.h"
+#include "server/clips.h"
 
 namespace gemma3n::server {
-
-using Clips = std::vector<std::shared_ptr<const AudioClip>>;
 
 // When somebody speaks, and when no more.
 struct Detection {
@@ -36,9 +35,6 @@ struct EarEvent {
   int64_t at_ms = 0;  // of all the sound that came
   Clips clips = {};
 };
-
-// Cut where it is quiet, so that no clip is longer than `most_s`.
-Clips CutClips(std::span<const float> samples, double most_s);
 
 class Ear {
  public:

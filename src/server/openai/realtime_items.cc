@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "server/base64.h"
 #include "server/call.h"
+#include "server/clips.h"
 #include "server/live/session.h"
 
 namespace gemma3n::server {
@@ -27,28 +27,10 @@ std::string ReadId(const Field& field, const char* prefix) {
   return id;
 }
 
-void AddClips(const Clips& clips, std::vector<Part>& parts) {
-  for (const auto& clip : clips) parts.emplace_back("").content = clip;
-}
-
-// Sound without a header, of the session's format.
-Clips ReadSound(const Field& audio, const RealtimeSettings& settings, const Service& service) {
-  if (!service.engine.facts().hears) CannotDo(audio, "this model does not hear");
-  const std::optional<std::string> bytes = DecodeBase64(audio.Text());
-  if (!bytes) Expected(audio, "strict base64");
-  std::vector<float> samples;
-  const auto decoder = SoundDecoder::New(settings.sound);
-  decoder->Push({reinterpret_cast<const uint8_t*>(bytes->data()), bytes->size()}, samples);
-  decoder->Finish(samples);
-  if (samples.empty())
-    throw Refusal(Reason::kInvalidAudio, audio.path() + ": no sound", audio.path());
-  return CutClips(samples, service.engine.facts().max_clip_seconds);
-}
-
 class ContentReader {
  public:
   ContentReader(const RealtimeSettings& settings, const Service& service, const std::string& owner)
-      : settings_(settings), service_(service), media_(service, owner, call_) {}
+      : settings_(settings), media_(service, owner, call_) {}
 
   void Read(const Field& content, RealtimeItem& item) {
     for (const Field& part : content.Items(kMostParts)) ReadPart(part, item);
@@ -66,7 +48,9 @@ class ContentReader {
       item.parts.emplace_back(ReadText(part["transcript"]));
       item.content.push_back({{"type", type}, {"transcript", part["transcript"].Text()}});
     } else if (user && type == "input_audio") {
-      AddClips(ReadSound(part["audio"], settings_, service_), item.parts);
+      for (Part& clip : media_.RawClips(part["audio"], settings_.sound)) {
+        item.parts.push_back(std::move(clip));
+      }
       const Field transcript = part["transcript"];
       item.content.push_back(
           {{"type", type}, {"transcript", transcript.present() ? transcript.json() : Json()}});
@@ -79,7 +63,6 @@ class ContentReader {
   }
 
   const RealtimeSettings& settings_;
-  const Service& service_;
   Call call_;
   MediaParts media_;
 };
@@ -120,7 +103,7 @@ Json ItemJson(const RealtimeItem& item) {
 RealtimeItem SpokenItem(std::string id, const Clips& clips) {
   RealtimeItem item{.id = std::move(id)};
   item.content.push_back({{"type", "input_audio"}, {"transcript", nullptr}});
-  AddClips(clips, item.parts);
+  item.parts = PartsOf(clips);
   return item;
 }
 

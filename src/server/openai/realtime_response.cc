@@ -13,21 +13,16 @@ Json OrNull(const std::optional<std::string>& text) {
   return text ? Json(*text) : Json(nullptr);
 }
 
-Json UsageOf(const GenerateResult& result, const RealtimeAnswerOptions& options,
-             const ModelFacts& facts) {
-  const auto input = static_cast<int64_t>(result.prompt_token_ids.size());
-  const auto output = static_cast<int64_t>(result.token_ids.size());
-  const int64_t images = options.pictures * facts.image_tokens;
-  const int64_t sound = options.clips * facts.audio_tokens;
-  return {{"total_tokens", input + output},
-          {"input_tokens", input},
-          {"output_tokens", output},
+Json UsageOf(const Spent& spent) {
+  return {{"total_tokens", spent.prompt + spent.answer},
+          {"input_tokens", spent.prompt},
+          {"output_tokens", spent.answer},
           {"input_token_details",
-           {{"text_tokens", std::max<int64_t>(0, input - images - sound)},
-            {"audio_tokens", sound},
-            {"image_tokens", images},
-            {"cached_tokens", result.timings.cached_tokens}}},
-          {"output_token_details", {{"text_tokens", output}, {"audio_tokens", 0}}}};
+           {{"text_tokens", spent.text()},
+            {"audio_tokens", spent.audio},
+            {"image_tokens", spent.image},
+            {"cached_tokens", spent.cached}}},
+          {"output_token_details", {{"text_tokens", spent.answer}, {"audio_tokens", 0}}}};
 }
 
 }  // namespace
@@ -169,7 +164,7 @@ void RealtimeResponse::Done(const char* status, Json details, Json usage) {
 }
 
 void RealtimeResponse::Complete(const GenerateResult& result) {
-  const Json usage = UsageOf(result, options_, service_.engine.facts());
+  const Json usage = UsageOf(SpentOf(options_.media, result));
   if (result.finish_reason == FinishReason::kStop) return Done("completed", nullptr, usage);
   Done("incomplete", {{"type", "incomplete"}, {"reason", "max_output_tokens"}}, usage);
 }

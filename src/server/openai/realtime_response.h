@@ -11,6 +11,7 @@
 #include "server/live/reply.h"
 #include "server/openai/realtime_items.h"
 #include "server/openai/realtime_settings.h"
+#include "server/spent.h"
 
 namespace gemma3n::server {
 
@@ -28,7 +29,7 @@ struct RealtimeAnswerOptions {
   bool in_conversation = true;
   std::optional<int64_t> max_output_tokens;
   Json metadata = nullptr;
-  int64_t pictures = 0, clips = 0;  // in the prompt
+  Spent media = {};  // what those in the prompt take
 };
 
 class RealtimeResponse {

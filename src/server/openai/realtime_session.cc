@@ -417,12 +417,7 @@ void RealtimeSession::Begin(Wish wish) {
   } else {
     service_.worker.LayOut(ask);
   }
-  for (const Turn& turn : ask.turns) {
-    for (const Part& part : turn.parts) {
-      wish.options.pictures += part.is_picture();
-      wish.options.clips += std::holds_alternative<std::shared_ptr<const AudioClip>>(part.content);
-    }
-  }
+  wish.options.media = SpentOnMedia(ask.turns, service_.engine.facts());
   reply_.Begin(service_.worker, std::move(ask), asker_, wish.tools.use.calls());
   response_ = std::make_unique<RealtimeResponse>(
       items_, service_, [this](const char* type, Json fields) { Emit(type, std::move(fields)); },
