@@ -49,9 +49,10 @@ Acceptor::~Acceptor() {
   left_.wait(lock, [this] { return sockets_.empty(); });
 }
 
-void Acceptor::Close() {
+void Acceptor::Close(std::chrono::milliseconds grace) {
   if (!thread_.joinable()) return;
-  shared_.closing = true;
+  if (grace.count() > 0) shared_.closing.until = Clock::now() + grace;
+  shared_.closing.begun = true;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_.descriptor(), &one, sizeof(one));
   thread_.join();
@@ -73,7 +74,7 @@ void Acceptor::Run() {
   for (const Listener& listener : listeners_) {
     waits.push_back({listener.socket.descriptor(), POLLIN, 0});
   }
-  while (!shared_.closing) {
+  while (!shared_.closing.begun) {
     if (poll(waits.data(), waits.size(), -1) < 0) continue;
     for (size_t i = 1; i < waits.size(); ++i) {
       if (waits[i].revents != 0) Accept(listeners_[i - 1]);

@@ -26,8 +26,9 @@ class Acceptor {
   // Ends all connections at once.
   ~Acceptor();
 
-  // Accepts no more, and closes each connection behind the answer under way.
-  void Close();
+  // Accepts no more, and closes each connection behind the answer under way. `grace`: what these
+  // have for it; WebSockets tell.
+  void Close(std::chrono::milliseconds grace = {});
   // Whether all connections were gone in time.
   bool WaitUntilIdle(std::chrono::milliseconds patience);
   size_t connections() const;

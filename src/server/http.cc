@@ -117,7 +117,7 @@ class Connection : public Exchange {
     if (status_ != 0 || !request_.method.empty()) {
       shared_.handler.Finished(request_, status_, sent_bytes_, seconds);
     }
-    return keep_alive_ && !failed_ && !shared_.closing;
+    return keep_alive_ && !failed_ && !shared_.closing.begun;
   }
 
   void Send(const Response& response) override {
@@ -167,7 +167,7 @@ class Connection : public Exchange {
   bool AwaitRequest() {
     const auto end = Clock::now() + Milliseconds(limits_.idle_seconds);
     while (pending_.empty()) {
-      if (shared_.closing || Clock::now() >= end) return false;
+      if (shared_.closing.begun || Clock::now() >= end) return false;
       if (socket_.Read(pending_, kPieceBytes, Clock::now() + kGlance) == Socket::Outcome::kEnd) {
         return false;
       }
@@ -406,7 +406,7 @@ class Connection : public Exchange {
     for (const Headers& headers : {shared_.handler.Common(request_), response.headers}) {
       for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
     }
-    if (shared_.closing) keep_alive_ = false;
+    if (shared_.closing.begun) keep_alive_ = false;
     text += is_websocket_ ? "Connection: Upgrade\r\n"
             : keep_alive_ ? "Connection: keep-alive\r\n"
                           : "Connection: close\r\n";

@@ -74,7 +74,7 @@ class HttpServer : public Server, public Handler {
     NotifyService("STOPPING=1");
     worker_.StopTaking();
     draining_ = true;
-    acceptor_->Close();
+    acceptor_->Close(grace);
     if (acceptor_->WaitUntilIdle(grace)) return;
     worker_.EndAll();
     // What they have is sent; a client that does not take it is not waited for.

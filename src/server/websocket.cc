@@ -23,6 +23,7 @@ using std::chrono::seconds;
 constexpr size_t kPieceBytes = 64 << 10;       // read at a time
 constexpr uint64_t kLingerBytes = 128u << 20;  // dropped of what a refused peer still sends
 constexpr milliseconds kGlance(250);           // the service may close meanwhile
+constexpr milliseconds kLastWords(3000);       // to tell the ends of answers, when it closes
 constexpr milliseconds kGoodbye(5000);         // that the peer has to answer a close frame
 constexpr int kControlFramesPerSecond = 100;   // of a peer
 
@@ -33,7 +34,7 @@ double Seconds(Clock::duration time) {
 class OpenWebSocket : public WebSocket {
  public:
   OpenWebSocket(Socket& socket, std::string_view came, const ServerLimits& limits,
-                const std::atomic<bool>& closing, std::atomic<uint64_t>& sent_bytes)
+                const Closing& closing, std::atomic<uint64_t>& sent_bytes)
       : socket_(socket),
         limits_(limits),
         closing_(closing),
@@ -82,6 +83,10 @@ class OpenWebSocket : public WebSocket {
       Receive(std::min(deadline, now + kGlance));
     }
     return Outcome::kClosed;
+  }
+
+  std::optional<Clock::time_point> ends_at() const override {
+    return closing_.begun ? std::optional(closing_.until) : std::nullopt;
   }
 
   bool Send(std::string_view text) override { return Put(Opcode::kText, text); }
@@ -157,7 +162,9 @@ class OpenWebSocket : public WebSocket {
 
   // What is due without the peer: pings, and closing with the service.
   void HeedTime(Clock::time_point now) {
-    if (closing_) Close(kGoingAway, "the server is shutting down");
+    if (closing_.begun && now >= closing_.until + kLastWords) {
+      Close(kGoingAway, "the server is shutting down");
+    }
     if (Seconds(now - pinged_at_) > limits_.websocket_ping_seconds) {
       pinged_at_ = now;
       if (!unanswered_since_) unanswered_since_ = now;
@@ -217,7 +224,7 @@ class OpenWebSocket : public WebSocket {
 
   Socket& socket_;
   const ServerLimits& limits_;
-  const std::atomic<bool>& closing_;
+  const Closing& closing_;
   std::atomic<uint64_t>& sent_bytes_;
 
   // The reading thread's.
@@ -241,8 +248,7 @@ class OpenWebSocket : public WebSocket {
 }  // namespace
 
 std::unique_ptr<WebSocket> MakeWebSocket(Socket& socket, std::string came,
-                                         const ServerLimits& limits,
-                                         const std::atomic<bool>& closing,
+                                         const ServerLimits& limits, const Closing& closing,
                                          std::atomic<uint64_t>& sent_bytes) {
   return std::make_unique<OpenWebSocket>(socket, came, limits, closing, sent_bytes);
 }

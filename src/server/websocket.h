@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,12 @@
 #include "server/socket.h"
 
 namespace gemma3n::server {
+
+// A service that shuts down.
+struct Closing {
+  Clock::time_point until = {};  // answers may go on; known once it has begun
+  std::atomic<bool> begun = false;
+};
 
 // One thread reads: the connection's own, on which it also ends. Any thread may send and close.
 class WebSocket {
@@ -27,6 +34,10 @@ class WebSocket {
   // left to send, and waits for the peer a little.
   virtual ~WebSocket() = default;
 
+  // When the answers of a service that shuts down are ended; nothing while it does not. Whoever has
+  // nothing to finish closes (1001) at once, and Read does for all a little behind that time.
+  virtual std::optional<Clock::time_point> ends_at() const = 0;
+
   // Pings and closing are answered, the peer is pinged and what waits is sent in here: whoever has
   // other things to do, reads often. A deadline that is past: takes what is there.
   virtual Outcome Read(Message& message, Clock::time_point deadline) = 0;
@@ -38,10 +49,9 @@ class WebSocket {
 };
 
 // Over a connection on which the upgrade is agreed. `came`: bytes that came behind the request.
-// `closing`: set when the service shuts down. Counts what it sends in `sent_bytes`.
+// `closing`: of the service. Counts what it sends in `sent_bytes`.
 std::unique_ptr<WebSocket> MakeWebSocket(Socket& socket, std::string came,
-                                         const ServerLimits& limits,
-                                         const std::atomic<bool>& closing,
+                                         const ServerLimits& limits, const Closing& closing,
                                          std::atomic<uint64_t>& sent_bytes);
 
 }  // namespace gemma3n::server

@@ -4,6 +4,7 @@
     server_live_test.py GEMMA3N
 """
 import pathlib
+import signal
 import tempfile
 import time
 import unittest
@@ -363,6 +364,43 @@ class Ends(unittest.TestCase):
                 began = time.monotonic()
                 self.assertEqual(talk.closed()[0], 1000)
                 self.assertLess(time.monotonic() - began, 10)
+
+    def test_a_server_that_shuts_down_lets_answers_finish(self):
+        limited = {"generationConfig": {**LONG, "maxOutputTokens": 2000}}
+        with Service("--drain", 100) as service, Talk(service, limited) as talk, \
+                Talk(service) as idle:
+            talk.say(SNOW)
+            talk.until("modelTurn")
+            service.process.send_signal(signal.SIGTERM)
+            self.assertRegex(idle.receive()["goAway"]["timeLeft"], "^(100|9.)s$")
+            self.assertEqual(idle.closed()[0], 1001)
+            messages = talk.turn()
+            self.assertEqual(len([one for one in messages if "goAway" in one]), 1)
+            self.assertEqual(messages[-1]["usageMetadata"]["responseTokenCount"], 2000)
+            self.assertEqual(talk.closed()[0], 1001)
+            self.assertEqual(service.process.wait(30), 0)
+
+    def test_answers_that_take_too_long_end_with_the_server(self):
+        with Service("--drain", 1) as service, Talk(service, {"generationConfig": LONG}) as talk:
+            talk.say(SNOW)
+            talk.until("modelTurn")
+            service.process.send_signal(signal.SIGTERM)
+            self.assertEqual(talk.until("goAway")[-1]["goAway"], {"timeLeft": "1s"})
+            messages = talk.turn()
+            self.assertIn({"serverContent": {"generationComplete": True}}, messages)
+            self.assertEqual(talk.closed()[0], 1001)
+            self.assertEqual(service.process.wait(30), 0)
+
+    def test_nothing_new_is_answered_by_a_server_that_shuts_down(self):
+        with Service() as service, Talk(service, {"generationConfig": LONG}) as talk:
+            talk.say(SNOW)
+            talk.until("modelTurn")
+            service.process.send_signal(signal.SIGTERM)
+            talk.until("goAway")
+            talk.say("Hello!")
+            self.assertIn({"serverContent": {"interrupted": True}}, talk.turn())
+            self.assertEqual(talk.closed()[0], 1001)
+            self.assertEqual(service.process.wait(30), 0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 """
 import json
 import pathlib
+import signal
 import tempfile
 import time
 import unittest
@@ -516,6 +517,19 @@ class Ends(unittest.TestCase):
                 self.assertEqual(session.receive()["type"], "session.created")
                 self.assertEqual(session.receive()["error"]["code"], "session_expired")
                 self.assertEqual(session.closed()[0], 1000)
+
+    def test_a_server_that_shuts_down_lets_answers_finish(self):
+        endless = {"logit_bias": ENDLESS, "max_output_tokens": 2000}
+        with Service() as service, Talk(service, session=endless) as talk, Talk(service) as idle:
+            talk.say("Hello!")
+            talk.send({"type": "response.create"})
+            talk.next("response.output_text.delta")
+            service.process.send_signal(signal.SIGTERM)
+            self.assertEqual(idle.closed()[0], 1001)
+            done = talk.next("response.done")["response"]
+            self.assertEqual(done["usage"]["output_tokens"], 2000)
+            self.assertEqual(talk.closed()[0], 1001)
+            self.assertEqual(service.process.wait(30), 0)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 #include "server/genai/live_session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "server/base64.h"
@@ -28,11 +29,12 @@ int CloseCode(Reason reason) {
     case Reason::kModelNotFound:
     case Reason::kNotFound:
       return 1008;
+    case Reason::kDraining:
+      return 1001;
     case Reason::kTooLarge:
       return 1009;
     case Reason::kTooManyGuesses:
     case Reason::kBusy:
-    case Reason::kDraining:
     case Reason::kOutOfMemory:
     case Reason::kInternal:
       return 1011;
@@ -390,14 +392,13 @@ void GenAiLiveSession::OnTranscript(TranscriptNews news) {
   Send({{"serverContent", {{"inputTranscription", {{"text", *news.whole}, {"finished", true}}}}}});
 }
 
-void GenAiLiveSession::OnTime(Clock::time_point now) {
-  const double left = seconds_left(now);
-  if (left <= 0) {
-    socket_.Close(1000, "the session has lasted as long as one may");
-  } else if (left <= kNoticeSeconds && !told_end_) {
-    told_end_ = true;
-    Send({{"goAway", {{"timeLeft", std::to_string(static_cast<int64_t>(left) + 1) + "s"}}}});
-  }
+void GenAiLiveSession::OnEnding(double seconds) {
+  const auto left = static_cast<int64_t>(std::ceil(seconds));
+  Send({{"goAway", {{"timeLeft", std::to_string(left) + "s"}}}});
+}
+
+void GenAiLiveSession::OnExpired() {
+  socket_.Close(1000, "the session has lasted as long as one may");
 }
 
 }  // namespace gemma3n::server

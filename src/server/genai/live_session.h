@@ -52,7 +52,8 @@ class GenAiLiveSession : public LiveSession {
   void OnHeard(EarEvent event) override;
   void OnReply(ReplyNews news) override;
   void OnTranscript(TranscriptNews news) override;
-  void OnTime(Clock::time_point now) override;
+  void OnEnding(double seconds) override;
+  void OnExpired() override;
   void OnRefused(const Refusal& refusal) override;
 
  private:
@@ -75,7 +76,7 @@ class GenAiLiveSession : public LiveSession {
   void EndTurn(const GenerateResult* result);
   bool Calls(const GenerateResult& result);
   void AddSaid(Part part);  // to what the user says
-  void Shorten();  // the conversation, to what may be kept of it
+  void Shorten();           // the conversation, to what may be kept of it
   void OfferHandle();
 
   LiveHandles& handles_;
@@ -92,7 +93,6 @@ class GenAiLiveSession : public LiveSession {
   Spent spent_;                    // on the media of its prompt
   std::set<std::string> open_;     // calls that wait for their responses
   std::deque<std::string> given_;  // handles, the newest last
-  bool told_end_ = false;
 };
 
 }  // namespace gemma3n::server

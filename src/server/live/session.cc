@@ -3,11 +3,14 @@
 
 #include <algorithm>
 
+#include "server/frames.h"
+
 namespace gemma3n::server {
 namespace {
 
 // Between two looks at the answer while one is under way, and at the clock while none is.
 constexpr std::chrono::milliseconds kGlance(3), kTick(100);
+constexpr std::chrono::seconds kNotice(60);  // before a session ends
 
 }  // namespace
 
@@ -21,15 +24,10 @@ LiveSession::LiveSession(const Service& service, const Asker& asker, WebSocket& 
                std::chrono::duration_cast<Clock::duration>(
                    std::chrono::duration<double>(service.options.limits.live_seconds))) {}
 
-double LiveSession::seconds_left(Clock::time_point now) const {
-  return std::chrono::duration<double>(ends_at_ - now).count();
-}
-
 void LiveSession::Run() {
   WebSocket::Message message;
   while (true) {
-    const bool busy = reply_.under_way() || transcripts_.under_way();
-    const auto outcome = socket_.Read(message, Clock::now() + (busy ? kGlance : kTick));
+    const auto outcome = socket_.Read(message, Clock::now() + (busy() ? kGlance : kTick));
     if (outcome == WebSocket::Outcome::kClosed) return;
     try {
       if (outcome == WebSocket::Outcome::kMessage) OnMessage(message);
@@ -43,7 +41,21 @@ void LiveSession::Run() {
 void LiveSession::Look() {
   while (std::optional<ReplyNews> news = reply_.Next()) OnReply(std::move(*news));
   while (std::optional<TranscriptNews> news = transcripts_.Next()) OnTranscript(std::move(*news));
-  OnTime(Clock::now());
+  const auto now = Clock::now();
+  OnTime(now);
+  HeedEnd(now);
+}
+
+void LiveSession::HeedEnd(Clock::time_point now) {
+  const std::optional<Clock::time_point> shutdown = socket_.ends_at();
+  const auto end = std::min(ends_at_, shutdown.value_or(ends_at_));
+  if ((shutdown || end - now <= kNotice) && end < told_end_) {
+    told_end_ = end;
+    OnEnding(std::max(0.0, std::chrono::duration<double>(end - now).count()));
+  }
+  // An answer under way is ended, in time, by the worker.
+  if (shutdown && !busy()) return socket_.Close(kGoingAway, "the server is shutting down");
+  if (now >= ends_at_) OnExpired();
 }
 
 void LiveSession::Hear(std::string_view bytes) {

@@ -30,12 +30,14 @@ class LiveSession {
   virtual void OnHeard(EarEvent event) = 0;
   virtual void OnReply(ReplyNews news) = 0;
   virtual void OnTranscript(TranscriptNews news) = 0;
-  virtual void OnTime(Clock::time_point now) = 0;  // several times a second
+  virtual void OnTime(Clock::time_point) {}  // several times a second
+  // In so many seconds it ends at the latest: it has lasted long, or the service shuts down.
+  virtual void OnEnding(double) {}
+  virtual void OnExpired() = 0;  // it has lasted as long as one may: closes
   virtual void OnRefused(const Refusal& refusal) = 0;
 
   void Hear(std::string_view bytes);
   void EndHearing();  // Ear::End
-  double seconds_left(Clock::time_point now) const;
 
   const Service& service_;
   const Asker asker_;
@@ -46,8 +48,11 @@ class LiveSession {
 
  private:
   void Look();
+  void HeedEnd(Clock::time_point now);
+  bool busy() const { return reply_.under_way() || transcripts_.under_way(); }
 
   const Clock::time_point ends_at_;
+  Clock::time_point told_end_ = Clock::time_point::max();
 };
 
 // What the conversation of one session may take; what is oldest is left out past it.

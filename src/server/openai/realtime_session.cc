@@ -267,18 +267,14 @@ void RealtimeSession::OnTranscript(TranscriptNews news) {
   Emit(kCompleted, std::move(place));
 }
 
-void RealtimeSession::OnTime(Clock::time_point now) {
-  if (seconds_left(now) <= 0) {
-    EmitError(RealtimeRefusal("session_expired", "the session has lasted as long as one may"),
-              "session_expired");
-    socket_.Close(1000, "session expired");
-    return;
-  }
-  CheckIdle(now);
+void RealtimeSession::OnExpired() {
+  EmitError(RealtimeRefusal("session_expired", "the session has lasted as long as one may"),
+            "session_expired");
+  socket_.Close(1000, "session expired");
 }
 
 // Nobody says anything: that is an utterance too, where it was asked for.
-void RealtimeSession::CheckIdle(Clock::time_point now) {
+void RealtimeSession::OnTime(Clock::time_point now) {
   if (!settings_.detection || !settings_.detection->idle_timeout_ms || !idle_since_) return;
   if (!speaking_.empty() || reply_.under_way()) return;
   if (now - *idle_since_ < std::chrono::milliseconds(*settings_.detection->idle_timeout_ms)) return;

@@ -24,6 +24,7 @@ class RealtimeSession : public LiveSession {
   void OnReply(ReplyNews news) override;
   void OnTranscript(TranscriptNews news) override;
   void OnTime(Clock::time_point now) override;
+  void OnExpired() override;
   void OnRefused(const Refusal& refusal) override;
 
  private:
@@ -53,7 +54,6 @@ class RealtimeSession : public LiveSession {
   void Begin(Wish wish);
   void EndResponse();
   void Interrupt(const char* reason);
-  void CheckIdle(Clock::time_point now);
 
   RealtimeSettings settings_;
   const std::string id_;
