@@ -105,6 +105,10 @@ std::string WithoutBrackets(const std::string& name) {
 
 }  // namespace
 
+bool IsMultipart(std::string_view content_type) {
+  return LowerCase(content_type).starts_with("multipart/");
+}
+
 std::string BoundaryOf(const std::string& content_type) {
   std::vector<Parameter> parameters;
   const std::string type = ReadValue(content_type, parameters);
@@ -230,7 +234,7 @@ void MultipartForm::BeginPart(std::string_view headers) {
       if (ReadValue(value, disposition) != "form-data") {
         Complain("expected Content-Disposition: form-data in each part");
       }
-    } else if (name == "content-type" && LowerCase(value).starts_with("multipart/")) {
+    } else if (name == "content-type" && IsMultipart(value)) {
       Complain("a part that is a form itself");
     } else if (name == "content-transfer-encoding" && LowerCase(value) != "binary" &&
                LowerCase(value) != "8bit" && LowerCase(value) != "7bit") {

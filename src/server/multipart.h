@@ -81,6 +81,9 @@ class MultipartForm : public BodySink {
 // none.
 const MultipartForm& FormOf(const Request& request);
 
+// Whether a content type is one of multipart/..., in whichever case it is written.
+bool IsMultipart(std::string_view content_type);
+
 // The boundary that a content type of multipart/form-data names. Throws Refusal (kMediaType) for
 // another type, (kInvalidValue) where it names none, or one that is not as RFC 2046 has it.
 std::string BoundaryOf(const std::string& content_type);

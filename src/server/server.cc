@@ -169,9 +169,8 @@ class HttpServer : public Server, public Handler {
   }
 
   std::shared_ptr<BodySink> SinkFor(const Request& request) const {
-    constexpr std::string_view kForm = "multipart/";
     const std::string* const type = request.Find("Content-Type");
-    if (type == nullptr || !type->starts_with(kForm)) return std::make_shared<Spool>(service_.disk);
+    if (type == nullptr || !IsMultipart(*type)) return std::make_shared<Spool>(service_.disk);
     return std::make_shared<MultipartForm>(BoundaryOf(*type), service_.disk);
   }
 

@@ -8,7 +8,7 @@ import pathlib
 import tempfile
 import unittest
 
-from form import HEADERS, file, form
+from form import BOUNDARY, HEADERS, file, form
 from program import environment
 from service import Service
 
@@ -65,6 +65,13 @@ class Files(unittest.TestCase):
             self.assertEqual(self.ask(method, wanted, key="two")[0], 404)
         self.assertEqual(json.loads(self.ask("GET", "/v1/files", key="two")[1])["data"], [])
         self.assertEqual(self.ask("GET", path + "/content"), (200, b"secret"))
+
+    def test_a_form_in_whichever_case(self):
+        for kind in (f"Multipart/Form-Data; boundary={BOUNDARY}",
+                     f"MULTIPART/FORM-DATA; BOUNDARY={BOUNDARY}"):
+            status, answer = self.ask("POST", "/v1/files", form(("purpose", "vision"), file(b"x")),
+                                      **{"Content-Type": kind})
+            self.assertEqual(status, 200, answer)
 
     def test_nothing_has_a_name_on_disk(self):
         self.leave(b"x" * 100000)
