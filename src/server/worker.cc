@@ -21,6 +21,11 @@ double MillisecondsSince(Time::time_point begin) {
   return std::chrono::duration<double, std::milli>(Time::now() - begin).count();
 }
 
+// The end of an answer that does not begin, since its request has ended.
+AnswerEvent Unanswered(size_t choice, FinishReason reason) {
+  return {.choice = choice, .result = GenerateResult{.finish_reason = reason}};
+}
+
 }  // namespace
 
 Answering::Answering(std::vector<Ask> asks, const Asker& asker, double seconds, Patience patience)
@@ -173,6 +178,10 @@ Worker::Requests::iterator Worker::Remove(Requests::iterator request) {
 void Worker::DropLeft() {
   for (auto at = requests_.begin(); at != requests_.end();) {
     const bool left = (*at)->next_ == 0 && (*at)->ending_ == Answering::Ending::kCancelled;
+    // Who asked may still listen, where it was somebody else that ended it.
+    for (size_t i = 0; left && i < (*at)->asks_.size(); ++i) {
+      (*at)->Push(Unanswered(i, FinishReason::kCancelled));
+    }
     at = left ? Remove(at) : std::next(at);
   }
 }
@@ -286,19 +295,21 @@ std::vector<Worker::Seat> Worker::TakeTurns() {
 void Worker::Begin(const Seat& seat) {
   const std::shared_ptr<Answering>& answering = seat.answering;
   Slot* slot = nullptr;
-  AnswerEvent unanswered{.choice = seat.at};
+  AnswerEvent unanswered;
   try {
     if (answering->GoesOn()) {
       slot = &Choose(answering->asker_.owner, answering->asks_[seat.at].prompt);
       if (slot->session == nullptr) slot->session = engine_->NewSession(options_.context);
       slot->session->Share(cache_, answering->asker_.owner);
+    } else if (answering->ending_ == Answering::Ending::kCancelled) {
+      unanswered = Unanswered(seat.at, FinishReason::kCancelled);
     } else if (seat.at == 0) {
       throw Refusal(Reason::kBusy, "the request ended before a session was free");
     } else {
-      unanswered.result = GenerateResult{.finish_reason = FinishReason::kLength};
+      unanswered = Unanswered(seat.at, FinishReason::kLength);
     }
   } catch (...) {
-    unanswered.error = std::current_exception();
+    unanswered = {.choice = seat.at, .error = std::current_exception()};
     answering->Stop(Answering::Ending::kTimeUp);
     slot = nullptr;
   }

@@ -56,7 +56,7 @@ class Answering {
  public:
   // The next event; nullopt when none came in time.
   std::optional<AnswerEvent> Next(std::chrono::milliseconds patience);
-  // Nobody waits for it any more: it ends within a step.
+  // Nobody waits for it any more: it ends within a step, also while it waits for a session.
   void Cancel() { Stop(Ending::kCancelled); }
   double waited_ms() const { return waited_ms_; }  // for a session; valid after the first event
 
@@ -159,7 +159,7 @@ class Worker {
   // The next four are called under the mutex.
   void StopAll(Answering::Ending ending);
   Requests::iterator Remove(Requests::iterator request);
-  void DropLeft();  // of those that wait, whose client has gone
+  void DropLeft();  // of those that wait, the ones that were cancelled
   size_t CountWaiting(bool with_long_works) const;
   bool HasLongWorkSession() const;  // whether a long work may have a further session
   bool HasWork() const;

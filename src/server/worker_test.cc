@@ -266,7 +266,8 @@ TEST_F(WorkerTest, MoreThanMayWaitAreRefused) {
   } catch (const Refusal& refusal) {
     EXPECT_EQ(refusal.reason, Reason::kBusy);
   }
-  second->Cancel();  // who leaves makes room at once
+  second->Cancel();  // who leaves makes room at once, and would hear of it
+  EXPECT_EQ(Ends(*second)[0].finish_reason, FinishReason::kCancelled);
   const auto third = worker.Submit({Text(kSum)}, {});
   first->Cancel();
   EXPECT_EQ(Ends(*third)[0].text, "7");

@@ -203,6 +203,30 @@ class Responses(unittest.TestCase):
             connection.close()
         self.assertEqual(last["response"]["status"], "cancelled")
 
+    def test_cancelled_while_it_waits(self):
+        endless = {"input": "Hello!", "max_output_tokens": 2000, "logit_bias": WITHOUT_END}
+        with Service("--sessions", 1, "--queue", 1) as service:
+            first, answer = service.events(PATH, endless)
+            try:
+                while "delta" not in json.loads(next(answer)):
+                    pass
+                for _ in range(2):
+                    waiting, events = service.events(PATH, {"input": "Hello!"})
+                    name = json.loads(next(events))["response"]["id"]
+                    self.assertEqual(service.post(PATH, {"input": "Hello!"})[0], 429)
+                    status, _, cancelled = service.post(f"{PATH}/{name}/cancel", {})
+                    self.assertEqual((status, cancelled["status"]), (200, "cancelled"))
+                    last = json.loads(list(events)[-1])["response"]
+                    waiting.close()
+                    self.assertEqual((last["id"], last["status"]), (name, "cancelled"))
+                    self.assertEqual(last["usage"]["output_tokens"], 0)
+                    # It is kept as one that was cancelled, and its place is free for the next round.
+                    kept = json.loads(service.request("GET", f"{PATH}/{name}")[2])
+                    self.assertEqual(kept["status"], "cancelled")
+                self.assertIn("delta", json.loads(next(answer)))  # nothing of it was a turn
+            finally:
+                first.close()
+
     def test_forms(self):
         schema = TOOL["parameters"]
         form = {"format": {"type": "json_schema", "name": "it", "schema": schema, "strict": True}}
