@@ -66,6 +66,43 @@ class Files(unittest.TestCase):
         self.assertEqual(json.loads(self.ask("GET", "/v1/files", key="two")[1])["data"], [])
         self.assertEqual(self.ask("GET", path + "/content"), (200, b"secret"))
 
+    def test_the_list_comes_in_pages(self):
+        ids = []
+        for number, purpose in enumerate(("vision", "batch", "vision", "vision", "batch")):
+            status, answer = self.ask("POST", "/v1/files",
+                                      form(("purpose", purpose), file(b"x" * number)), "two", **HEADERS)
+            self.assertEqual(status, 200, answer)
+            ids.append(json.loads(answer)["id"])
+
+        def page(query):
+            status, answer = self.ask("GET", "/v1/files?" + query, key="two")
+            self.assertEqual(status, 200, answer)
+            found = json.loads(answer)
+            listed = [one["id"] for one in found["data"]]
+            self.assertEqual((found["object"], found["first_id"], found["last_id"]),
+                             ("list", *((listed[0], listed[-1]) if listed else (None, None))))
+            return listed, found["has_more"]
+
+        try:
+            self.assertEqual(page(""), (ids[::-1], False))
+            self.assertEqual(page("order=asc&limit=2"), (ids[:2], True))
+            self.assertEqual(page(f"order=asc&limit=2&after={ids[1]}"), (ids[2:4], True))
+            self.assertEqual(page(f"order=asc&limit=2&after={ids[3]}"), (ids[4:], False))
+            self.assertEqual(page(f"limit=1&after={ids[3]}"), ([ids[2]], True))
+            self.assertEqual(page(f"after={ids[0]}"), ([], False))
+            self.assertEqual(page("purpose=batch"), ([ids[4], ids[1]], False))
+            self.assertEqual(page("purpose=vision&limit=2"), ([ids[3], ids[2]], True))
+            self.assertEqual(page(f"purpose=vision&limit=2&after={ids[2]}"), ([ids[0]], False))
+            self.assertEqual(page("purpose=evals"), ([], False))
+            for name, value in (("limit", 0), ("limit", 10001), ("limit", "x"), ("limit", ""),
+                                ("order", "up"), ("after", "file-none")):
+                status, answer = self.ask("GET", f"/v1/files?{name}={value}", key="two")
+                error = json.loads(answer)["error"]
+                self.assertEqual((status, error["code"], error["param"]), (400, "invalid_value", name))
+        finally:
+            for one in ids:
+                self.ask("DELETE", "/v1/files/" + one, key="two")
+
     def test_a_form_in_whichever_case(self):
         for kind in (f"Multipart/Form-Data; boundary={BOUNDARY}",
                      f"MULTIPART/FORM-DATA; BOUNDARY={BOUNDARY}"):

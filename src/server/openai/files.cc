@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/openai/files.h"
 
+#include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -8,11 +9,13 @@
 #include "server/file_store.h"
 #include "server/json.h"
 #include "server/multipart.h"
+#include "server/openai/list_page.h"
+#include "server/url.h"
 
 namespace gemma3n::server {
 namespace {
 
-constexpr size_t kPieceBytes = 256 << 10;
+constexpr size_t kPieceBytes = 256 << 10, kMostOfPage = 10000;
 constexpr double kLeastLife = 3600, kMostLife = 30 * 24 * 3600;  // seconds, as OpenAI has them
 
 std::string Dumped(const Json& json) {
@@ -49,15 +52,15 @@ void Create(const Service& service, const Request& request, Exchange& exchange) 
 }
 
 void List(const Service& service, const Request& request, Exchange& exchange) {
-  const std::vector<StoredFile> files = service.files.List(request.owner);
-  Json data = Json::array();
-  for (const StoredFile& file : files) data.push_back(FileJson(file));
-  Json list = {{"object", "list"}, {"data", data}, {"has_more", false}};
-  if (!files.empty()) {
-    list["first_id"] = files.front().id;
-    list["last_id"] = files.back().id;
+  std::vector<StoredFile> files = service.files.List(request.owner);
+  std::reverse(files.begin(), files.end());  // oldest first
+  if (const auto purpose = QueryValue(request.query, "purpose")) {
+    std::erase_if(files, [&](const StoredFile& file) { return file.purpose != *purpose; });
   }
-  exchange.Send({.body = Dumped(list)});
+  std::vector<std::string> ids;
+  for (const StoredFile& file : files) ids.push_back(file.id);
+  exchange.Send({.body = Dumped(PageJson(request, ids, {.usual = kMostOfPage, .most = kMostOfPage},
+                                         [&](size_t at) { return FileJson(files[at]); }))});
 }
 
 void SendContent(const StoredFile& file, const Request& request, Exchange& exchange) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/openai/responses.h"
 
-#include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "server/answer_stream.h"
 #include "server/openai/answer.h"
+#include "server/openai/list_page.h"
 #include "server/openai/response_answer.h"
 #include "server/openai/response_request.h"
 #include "server/refusal.h"
@@ -18,27 +17,6 @@ namespace {
 [[noreturn]] void RefuseUnknown(const std::string& id) {
   throw Refusal(Reason::kNotFound, "the response '" + Shown(id) + "' is not kept here",
                 "response_id");
-}
-
-size_t LimitOf(const Request& request) {
-  constexpr size_t kUsual = 20, kMost = 100;
-  const auto text = QueryValue(request.query, "limit");
-  if (!text) return kUsual;
-  size_t limit = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-  if (error != std::errc() || end != text->data() + text->size() || limit < 1 || limit > kMost) {
-    throw Refusal(Reason::kInvalidValue,
-                  "limit: expected an integer from 1 to 100, found '" + Shown(*text) + "'",
-                  "limit");
-  }
-  return limit;
-}
-
-bool IsDescending(const Request& request) {
-  const std::string order = QueryValue(request.query, "order").value_or("desc");
-  if (order == "asc" || order == "desc") return order == "desc";
-  throw Refusal(Reason::kInvalidValue,
-                "order: expected one of 'asc', 'desc', found '" + Shown(order) + "'", "order");
 }
 
 }  // namespace
@@ -114,28 +92,11 @@ void Responses::Cancel(const Request& request, const std::string& id, Exchange& 
 
 void Responses::List(const Request& request, const std::string& id, Exchange& exchange) {
   const std::shared_ptr<const KeptResponse> found = Find(request, id);
-  std::vector<ResponseItem> items = found->input;
-  if (IsDescending(request)) std::reverse(items.begin(), items.end());
-  if (const auto after = QueryValue(request.query, "after")) {
-    const auto at = std::find_if(items.begin(), items.end(),
-                                 [&](const ResponseItem& item) { return item.id == *after; });
-    if (at == items.end()) {
-      throw Refusal(Reason::kInvalidValue,
-                    "after: expected the id of an item, found '" + Shown(*after) + "'", "after");
-    }
-    items.erase(items.begin(), at + 1);
-  }
-  const size_t limit = LimitOf(request);
-  const bool has_more = items.size() > limit;
-  if (has_more) items.resize(limit);
-  Json data = Json::array();
-  for (const ResponseItem& item : items) data.push_back(Json::parse(item.json));
-  exchange.Send(
-      {.body = JsonLine({{"object", "list"},
-                         {"data", std::move(data)},
-                         {"first_id", items.empty() ? Json(nullptr) : Json(items.front().id)},
-                         {"last_id", items.empty() ? Json(nullptr) : Json(items.back().id)},
-                         {"has_more", has_more}})});
+  std::vector<std::string> ids;
+  for (const ResponseItem& item : found->input) ids.push_back(item.id);
+  const Json page = PageJson(request, ids, {.usual = 20, .most = 100},
+                             [&](size_t at) { return Json::parse(found->input[at].json); });
+  exchange.Send({.body = JsonLine(page)});
 }
 
 }  // namespace gemma3n::server
