@@ -98,7 +98,7 @@ struct GenerateOptions {
   std::vector<int32_t> raw_ids = {};
   // Together with `top_logprobs`: also of the prompt's tokens. `max_tokens` may be 0 then.
   bool prompt_logprobs = false;
-  // With `top_logprobs`: told of each token's, before its text; may be empty.
+  // With `top_logprobs`: told of each token, before its text; of a scored prompt's first. Or empty.
   std::function<void(const TokenLogprob&)> on_logprob = nullptr;
   // Also the mean of the hidden states at the prompt's positions, where nothing is answered:
   // `max_tokens` is 0. Not together with `prompt_logprobs` or `elastic`.

@@ -23,7 +23,10 @@ void SessionOfModel::ReadScored(Request& request, size_t from, size_t end) {
   });
   const std::span<const float> last = rows.subspan((count - 1) * vocab, vocab);
   std::copy(last.begin(), last.end(), logits_.begin());
-  if (end == items.size()) request.scored = {};
+  if (end < items.size()) return;
+  request.scored = {};
+  if (!request.options.on_logprob) return;
+  for (const TokenLogprob& score : scores) request.options.on_logprob(score);
 }
 
 void SessionOfModel::ReadEmbedded(Request& request, size_t from, size_t end) {

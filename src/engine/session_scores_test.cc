@@ -155,7 +155,7 @@ TEST_F(PromptScores, TheTokenThatEndsAnAnswerIsScored) {
 TEST_F(PromptScores, EachTokenIsToldBeforeItsText) {
   GenerateOptions options = Scored(6);
   std::vector<int32_t> told;
-  std::vector<size_t> told_by_then;  // at each text
+  std::vector<size_t> told_by_then;  // at each text; of the prompt it is all
   options.on_logprob = [&](const TokenLogprob& token) { told.push_back(token.id); };
   const GenerateResult result = engine_->NewSession(64)->Generate(
       {{Role::kUser, {Part("What is")}}}, options, [&](const std::string&) {
@@ -163,8 +163,12 @@ TEST_F(PromptScores, EachTokenIsToldBeforeItsText) {
         return true;
       });
   ASSERT_FALSE(told.empty());
-  for (size_t i = 0; i < told.size(); ++i) EXPECT_EQ(told_by_then.at(i), i + 1);
-  EXPECT_EQ(told, result.token_ids);
+  const size_t prompt = result.prompt_token_ids.size();
+  ASSERT_EQ(told.size(), prompt + result.token_ids.size());
+  for (size_t i = 0; i < told_by_then.size(); ++i) EXPECT_EQ(told_by_then[i], prompt + i + 1);
+  std::vector<int32_t> expected = result.prompt_token_ids;
+  expected.insert(expected.end(), result.token_ids.begin(), result.token_ids.end());
+  EXPECT_EQ(told, expected);
 }
 
 class PromptEmbedding : public PromptScores {

@@ -319,6 +319,33 @@ class Completions(OpenAi):
         self.assertEqual((logprobs["token_logprobs"][0], logprobs["top_logprobs"][0]), (None, None))
         np.testing.assert_allclose(logprobs["token_logprobs"][1:], expected, rtol=0, atol=1e-9)
 
+    def test_a_scored_prompt_in_a_stream(self):
+        text = "The fish is in the river."
+        ids = run("--raw", "--temp", 0, "--max-tokens", 1, "The fish")["prompt_token_ids"]
+
+        def choices(body):
+            return [choice for chunk in self.chunks(COMPLETIONS, **body) for choice in chunk["choices"]]
+
+        for body in ({"prompt": text, "max_tokens": 0}, {"prompt": text, "max_tokens": 4},
+                     {"prompt": [ids, ids[:2]], "max_tokens": 3, "n": 2, "seed": 1, "temperature": 1},
+                     {"prompt": text, "max_tokens": 3, "stop": ["e"]}):
+            body |= {"echo": True, "logprobs": 2}
+            whole = self.good(COMPLETIONS, **body)["choices"]
+            found = [{"text": "", "logprobs": {}, "finish_reason": None} for _ in whole]
+            for choice in choices(body):
+                one = found[choice["index"]]
+                one["text"] += choice["text"]
+                one["finish_reason"] = choice["finish_reason"] or one["finish_reason"]
+                for name, values in (choice["logprobs"] or {}).items():
+                    one["logprobs"].setdefault(name, []).extend(values)
+            for one, expected in zip(found, whole):
+                expected.pop("index")
+                self.assertEqual(one, expected)
+        # What is told of a prompt stands in the chunk of its text.
+        first = next(choice for choice in choices(body) if choice["text"])
+        self.assertEqual(first["text"], "".join(first["logprobs"]["tokens"]))
+        self.assertEqual(first["text"], text)
+
     def test_prompts_of_ids(self):
         ids = run("--raw", "--temp", 0, "--max-tokens", 1, "The fish is")["prompt_token_ids"]
         text = self.good(COMPLETIONS, prompt="The fish is")

@@ -26,7 +26,8 @@ CompletionWriter::CompletionWriter(const CompletionCall& call, const Service& se
       id_(NewId("cmpl-")),
       fingerprint_(Fingerprint(service)),
       created_(static_cast<int64_t>(std::time(nullptr))),
-      told_(call.logprobs.size(), CompletionLogprobs(service.engine)) {}
+      told_(call.logprobs.size(), CompletionLogprobs(service.engine)),
+      prompt_told_(call.echo ? call.logprobs.size() : 0) {}
 
 Json CompletionWriter::Head() const {
   return {{"id", id_},
@@ -36,14 +37,18 @@ Json CompletionWriter::Head() const {
           {"system_fingerprint", fingerprint_}};
 }
 
+// Before a text stands the <bos> that is nobody's; before ids nothing.
+void CompletionWriter::AddPrompt(size_t prompt, const std::vector<TokenLogprob>& tokens,
+                                 CompletionLogprobs& logprobs) const {
+  for (size_t i = call_.of_ids[prompt] ? 0 : 1; i < tokens.size(); ++i) {
+    logprobs.Add(tokens[i], /*first=*/i == 0);
+  }
+}
+
 Json CompletionWriter::Logprobs(size_t prompt, const GenerateResult& result) const {
   if (call_.top_logprobs < 0) return nullptr;
   CompletionLogprobs logprobs(service_.engine);
-  // Before a text stands the <bos> that is nobody's; before ids nothing.
-  const bool of_ids = call_.of_ids[prompt];
-  for (size_t i = of_ids ? 0 : 1; i < result.prompt_logprobs.size(); ++i) {
-    logprobs.Add(result.prompt_logprobs[i], /*first=*/i == 0);
-  }
+  AddPrompt(prompt, result.prompt_logprobs, logprobs);
   for (const TokenLogprob& token : result.logprobs) logprobs.Add(token);
   // Who scores a prompt counts on one token of an answer, also where that is none of text.
   if (call_.echo && result.end_logprob) logprobs.Add(*result.end_logprob);
@@ -95,29 +100,41 @@ std::string CompletionWriter::Chunk(size_t choice, const std::string& text, Json
 std::string CompletionWriter::Begin() {
   std::string frames;
   for (size_t i = 0; i < call_.asks.size(); ++i) {
-    const std::string echo = call_.echo ? call_.prompts[i / call_.choices_per_prompt] : "";
-    frames += Chunk(i, echo, nullptr, nullptr);
+    const bool now = call_.echo && prompt_told_.empty();
+    frames += Chunk(i, now ? call_.prompts[i / call_.choices_per_prompt] : "", nullptr, nullptr);
   }
   return frames;
 }
 
-Json CompletionWriter::LogprobsOf(size_t choice, size_t bytes, bool all) {
+std::string CompletionWriter::Prompt(size_t choice) {
+  if (prompt_told_.empty() || prompt_told_[choice]) return "";
+  prompt_told_[choice] = true;
+  const size_t prompt = choice / call_.choices_per_prompt;
+  AddPrompt(prompt, call_.logprobs[choice]->TakeFirst(call_.asks[choice].prompt.size()),
+            told_[choice]);
+  return Chunk(choice, call_.prompts[prompt], told_[choice].Take(), nullptr);
+}
+
+Json CompletionWriter::LogprobsOf(size_t choice, size_t bytes, const GenerateResult* end) {
   if (told_.empty()) return nullptr;
   call_.logprobs[choice]->Grant(bytes);
-  for (const TokenLogprob& token : call_.logprobs[choice]->Take(service_.engine, all)) {
+  for (const TokenLogprob& token : call_.logprobs[choice]->Take(service_.engine, end != nullptr)) {
     told_[choice].Add(token);
   }
+  if (end != nullptr && call_.echo && end->end_logprob) told_[choice].Add(*end->end_logprob);
   Json logprobs = told_[choice].Take();
   return logprobs["tokens"].empty() ? Json(nullptr) : logprobs;
 }
 
 std::string CompletionWriter::Text(size_t choice, const std::string& text) {
-  return Chunk(choice, text, LogprobsOf(choice, text.size(), /*all=*/false), nullptr);
+  std::string frames = Prompt(choice);
+  return frames + Chunk(choice, text, LogprobsOf(choice, text.size()), nullptr);
 }
 
 std::string CompletionWriter::End(size_t choice, const GenerateResult& result) {
-  return Chunk(choice, "", LogprobsOf(choice, 0, /*all=*/true),
-               FinishReasonName(result.finish_reason));
+  std::string frames = Prompt(choice);
+  return frames +
+         Chunk(choice, "", LogprobsOf(choice, 0, &result), FinishReasonName(result.finish_reason));
 }
 
 std::string CompletionWriter::Finish(const std::vector<GenerateResult>& results, double waited_ms) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -67,6 +68,15 @@ std::vector<TokenLogprob> LogprobQueue::Take(const Engine& engine, bool all) {
     taken.push_back(std::move(tokens_.front()));
     tokens_.pop_front();
   }
+  return taken;
+}
+
+std::vector<TokenLogprob> LogprobQueue::TakeFirst(size_t count) {
+  const std::lock_guard lock(mutex_);
+  const auto end = tokens_.begin() + static_cast<std::ptrdiff_t>(std::min(count, tokens_.size()));
+  std::vector<TokenLogprob> taken(std::make_move_iterator(tokens_.begin()),
+                                  std::make_move_iterator(end));
+  tokens_.erase(tokens_.begin(), end);
   return taken;
 }
 

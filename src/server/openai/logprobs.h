@@ -20,6 +20,8 @@ class LogprobQueue {
   void Grant(size_t bytes);
   // The tokens that are whole in the text that has come; `all`: those that are left, too.
   std::vector<TokenLogprob> Take(const Engine& engine, bool all);
+  // The first ones, whatever text has come: those of a prompt.
+  std::vector<TokenLogprob> TakeFirst(size_t count);
 
  private:
   std::mutex mutex_;

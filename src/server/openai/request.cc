@@ -151,11 +151,7 @@ CompletionCall ReadCompletionCall(const Field& body, const Service& service) {
       service.context, body["max_tokens"].Integer(0, INT64_MAX).value_or(kDefaultCompletionTokens));
   const auto logprobs = body["logprobs"].Integer(0, kMostCompletionLogprobs);
   call.top_logprobs = static_cast<int>(logprobs.value_or(-1));
-  const Field echo = body["echo"];
-  call.echo = echo.Flag(false);
-  if (call.echo && logprobs && call.stream) {
-    CannotDo(echo, "not together with logprobs in a stream");
-  }
+  call.echo = body["echo"].Flag(false);
   ReadBestOf(body, call);
   ask.options.prompt_logprobs = call.echo && logprobs;
   ask.options.top_logprobs = call.top_logprobs;
