@@ -67,6 +67,32 @@ class Describe(Program):
         self.assertEqual(code, 0, err)
         self.assertEqual(json.loads(out)["text"], "an orange triangle")
 
+    def test_texts_are_held_to_a_schema(self):
+        schema = self.place / "seen.json"
+        schema.write_text(json.dumps({
+            "type": "object", "required": ["what", "count"], "additionalProperties": False,
+            "properties": {"what": {"enum": ["a red circle", "an orange triangle", "a yellow 3"]},
+                           "count": {"type": "integer", "minimum": 1, "maximum": 9}}}))
+        paths = [NANO / "eval" / name for name in PICTURES]
+        code, out, err = self.describe(*paths, "--schema", schema, "--json")
+        self.assertEqual(code, 0, err)
+        for found, path, what in zip(lines(out), paths, ("an orange triangle", "a yellow 3"), strict=True):
+            self.assertEqual((found["file"], found["finish_reason"]), (str(path), "stop"))
+            text = json.loads(found["text"])
+            self.assertEqual((list(text), text["what"]), (["what", "count"], what))
+            self.assertIn(text["count"], range(1, 10))
+        # Of a film each window; the summary is the model's own words.
+        code, out, err = self.describe(FILM, "--window", 1.5, "--no-chapters", "--schema", schema, "--json",
+                                       "--summary-prompt", "Repeat: ball hat")
+        self.assertEqual(code, 0, err)
+        *windows, report = lines(out)
+        self.assertEqual([list(json.loads(one["text"])) for one in windows], 2 * [["what", "count"]])
+        self.assertEqual(report["summary"], "ball hat")
+        schema.write_text('{"type": "object", "properties": {"a": {"type": "thing"}}}')
+        code, out, err = self.describe(paths[0], "--schema", schema)
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn(f"{schema}: /properties/a/type: ", err)
+
     def test_a_folder_with_a_bad_picture(self):
         folder = self.place / "mixed"
         (folder / "deep").mkdir(parents=True)
