@@ -70,6 +70,10 @@ void ReadOptions(ServeArgs& args) {
     }
     options.aliases[alias.substr(0, equals)] = options.model_name;
   }
+  if (options.limits.websocket_silent_seconds <= options.limits.websocket_ping_seconds) {
+    throw Error(ErrorKind::kUsage,
+                "--websocket-silent-seconds: expected more than --websocket-ping-seconds");
+  }
   options.access_log = !args.no_log && !args.output.quiet;
 }
 

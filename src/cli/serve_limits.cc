@@ -14,17 +14,30 @@ namespace {
 // table, so that neither can forget the other.
 struct Limit {
   const char* what;
-  const char* option;  // "": it is fixed
-  const char* unit;    // "bytes", "seconds", "" for counts
-  std::variant<uint64_t*, double*, int*> value;
-  double least = 1, most = 0;
+  const char* option;
+  const char* unit;  // "bytes", "seconds", "" for counts
+  std::variant<uint64_t*, int64_t*, double*, int*> value;
+  double least = 0, most = 0;  // most 0: an option of its own, elsewhere
 };
+using Limits = std::vector<Limit>;
 
 static_assert(std::is_same_v<size_t, uint64_t>);
 
-std::vector<Limit> Settable(ServerOptions& options) {
+constexpr double kGigabyte = 1 << 30, kDay = 86400;
+
+// Those that the reading of requests has in it.
+constexpr char kFixed[] =
+    R"(JSON: 64 levels; 4096 keys in an object, each once; 1048576 elements in a list; 4194304 values
+request: 4096 messages, 512 parts, 64 pictures and frames, 8 choices, 32 prompts, 128 functions, 16 stop texts of 256 bytes, 1024 biases, 20 alternatives of a token, 2048 texts to embed
+schema: 256 KiB, 32 schemas in schemas, 100000 states, patterns of 1 KiB, 1000 repetitions, 250 ms to compile
+form: 64 parts, 4 KiB of headers in each, 1 MiB of fields
+uploads in pieces: 64 at one time, an hour of silence
+responses that are kept: 64 of a key, 256 MiB of all, an hour
+wrong keys of one address: 10 a second
+)";
+
+Limits OfRequests(ServerOptions& options) {
   ServerLimits& limits = options.limits;
-  constexpr double kGigabyte = 1 << 30, kDay = 86400;
   return {
       {"request line and headers together", "--max-header-bytes", "bytes", &limits.header_bytes,
        256, 1 << 20},
@@ -37,10 +50,6 @@ std::vector<Limit> Settable(ServerOptions& options) {
       {"body", "--max-body-bytes", "bytes", &limits.body_bytes, 1, 16 * kGigabyte},
       {"all bodies at one time", "--max-bodies-bytes", "bytes", &limits.all_bodies_bytes, 1,
        64 * kGigabyte},
-      {"upload: file or form", "--max-upload-bytes", "bytes", &limits.upload_bytes, 1,
-       64 * kGigabyte},
-      {"upload: all files at one time", "--max-uploads-bytes", "bytes", &limits.all_uploads_bytes,
-       1, 1024 * kGigabyte},
       {"slowest body, a second", "--min-body-rate", "bytes", &limits.body_bytes_per_second, 1,
        kGigabyte},
       {"what a slow body may be late", "--body-grace-seconds", "seconds",
@@ -50,39 +59,81 @@ std::vector<Limit> Settable(ServerOptions& options) {
       {"connections", "--max-connections", "", &limits.connections, 1, 10000},
       {"connections of one other machine", "--max-connections-of-address", "",
        &limits.connections_of_address, 1, 10000},
-      {"WebSockets", "--max-websockets", "", &limits.websockets, 0, 10000},
-      {"WebSocket: message", "--max-websocket-message-bytes", "bytes",
-       &limits.websocket_message_bytes, 1, kGigabyte},
-      {"WebSocket: what a client may leave unread", "--max-websocket-unread-bytes", "bytes",
-       &limits.websocket_unread_bytes, 1, kGigabyte},
-      {"WebSocket: a conversation", "--live-seconds", "seconds", &limits.live_seconds, 1, kDay},
       {"answers at one time", "--sessions", "", &options.sessions},
       {"requests that wait", "--queue", "", &options.waiting},
       {"time of an answer (0: no limit)", "--answer-seconds", "seconds", &options.answer_seconds},
   };
 }
 
-std::vector<Limit> Fixed(ServerOptions& options) {
-  ServerLimits& limits = options.limits;
-  MediaLimits& media = limits.media;
+Limits OfUploads(ServerLimits& limits) {
   return {
-      {"WebSocket: fragments of a message", "", "", &limits.websocket_fragments},
-      {"WebSocket: time between pings", "", "seconds", &limits.websocket_ping_seconds},
-      {"WebSocket: time of silence", "", "seconds", &limits.websocket_silent_seconds},
-      {"picture: file", "", "bytes", &media.image_file_bytes},
-      {"picture: side in pixels", "", "", &media.image_side},
-      {"picture: memory while it is decoded", "", "bytes", &media.image_memory_bytes},
-      {"sound: file", "", "bytes", &media.sound_file_bytes},
-      {"sound: length", "", "seconds", &media.sound_seconds},
-      {"sound: channels", "", "", &media.sound_channels},
-      {"film: file", "", "bytes", &media.video_file_bytes},
-      {"film: length looked at", "", "seconds", &media.video_seconds},
-      {"film: frames", "", "", &media.video_frames},
-      {"film: streams in one file", "", "", &media.video_streams},
-      {"decoder process: memory", "", "bytes", &media.decoder_memory_bytes},
-      {"decoder process: time of CPU, and 30 a minute of film", "", "seconds",
-       &media.decoder_cpu_seconds},
+      {"upload: file or form", "--max-upload-bytes", "bytes", &limits.upload_bytes, 1,
+       64 * kGigabyte},
+      {"upload: all files at one time", "--max-uploads-bytes", "bytes", &limits.all_uploads_bytes,
+       1, 1024 * kGigabyte},
+      {"files that clients leave: all together", "--max-files-bytes", "bytes", &limits.files_bytes,
+       1, 1024 * kGigabyte},
+      {"files that clients leave: how many", "--max-files", "", &limits.files, 0, 1 << 20},
+      {"files that clients leave: how long", "--file-seconds", "seconds", &limits.file_seconds, 1,
+       365 * kDay},
+      {"recording that is transcribed: length", "--max-transcription-seconds", "seconds",
+       &limits.transcription_seconds, 1, 7 * kDay},
+      {"recordings that are heard at one time", "--max-transcriptions", "", &limits.transcriptions,
+       0, 10000},
   };
+}
+
+Limits OfWebSockets(ServerLimits& limits) {
+  return {
+      {"WebSockets", "--max-websockets", "", &limits.websockets, 0, 10000},
+      {"WebSocket: message", "--max-websocket-message-bytes", "bytes",
+       &limits.websocket_message_bytes, 1, kGigabyte},
+      {"WebSocket: fragments of a message", "--max-websocket-fragments", "",
+       &limits.websocket_fragments, 1, 10000},
+      {"WebSocket: what a client may leave unread", "--max-websocket-unread-bytes", "bytes",
+       &limits.websocket_unread_bytes, 1, kGigabyte},
+      {"WebSocket: time between pings", "--websocket-ping-seconds", "seconds",
+       &limits.websocket_ping_seconds, 0.1, kDay},
+      {"WebSocket: time of silence, longer than that", "--websocket-silent-seconds", "seconds",
+       &limits.websocket_silent_seconds, 0.2, kDay},
+      {"WebSocket: a conversation", "--live-seconds", "seconds", &limits.live_seconds, 1, kDay},
+  };
+}
+
+// No more than the decoder process takes, nor than buffers of a picture are counted with.
+Limits OfMedia(MediaLimits& media) {
+  constexpr double kMostPixels = 1 << 28;
+  return {
+      {"picture: file", "--max-image-bytes", "bytes", &media.image_file_bytes, 1, kGigabyte},
+      {"picture: side in pixels", "--max-image-side", "", &media.image_side, 1, 65535},
+      {"picture: pixels", "--max-image-pixels", "", &media.image_pixels, 1, kMostPixels},
+      {"picture: memory while it is decoded", "--max-image-memory-bytes", "bytes",
+       &media.image_memory_bytes, 1, 64 * kGigabyte},
+      {"sound: file", "--max-sound-bytes", "bytes", &media.sound_file_bytes, 1, 64 * kGigabyte},
+      {"sound: length", "--max-sound-seconds", "seconds", &media.sound_seconds, 0.1, kDay},
+      {"sound: channels", "--max-sound-channels", "", &media.sound_channels, 1, 64},
+      {"sound: lowest rate in Hz", "--min-sound-rate", "", &media.sound_rate_min_hz, 1, 1000000},
+      {"sound: highest rate in Hz", "--max-sound-rate", "", &media.sound_rate_max_hz, 1, 1000000},
+      {"film: file", "--max-film-bytes", "bytes", &media.video_file_bytes, 1, 64 * kGigabyte},
+      {"film: length looked at", "--max-film-seconds", "seconds", &media.video_seconds, 0.1, kDay},
+      {"film: frames", "--max-film-frames", "", &media.video_frames, 1, 10000},
+      {"film: pixels to which a frame is made smaller", "--max-film-pixels", "",
+       &media.video_frame_pixels, 1, kMostPixels},
+      {"film: streams in one file", "--max-film-streams", "", &media.video_streams, 1, 1000},
+      {"decoder process: memory", "--max-decoder-memory-bytes", "bytes",
+       &media.decoder_memory_bytes, 64 << 20, 64 * kGigabyte},
+      {"decoder process: time of CPU, and 30 a minute of film", "--max-decoder-seconds", "seconds",
+       &media.decoder_cpu_seconds, 1, kDay},
+  };
+}
+
+Limits All(ServerOptions& options) {
+  Limits all;
+  for (const Limits& some : {OfRequests(options), OfUploads(options.limits),
+                             OfWebSockets(options.limits), OfMedia(options.limits.media)}) {
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
 }
 
 std::string ValueText(const Limit& limit) {
@@ -108,8 +159,8 @@ std::string ValueText(const Limit& limit) {
 }  // namespace
 
 void AddLimits(CLI::App& command, ServerOptions& options) {
-  for (const Limit& limit : Settable(options)) {
-    if (limit.most == 0) continue;  // an option of its own, elsewhere
+  for (const Limit& limit : All(options)) {
+    if (limit.most == 0) continue;
     std::visit(
         [&](auto* value) {
           CLI::Option* const option = command.add_option(limit.option, *value, limit.what)
@@ -135,21 +186,13 @@ void AddLimits(CLI::App& command, ServerOptions& options) {
 
 std::string LimitsTable(ServerOptions& options) {
   std::string table;
-  for (const std::vector<Limit>& limits : {Settable(options), Fixed(options)}) {
-    for (const Limit& limit : limits) {
-      char line[160];
-      std::snprintf(line, sizeof(line), "%-56s %14s  %s\n", limit.what, ValueText(limit).c_str(),
-                    *limit.option == '\0' ? "fixed" : limit.option);
-      table += line;
-    }
+  for (const Limit& limit : All(options)) {
+    char line[160];
+    std::snprintf(line, sizeof(line), "%-56s %14s  %s\n", limit.what, ValueText(limit).c_str(),
+                  limit.option);
+    table += line;
   }
-  // Those that the server's reading of requests has in it.
-  return table +
-         "JSON: 64 levels; 4096 keys in an object, each once; 1048576 elements in a list; 4194304 "
-         "values\n"
-         "request: 4096 messages, 512 parts, 64 pictures and frames, 8 choices, 16 stop texts of "
-         "256 bytes, 1024 biases, 20 alternatives of a token\n"
-         "wrong keys of one address: 10 a second\n";
+  return table + kFixed;
 }
 
 }  // namespace gemma3n::cli

@@ -15,8 +15,9 @@ import tempfile
 import time
 import unittest
 
+from form import HEADERS, file, form
 from program import call
-from service import NANO, Service, user
+from service import NANO, Service, picture, user
 
 
 class Access(unittest.TestCase):
@@ -284,7 +285,13 @@ class Limits(unittest.TestCase):
         lines = {line[:56].strip(): line[56:].split(maxsplit=2) for line in out.splitlines()}
         self.assertEqual(lines["connections"], ["7", "--max-connections"])
         self.assertEqual(lines["body"], ["64", "MiB", "--max-body-bytes"])
-        self.assertEqual(lines["WebSocket: fragments of a message"], ["64", "fixed"])
+        self.assertEqual(lines["files that clients leave: all together"], ["2", "GiB", "--max-files-bytes"])
+        self.assertEqual(lines["picture: pixels"], ["67108864", "--max-image-pixels"])
+        options = [line.split()[-1] for line in out.splitlines() if "  --" in line]
+        self.assertEqual(len(options), len(set(options)))
+        help_text = call("serve", "--help")[1]
+        for option in options:
+            self.assertIn(f"  {option} ", help_text)
 
     def test_they_are_set(self):
         with Service("--max-body-bytes", "1KiB", "--max-header-fields", 5, "--max-line-bytes", 100,
@@ -297,6 +304,25 @@ class Limits(unittest.TestCase):
             begin = time.monotonic()
             self.assertEqual(service.raw(), b"")
             self.assertLess(time.monotonic() - begin, 10)
+        picture_bytes = (NANO / "eval" / "pictures-0069.png").stat().st_size
+        with Service("--max-upload-bytes", 2000, "--max-files-bytes", 1000,
+                     "--file-seconds", 7200, "--max-image-bytes", picture_bytes - 1) as service:
+            def leave(size):
+                return service.request("POST", "/v1/files",
+                                       form(("purpose", "vision"), file(b"x" * size)), HEADERS)
+            self.assertEqual(leave(1800)[0], 413)  # of the whole form
+            self.assertEqual(leave(1001)[0], 413)
+            status, _, kept = leave(600)
+            self.assertEqual(status, 200, kept)
+            kept = json.loads(kept)
+            self.assertEqual(kept["expires_at"] - kept["created_at"], 7200)
+            self.assertEqual(leave(401)[0], 429)
+            status, _, answer = service.post("/v1/chat/completions", {"messages": [
+                user(picture(NANO / "eval" / "pictures-0069.png"), "What is this?")]})
+            self.assertEqual((status, answer["error"]["code"]), (400, "invalid_image"))
+        code, _, error = call("serve", "-m", NANO, "--websocket-ping-seconds", 60)
+        self.assertEqual(code, 2)
+        self.assertIn("--websocket-silent-seconds", error)
         for wrong in (0, -1, "x", 10001):
             self.assertEqual(call("serve", "-m", NANO, "--max-connections", wrong)[0], 2)
 
