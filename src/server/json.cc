@@ -45,6 +45,7 @@ class Builder : public nlohmann::json_sax<Json> {
       return Stop("an object has more than " + std::to_string(kMostKeys) + " keys");
     }
     auto& members = open_.back()->get_ref<Json::object_t&>();
+    MakeRoom(members);
     members.emplace_back(std::move(name), Json());
     member_ = &members.back().second;
     return true;
@@ -58,6 +59,16 @@ class Builder : public nlohmann::json_sax<Json> {
   bool Stop(std::string why) {
     trouble = std::move(why);
     return false;
+  }
+
+  // For one more. The names of members are constant, so that a vector of them grows by copying
+  // them, with all that nests in them: each level of a document would copy all deeper ones.
+  static void MakeRoom(Json::object_t& members) {
+    if (members.size() < members.capacity()) return;
+    Json::object_t larger;
+    larger.reserve(2 * members.size() + 1);
+    for (auto& [name, value] : members) larger.emplace_back(name, std::move(value));
+    members.swap(larger);
   }
 
   // Where the next value goes; null when there is no room.

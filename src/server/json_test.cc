@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -47,6 +48,22 @@ TEST(Json, NestsNoDeeperThan64) {
   EXPECT_EQ(ParseJson(Nested(64)).size(), 1u);
   EXPECT_THAT(TroubleWith(Nested(65)), HasSubstr("deeper than 64"));
   EXPECT_THAT(TroubleWith(std::string(1'000'000, '[')), HasSubstr("deeper than 64"));
+}
+
+// In the same run, so that the machine does not matter: what nests in objects that grow takes no
+// longer than what nests in objects of one member.
+TEST(Json, TakesAsLongAsItIs) {
+  const auto seconds = [](const std::string& more) {
+    std::string text = "[0";
+    for (int i = 0; i < 50'000; ++i) text += ",0";
+    text += "]";
+    for (int depth = 0; depth < 60; ++depth) text = "{\"\":" + text + more + "}";
+    const std::clock_t begin = std::clock();
+    EXPECT_TRUE(ParseJson(text).is_object());
+    return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  };
+  const double plain = seconds("");
+  EXPECT_LT(seconds(R"(,"a":0,"b":0,"c":0,"d":0,"e":0,"f":0,"g":0,"h":0)"), 10 * plain + 0.01);
 }
 
 TEST(Json, HasEachKeyOnce) {
