@@ -3,6 +3,7 @@
 
     server_hostile_test.py GEMMA3N
 """
+import gzip
 import json
 import os
 import pathlib
@@ -12,6 +13,8 @@ import socket
 import time
 import unittest
 
+from endpoints import ALL
+from form import HEADERS, file, form
 from service import Service, user
 
 GOOD = json.dumps({"messages": [user("What is 3 plus 4?")], "temperature": 0}).encode()
@@ -158,7 +161,9 @@ class Framing(unittest.TestCase):
         for path in (b"/../etc/passwd", b"/v1/models/../../etc/passwd", b"/%2e%2e/etc/passwd",
                      b"/v1/models/%2e%2e%2f", b"/v1%2fmodels", b"//v1/models", b"/v1\\models",
                      b"/v1/models/%00", b"/v1/models/%c0%ae", b"/v1/models/%", b"/v1/models/%zz",
-                     b"/v1/models/nano%2", b"/v1/models/nano/", b"/v1/models/", b"/health/"):
+                     b"/v1/models/nano%2", b"/v1/models/nano/", b"/v1/models/", b"/health/",
+                     b"/page/../../etc/passwd", b"/page/%2e%2e/%2e%2e/etc/passwd", b"/page//etc/passwd",
+                     b"/v1/files/..%2f..%2fetc%2fpasswd", b"/v1beta/files/%2e%2e", b"/v1/responses/../x"):
             back = self.service.raw(get(path, b"Connection: close"))
             self.assertTrue(back.startswith(b"HTTP/1.1 404 "), (path, back))
             self.assertNotIn(b"root:", back)
@@ -210,9 +215,13 @@ class Framing(unittest.TestCase):
         self.service.chat(user("Hello!"))
         before = len(os.listdir(descriptors))
         text = post(b"Content-Length: %d" % len(GOOD), body=GOOD)
-        for cut in range(0, len(text), 7):
+        upload = form(("model", "nano"), file(bytes(300_000)))
+        upload = (f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(upload)}\r\n"
+                  f"Content-Type: {HEADERS['Content-Type']}\r\n\r\n").encode() + upload
+        for sent in [text[:cut] for cut in range(0, len(text), 7)] + [
+                upload[:cut] for cut in (*range(0, 600, 50), *range(1000, len(upload), 20_000))]:
             with socket.create_connection(("127.0.0.1", self.service.port)) as client:
-                client.sendall(text[:cut])
+                client.sendall(sent)
         deadline = time.monotonic() + 20
         while len(os.listdir(descriptors)) > before:
             self.assertLess(time.monotonic(), deadline)
@@ -240,6 +249,11 @@ class Framing(unittest.TestCase):
 
     def test_H21_compressed_bodies(self):
         self.refused([415], post(b"Content-Encoding: gzip", b"Content-Length: 5", body=b"hello"))
+        bomb = gzip.compress(bytes(16 << 20))
+        for path in (*(one.path for one in ALL), "/v1/audio/transcriptions", "/v1/files", "/upload/v1beta/files"):
+            for coding in ("gzip", "deflate", "br", "gzip, identity", "x"):
+                status, _, answer = self.service.request("POST", path, bomb, {"Content-Encoding": coding})
+                self.assertEqual(status, 415, (path, coding, answer))
 
     def test_J06_a_form_of_curl_is_json(self):
         status, _, _ = self.service.request("POST", "/v1/chat/completions", GOOD,
