@@ -52,9 +52,9 @@ struct Turn {
 struct SamplingOptions {
   std::optional<double> temperature;  // >= 0; 0 takes the likeliest token
   std::optional<int64_t> top_k;       // 0: all
-  std::optional<double> top_p;        // (0, 1]
+  std::optional<double> top_p;        // [0, 1]; 0: the likeliest
   double min_p = 0;                   // share of the likeliest token's probability, [0, 1]
-  double typical_p = 1;               // (0, 1]; 1: none (Meister et al. 2023)
+  double typical_p = 1;               // [0, 1]; 1: none (Meister et al. 2023)
   double repetition_penalty = 1;      // > 0; 1: none. Over the prompt and the answer
   int64_t repetition_window = -1;     // of so many of the last tokens; -1: of all
   // Taken from a token's logit once it stands in the answer, and for each time it does.

@@ -33,9 +33,9 @@ SamplerSettings DecideSampling(const SamplingOptions& options, const GenerationC
   settings.logit_bias.assign(options.logit_bias.begin(), options.logit_bias.end());
   CheckRange("temperature", settings.temperature, 0, 100);
   CheckRange("top_k", static_cast<double>(settings.top_k), 0, 1e9);
-  CheckRange("top_p", settings.top_p, 1e-9, 1);
+  CheckRange("top_p", settings.top_p, 0, 1);
   CheckRange("min_p", settings.min_p, 0, 1);
-  CheckRange("typical_p", settings.typical_p, 1e-9, 1);
+  CheckRange("typical_p", settings.typical_p, 0, 1);
   CheckRange("repetition_penalty", settings.repetition_penalty, 1e-3, 1e3);
   CheckRange("repetition_window", static_cast<double>(settings.repetition_window), -1, 2147483647);
   CheckRange("presence_penalty", settings.presence_penalty, -2, 2);

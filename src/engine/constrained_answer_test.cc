@@ -194,7 +194,7 @@ TEST_F(ConstrainedAnswer, hostile_J07_PenaltiesHaveRanges) {
     change(options.sampling);
     EXPECT_THROW(Answer(options), Error);
   };
-  refuses([](SamplingOptions& s) { s.typical_p = 0; });
+  refuses([](SamplingOptions& s) { s.typical_p = -0.01; });
   refuses([](SamplingOptions& s) { s.typical_p = 1.01; });
   refuses([](SamplingOptions& s) { s.repetition_window = -2; });
   refuses([](SamplingOptions& s) { s.presence_penalty = 2.01; });

@@ -42,6 +42,7 @@ TEST(Sampler, TopKTopPAndMinPCutTheTail) {
   EXPECT_GT(Shares({.top_k = 2})[2], 0.0);
   // Probabilities are 0.09, 0.66, 0.24, 0.01.
   EXPECT_NEAR(Shares({.top_p = 0.6})[1], 1.0, 1e-9);
+  for (double least : {0.0, 1e-300}) EXPECT_NEAR(Shares({.top_p = least})[1], 1.0, 1e-9);
   EXPECT_EQ(Shares({.top_p = 0.7})[0], 0.0);
   EXPECT_GT(Shares({.top_p = 0.7})[2], 0.0);
   EXPECT_EQ(Shares({.min_p = 0.2})[0], 0.0);
@@ -56,7 +57,7 @@ TEST(Sampler, PenaltyBiasAndBans) {
 
 TEST(Sampler, TypicalPKeepsWhatIsNearestToTheExpectedInformation) {
   // Information is 2.44, 0.44, 1.44, 4.44 nats, 0.80 are to be expected: 1 is nearest, 2 next.
-  EXPECT_NEAR(Shares({.typical_p = 0.5})[1], 1.0, 1e-9);
+  for (double few : {0.0, 0.5}) EXPECT_NEAR(Shares({.typical_p = few})[1], 1.0, 1e-9);
   const std::vector<double> two = Shares({.typical_p = 0.7});
   EXPECT_GT(two[1], 0.0);
   EXPECT_GT(two[2], 0.0);
@@ -105,6 +106,15 @@ TEST(Sampler, SameSeedSameDraws) {
 TEST(Sampler, hostile_J11_NothingToChooseFrom) {
   Sampler none({}, 4, std::vector<int32_t>{0, 1, 2, 3});
   EXPECT_THROW(none.Sample(kLogits, {}), Error);
+  // All alike: any of them, and without chance the first.
+  const std::vector<float> alike(4, -1e30f);
+  for (double temperature : {0.0, 1e-300, 1.0, 100.0}) {
+    Sampler any({.temperature = temperature, .seed = 3}, 4, {});
+    for (int i = 0; i < 50; ++i) {
+      const int32_t id = any.Sample(alike, {});
+      EXPECT_TRUE(id >= 0 && id < 4 && (id == 0 || temperature > 0));
+    }
+  }
   Sampler sampler({}, 4, {});
   std::vector<float> broken = kLogits;
   broken[2] = std::numeric_limits<float>::quiet_NaN();

@@ -47,8 +47,8 @@ SAMPLING = {
     "model": text("nano"), "stream": {"wrong": (1, "true", [], {}), "right": (False, None)},
     "temperature": number(0, 2), "top_p": number(0, 1), "top_k": integer(0, VOCABULARY, VOCABULARY),
     "min_p": number(0, 1), "user": text("me"), "num_ctx": integer(1, 2**31 - 1, CONTEXT),
-    "typical_p": {"wrong": ("1", True, [], {}, -1, 0, 1.1), "right": (1e-6, 1, None)},
-    "repeat_penalty": {"wrong": ("1", True, [], {}, -1, 0, 100.1), "right": (1e-3, 100, None)},
+    "typical_p": number(0, 1), "repeat_penalty": {"wrong": ("1", True, [], {}, -1, 0, 9.9e-4, 1e-300, 100.1),
+                                                  "right": (1e-3, 100, None)},
 }
 OF_BOTH = {
     **SAMPLING, "n": integer(1, 128, 8), "seed": {"wrong": ("1", True, [], {}, 0.5, 2**63, 2**64 - 1),

@@ -265,7 +265,7 @@ NUMBER, FLAG = ("1", True, [], {}), (1, "true", [], {})
 OPTIONS = {
     "temperature": ((*NUMBER, -1e-6, 100.1, 1e300), (0, 1e-40, 2.0, None)),
     "top_p": ((*NUMBER, -0.1, 1.1), (0, 1, None)), "min_p": ((*NUMBER, -0.1, 1.1), (0, 1, None)),
-    "typical_p": ((*NUMBER, 0, 1.1), (1e-6, 1, None)), "top_k": ((*NUMBER, -1, 0.5, HUGE + 1), (0, 1, HUGE, 2.0)),
+    "typical_p": ((*NUMBER, -1e-9, 1.1), (0, 1e-300, 1, None)), "top_k": ((*NUMBER, -1, 0.5, HUGE + 1), (0, 1, HUGE, 2.0)),
     "seed": ((*NUMBER, 0.5, 2**63), (-1, 0, -2**63, 2**63 - 1)), "num_predict": ((*NUMBER, -3, HUGE + 1), (1, 2.0)),
     "num_ctx": ((*NUMBER, 0, HUGE + 1), (500, HUGE)), "repeat_penalty": ((*NUMBER, -1, 1e-4, 100.1), (0, 1e-3, 100)),
     "repeat_last_n": ((*NUMBER, -2, HUGE + 1), (-1, 0, HUGE)), "stop": ((1, {}, "", [""], ["x"] * 17, "x" * 257), ("x", [])),

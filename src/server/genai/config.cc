@@ -40,10 +40,6 @@ void ReadSampling(const ProtoField& config, const ModelFacts& facts, SamplingOpt
   if (const auto top_k = config["topK"].Integer(0, kMostInt)) {
     sampling.top_k = std::min(*top_k, facts.vocab_size);
   }
-  if (sampling.top_p == 0.0) {  // the smallest share is that of the likeliest token
-    sampling.top_p.reset();
-    sampling.top_k = 1;
-  }
   sampling.presence_penalty = config["presencePenalty"].Number(-2, 2).value_or(0);
   sampling.frequency_penalty = config["frequencyPenalty"].Number(-2, 2).value_or(0);
   if (const auto seed = config["seed"].Integer(INT64_MIN, INT64_MAX)) {

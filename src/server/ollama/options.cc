@@ -41,14 +41,8 @@ void ReadSampling(const Field& options, const ModelFacts& facts, SamplingOptions
     sampling.top_k = std::min(*top_k, facts.vocab_size);
   }
   sampling.top_p = options["top_p"].Number(0, 1);
-  if (sampling.top_p == 0.0) {  // the smallest share is that of the likeliest token
-    sampling.top_p.reset();
-    sampling.top_k = 1;
-  }
   sampling.min_p = options["min_p"].Number(0, 1).value_or(0);
-  const Field typical = options["typical_p"];
-  sampling.typical_p = typical.Number(0, 1).value_or(1);
-  if (sampling.typical_p == 0) Expected(typical, "more than 0");
+  sampling.typical_p = options["typical_p"].Number(0, 1).value_or(1);
   const auto seed = options["seed"].Integer(INT64_MIN, INT64_MAX);
   if (seed && *seed != -1) sampling.seed = static_cast<uint64_t>(*seed);
 }

@@ -17,12 +17,6 @@ const std::vector<std::string_view> kSampling = {
     "top_k", "min_p", "typical_p", "repeat_penalty", "num_ctx", "keep_alive", "cache_prompt",
     "size"};
 
-double AboveZero(const Field& field, double most) {
-  const double value = field.Number(0, most).value_or(1);
-  if (value == 0) Expected(field, "more than 0");
-  return value;
-}
-
 }  // namespace
 
 std::string ReadModel(const Field& body, const Service& service) {
@@ -58,13 +52,9 @@ void ReadShape(const Field& body, const Service& service, GenerateOptions& optio
   sampling.temperature = body["temperature"].Number(0, 2);
   sampling.top_p = body["top_p"].Number(0, 1);
   sampling.top_k = body["top_k"].Integer(0, service.engine.facts().vocab_size);
-  if (sampling.top_p == 0.0) {  // the smallest share is that of the likeliest token
-    sampling.top_p.reset();
-    sampling.top_k = 1;
-  }
   sampling.min_p = body["min_p"].Number(0, 1).value_or(0);
-  sampling.typical_p = AboveZero(body["typical_p"], 1);
-  sampling.repetition_penalty = AboveZero(body["repeat_penalty"], 100);
+  sampling.typical_p = body["typical_p"].Number(0, 1).value_or(1);
+  sampling.repetition_penalty = body["repeat_penalty"].Number(0.001, 100).value_or(1);
   options.size = ReadSize(body["size"], service);
   const Field context = body["num_ctx"];
   if (context.Integer(1, INT32_MAX).value_or(0) > service.context) {
