@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <unordered_set>
 
 #include "server/refusal.h"
@@ -20,7 +21,7 @@ constexpr size_t kMostValues = 4 << 20;  // in the whole document
 class Builder : public nlohmann::json_sax<Json> {
  public:
   Json root;
-  std::string trouble;
+  std::optional<Refusal> refusal;  // why it ended before its end
 
   bool null() override { return Add(nullptr); }
   bool boolean(bool value) override { return Add(value); }
@@ -28,7 +29,7 @@ class Builder : public nlohmann::json_sax<Json> {
   bool number_unsigned(number_unsigned_t value) override { return Add(value); }
   bool number_float(number_float_t value, const string_t& text) override {
     if (text.find_first_of(".eE") == std::string::npos) {
-      return Stop("an integer does not fit into 64 bits: " + Shown(text));
+      return OutOfRange("an integer from -2^63 to 2^64 - 1", text);
     }
     return Add(value);
   }
@@ -50,14 +51,16 @@ class Builder : public nlohmann::json_sax<Json> {
     member_ = &members.back().second;
     return true;
   }
-  bool parse_error(size_t position, const std::string&,
-                   const nlohmann::detail::exception&) override {
+  bool parse_error(size_t position, const std::string& token,
+                   const nlohmann::detail::exception& error) override {
+    constexpr int kNumberOverflow = 406;
+    if (error.id == kNumberOverflow) return OutOfRange("a number of at most 1.8e308", token);
     return Stop("expected JSON in UTF-8; it goes wrong at byte " + std::to_string(position));
   }
 
  private:
-  bool Stop(std::string why) {
-    trouble = std::move(why);
+  bool Stop(const std::string& why) {
+    refusal.emplace(Reason::kInvalidJson, "body: " + why);
     return false;
   }
 
@@ -69,6 +72,30 @@ class Builder : public nlohmann::json_sax<Json> {
     larger.reserve(2 * members.size() + 1);
     for (auto& [name, value] : members) larger.emplace_back(name, std::move(value));
     members.swap(larger);
+  }
+
+  // A number that no field can have: JSON, but not a value of ours.
+  bool OutOfRange(const std::string& expected, const std::string& found) {
+    const std::string path = Path();
+    if (path.empty()) return Stop("expected " + expected + ", found " + Shown(found));
+    refusal.emplace(Reason::kInvalidValue,
+                    path + ": expected " + expected + ", found " + Shown(found), path);
+    return false;
+  }
+
+  // The way to the value that comes next; empty for the document itself.
+  std::string Path() const {
+    std::string path;
+    for (const Json* const holder : open_) {
+      if (holder->is_object()) {
+        const std::string& name = holder->get_ref<const Json::object_t&>().back().first;
+        path += (path.empty() ? "" : ".") + Shown(name);
+      } else {  // what is open in a list is its last element; the value that comes is behind it
+        const size_t index = holder->size() - (holder == open_.back() ? 0 : 1);
+        path += "[" + std::to_string(index) + "]";
+      }
+    }
+    return path;
   }
 
   // Where the next value goes; null when there is no room.
@@ -130,7 +157,7 @@ const Json kNothing;
 Json ParseJson(std::string_view text) {
   Builder builder;
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
-    throw Refusal(Reason::kInvalidJson, "body: " + builder.trouble);
+    throw *builder.refusal;
   }
   return std::move(builder.root);
 }

@@ -16,8 +16,8 @@ namespace gemma3n::server {
 // Members keep the order in which they were written: a schema's is that of the answer.
 using Json = nlohmann::ordered_json;
 
-// Throws Refusal (kInvalidJson): for what is not one JSON document in UTF-8, nests deeper than 64,
-// has a key twice in one object, an integer beyond 64 bits, or too many values.
+// Throws Refusal: kInvalidJson for what is no JSON in UTF-8, nests deeper than 64, has a key twice
+// in an object or too many values; kInvalidValue, with its path, for a number beyond 64 bits.
 Json ParseJson(std::string_view text);
 
 // A value of a request, and the path that leads to it. What is absent and what is null are the

@@ -71,10 +71,20 @@ TEST(Json, HasEachKeyOnce) {
   ParseJson(R"({"a":1,"b":{"a":1}})");
 }
 
-TEST(Json, HasIntegersOf64Bits) {
-  EXPECT_THAT(TroubleWith("[18446744073709551616]"), HasSubstr("64 bits"));
-  EXPECT_THAT(TroubleWith("[-9223372036854775809]"), HasSubstr("64 bits"));
-  EXPECT_THAT(TroubleWith("1e400"), HasSubstr("goes wrong"));
+TEST(Json, hostile_J03_NumbersBeyond64BitsAreNamed) {
+  for (const auto& [text, param] : std::vector<std::pair<std::string, std::string>>{
+           {R"({"a":1,"seed":18446744073709551616})", "seed"},
+           {R"({"a":{"b":[1,{"c":2},-9223372036854775809]}})", "a.b[2]"},
+           {R"({"a":{"b":[[],{"c":[1e400]}]}})", "a.b[1].c[0]"},
+           {"[-1e999]", "[0]"}}) {
+    const Refusal refusal = RefusalOf([&] { ParseJson(text); });
+    EXPECT_EQ(refusal.reason, Reason::kInvalidValue) << text;
+    EXPECT_EQ(refusal.param, param);
+    EXPECT_THAT(refusal.what(), HasSubstr(param + ": expected a"));
+  }
+  EXPECT_THAT(TroubleWith("1e400"), HasSubstr("body: expected a number of at most 1.8e308"));
+  EXPECT_THAT(TroubleWith(R"({"a":NaN})"), HasSubstr("goes wrong at byte 6"));
+  EXPECT_EQ(ParseJson("-0"), Json(0));
 }
 
 TEST(Json, HasAnEndOfValues) {
