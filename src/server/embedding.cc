@@ -58,13 +58,6 @@ std::optional<Embeddings> Embed(const Service& service, const Request& request,
     Wrong(param, "expected 1 to " + std::to_string(kMostEmbeddingInputs) + " inputs, found " +
                      std::to_string(inputs.size()));
   }
-  const int64_t width = service.engine.facts().hidden_size;
-  if (options.dimensions && (*options.dimensions < 1 || *options.dimensions > width)) {
-    throw Refusal(Reason::kInvalidValue,
-                  "dimensions: expected 1 to " + std::to_string(width) + ", found " +
-                      std::to_string(*options.dimensions),
-                  "dimensions");
-  }
   Embeddings found;
   std::vector<Ask> asks;
   for (EmbeddingInput& input : inputs) {

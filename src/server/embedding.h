@@ -33,8 +33,8 @@ struct Embeddings {
 };
 
 // Nothing when the client left. Throws Refusal: kInvalidValue for no or too many inputs, an empty
-// one, ids that the model does not have, dimensions out of range; kContextLength; what
-// Worker::Submit throws. Messages name `param`, the path of the inputs.
+// one, ids that the model does not have; kContextLength; what Worker::Submit throws. Messages name
+// `param`, the path of the inputs.
 std::optional<Embeddings> Embed(const Service& service, const Request& request,
                                 const Exchange& exchange, std::vector<EmbeddingInput> inputs,
                                 const EmbeddingOptions& options, const std::string& param);

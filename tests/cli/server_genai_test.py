@@ -382,6 +382,40 @@ class Refusals(GenAiTest):
                 message = self.refused({"contents": [text("x")], name: value})
                 self.assertTrue(message.startswith(name), message)
 
+    def test_J06_J07_fields_of_other_methods(self):
+        """Those of countTokens are those of generateContent, which may also be one of its own."""
+        width = json.loads((NANO / "config.json").read_text())["text_config"]["hidden_size"]
+        content = text("Hello")
+        embed = {
+            "content": ((1, "x", [], {}, {"parts": 1}, {"parts": []}, {"parts": [1]}, {"parts": [{}]},
+                         {"parts": [{"text": 1}]}, {"parts": [{"text": ""}]}, {"parts": [{"text": "x"}] * 513}, None),
+                        ({"parts": [{"text": "x"}] * 512},)),
+            "outputDimensionality": ((True, [], {}, "x", "", 0, -1, 0.5, width + 1, 2**62, str(width + 1)),
+                                     (1, width, "1", 2.0, None)),
+            "autoTruncate": ((1, "true", [], {}), (True, False, None)), "taskType": ((1, True, [], {}), ("X", None)),
+            "title": ((1, True, [], {}), ("X", None)), "model": ((1, True, [], {}), ("models/nano", "nano", None))}
+        count = {"generateContentRequest": ((1, "x", []), ({"contents": [content]}, None)),
+                 "contents": ((1, "x", {}, [], [1], [{}], None), ([content],))}
+        batch = {"requests": ((1, "x", {}, [], [1], [{}], [{"content": content}] * 2049, None),
+                              ([{"content": content}],))}
+        for method, body, fields in (("embedContent", {"content": content}, embed),
+                                     ("countTokens", {"contents": [content]}, count),
+                                     ("batchEmbedContents", {}, batch)):
+            path = MODEL + ":" + method
+            for name, (wrong, right) in fields.items():
+                for value in wrong:
+                    message = self.refused({**body, name: value}, path=path)
+                    self.assertTrue(message.startswith(name), (method, name, value, message))
+                for value in right:
+                    both = name == "generateContentRequest" and value is not None
+                    status, _, answer = self.service.post(path, {**({} if both else body), name: value})
+                    self.assertEqual(status, 200, (method, name, value, answer))
+        for name, (wrong, _) in embed.items():
+            for value in wrong:
+                message = self.refused({"requests": [{"content": content, name: value}]},
+                                       path=MODEL + ":batchEmbedContents")
+                self.assertIn(name, message)
+
     def test_names_and_paths(self):
         self.refused({"contents": [text("x")]}, 404, "NOT_FOUND", path="/v1beta/models/x:generateContent")
         self.refused({"contents": [text("x")], "model": "models/x"}, 404, "NOT_FOUND")

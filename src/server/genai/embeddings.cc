@@ -28,7 +28,8 @@ EmbeddingOptions ReadOptions(const ProtoField& request, const Service& service) 
   for (const char* name : {"taskType", "title"}) {
     if (request[name].present()) request[name].Text();
   }
-  return {.dimensions = request["outputDimensionality"].Integer(1, INT64_MAX),
+  const int64_t width = service.engine.facts().hidden_size;
+  return {.dimensions = request["outputDimensionality"].Integer(1, width),
           .truncate = request["autoTruncate"].Flag(false)};
 }
 

@@ -39,8 +39,9 @@ void Embed(const Service& service, const OllamaNames& names, const Request& requ
   const Json json = ParseJson(request.body);
   const Field body(json, "");
   const std::string model = ReadCommon(body, service, names);
-  const EmbeddingOptions options{.dimensions = body["dimensions"].Integer(1, INT64_MAX),
-                                 .truncate = body["truncate"].Flag(true)};
+  const EmbeddingOptions options{
+      .dimensions = body["dimensions"].Integer(1, service.engine.facts().hidden_size),
+      .truncate = body["truncate"].Flag(true)};
   std::vector<EmbeddingInput> inputs = ReadInputs(body["input"]);
   Embeddings found;  // of no input, which only loads the model: none
   if (!inputs.empty()) {

@@ -73,7 +73,8 @@ void Handle(const Service& service, const Request& request, Exchange& exchange) 
   const std::string name = model.present() ? model.Text() : service.options.model_name;
   service.CheckModel(name);
   const bool base64 = body["encoding_format"].Word({"float", "base64"}).value_or("") == "base64";
-  const EmbeddingOptions options{.dimensions = body["dimensions"].Integer(1, INT64_MAX)};
+  const EmbeddingOptions options{
+      .dimensions = body["dimensions"].Integer(1, service.engine.facts().hidden_size)};
   if (body["user"].present()) body["user"].Text();
   const auto found = Embed(service, request, exchange, ReadInputs(body["input"]), options, "input");
   if (!found) return;  // the client left
