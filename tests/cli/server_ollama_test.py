@@ -292,8 +292,18 @@ OF_GENERATE = {
     "images": ((1, "x", {}, [1], ["%"]), ([], None)), "suffix": ((1, [], "x"), ("", None)),
     "template": ((1, [], "x"), ("", None)), "context": ((1, "x", {}), ([], None))}
 
+WIDTH = json.loads((NANO / "config.json").read_text())["text_config"]["hidden_size"]
+MODEL = {"model": ((1, [], {}, True, None), ("nano", "nano:latest"))}
+OF_EMBED = {
+    **MODEL, "truncate": (FLAG, (True, None)),
+    "dimensions": ((*NUMBER, 0, -1, 0.5, WIDTH + 1, 2**62), (1, WIDTH, 2.0, None)),
+    "input": ((1, True, {}, [1], [""], ["x", None], ["x"] * 2049), ("x", "", ["x", "y"], [], None))}
+OF_BOTH_EMBEDS = {"options": ((1, "x", [], {"top_k": "x"}), ({}, None)), "keep_alive": FIELDS["keep_alive"]}
+
 
 class Fields(OllamaTest):
+    ARGUMENTS = ("--allow-model-management",)
+
     def check(self, path, body, name, value, status, option=False):
         body = {"model": "nano", "stream": False, **body}
         if option:
@@ -307,8 +317,25 @@ class Fields(OllamaTest):
 
     def test_J06_J07_fields_of_wrong_type_or_range(self):
         few = {"options": {"num_predict": 1}}
-        for path, body, fields in (("/api/chat", {"messages": [user("Hello!")], **few}, {**FIELDS, **OF_CHAT}),
-                                   ("/api/generate", {"prompt": "Hello!", **few}, {**FIELDS, **OF_GENERATE})):
+        for path, body, fields in (
+                ("/api/chat", {"messages": [user("Hello!")], **few}, {**MODEL, **FIELDS, **OF_CHAT}),
+                ("/api/generate", {"prompt": "Hello!", **few}, {**MODEL, **FIELDS, **OF_GENERATE}),
+                ("/api/embed", {"input": "Hello"}, {**OF_EMBED, **OF_BOTH_EMBEDS}),
+                ("/api/embeddings", {"prompt": "Hello"}, {
+                    **MODEL, **OF_BOTH_EMBEDS, "prompt": ((1, True, {}, ["x"]), ("x", "", None))}),
+                ("/api/show", {}, {**MODEL, "verbose": (FLAG, (True, None))}),
+                ("/api/create", {"model": "made", "from": "nano"}, {
+                    "model": (MODEL["model"][0] + ("nano", "", "../x", "a b", "x" * 200, "\x1b[2J"),
+                              ("made", "a/b:c")),
+                    "from": ((1, [], {}, None, "/etc/passwd", "../nano"), ("nano",)), "stream": (FLAG, (False,)),
+                    "system": ((1, [], {}, "x" * 65537), ("", "x" * 65536, None)),
+                    "parameters": ((1, "x", [], {"top_k": -1}), ({}, {"top_k": 1}, None)),
+                    "modelfile": ((1, [], {}, "RUN x", 'FROM nano\nSYSTEM "', "FROM nano\nPARAMETER top_k x",
+                                   "FROM nano\n" + "".join(f"PARAMETER p{i} 1\n" for i in range(10**6))),
+                                  ("FROM nano", "FROM nano\n#" + "x" * 131061, None))}),
+                ("/api/copy", {"source": "nano", "destination": "other"}, {
+                    "source": ((1, [], {}, None), ("nano",)),
+                    "destination": ((1, [], {}, None), ("other", "x:y"))})):
             for name, (wrong, right) in fields.items():
                 for value in wrong:
                     self.check(path, body, name, value, 400)

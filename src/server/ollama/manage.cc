@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostSystemBytes = 64 << 10;
+constexpr size_t kMostSystemBytes = 64 << 10, kMostModelfileBytes = 128 << 10;
 
 std::string_view Trimmed(std::string_view text) {
   const auto space = [](unsigned char c) { return std::isspace(c) != 0; };
@@ -46,7 +46,11 @@ Json ParameterValue(const std::string& text) {
 // A Modelfile's commands -> the fields of a request for the same.
 class ModelfileReader {
  public:
-  explicit ModelfileReader(const Field& field) : field_(field), rest_(field.Text()) {}
+  explicit ModelfileReader(const Field& field) : field_(field), rest_(field.Text()) {
+    if (rest_.size() > kMostModelfileBytes) {
+      Expected(field_, "at most " + std::to_string(kMostModelfileBytes) + " bytes");
+    }
+  }
 
   Json Read() {
     while (true) {

@@ -27,7 +27,6 @@ class MessageReader {
   explicit MessageReader(MediaParts& media) : media_(media) {}
 
   void Add(const Field& message) {
-    media_.CountPart(message);
     const std::string role = RoleOf(message);
     const Field content = message["content"], thinking = message["thinking"];
     const std::string text = content.present() ? content.Text() : "";
