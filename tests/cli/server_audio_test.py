@@ -210,6 +210,40 @@ class Recordings(unittest.TestCase):
                                                {"Content-Type": "application/json"})
         self.assertEqual((status, json.loads(body)["error"]["code"]), (415, "unsupported_media_type"))
 
+    def test_hostile_J06_J07_fields(self):
+        """Fields of forms are texts: each that is not what it should be is named, each at its ends works."""
+        sound = file(recording([]))
+        # Where it stands, what is refused, what is not.
+        number = ("x", "1e400", "nan", "inf", "-inf", "0x1", "1,5", " 1", "1 ", "-1e-9")
+        both = {"temperature": ((*number, "1.000001", "-1"), ("0", "1", "-0", "1e-40", "")),
+                "response_format": (("x", "JSON"), ("", "json", "text", "srt", "vtt", "verbose_json")),
+                "prompt": (("x" * 4097,), ("", "x" * 4096))}
+        one = {"stream": (("x", "2", "yes"), ("false", "False", "")),
+               "language": (("qq", "x" * 5000), ("es", "EN", "")),
+               "languages[]": (("qq", ""), ("es",)), "keywords[]": (("", "x" * 65), ("x" * 64,)),
+               "timestamp_granularities[]": (("x", "segment"), ()), "include[]": (("x", ""), ("logprobs",)),
+               "chunking_strategy": (("x", "[]", "{", "{}", '{"type":1}', '{"type":"x"}',
+                                      '{"type":"server_vad","threshold":1.1}',
+                                      '{"type":"server_vad","threshold":1e400}',
+                                      '{"type":"server_vad","silence_duration_ms":59}'),
+                                     ("auto", '{"type":"server_vad"}',
+                                      '{"type":"server_vad","threshold":0,"silence_duration_ms":60}'))}
+        for path, fields in ((TRANSLATIONS, both), (TRANSCRIPTIONS, {**both, **one})):
+            for name, (wrong, right) in fields.items():
+                for value in wrong:
+                    error = self.refused((name, value), sound, path=path)
+                    self.assertIn(name.removesuffix("[]"), error["message"], (name, value))
+                for value in right:
+                    self.send((name, value), sound, path=path)
+            for name in (*both, "model"):  # each but once
+                self.assertIn(name, self.refused((name, "x"), (name, "x"), sound, path=path)["message"])
+            for name in ("x", "../nano", "n" * 10240, "\x1b[2J"):
+                error = self.refused(("model", name), sound, path=path, status=404)
+                self.assertNotIn("\x1b", error["message"])
+                self.assertLess(len(error["message"]), 200)
+        self.assertIn("languages", self.refused(*[("languages[]", "es")] * 9, sound)["message"])
+        self.assertIn("64 parts", self.refused(*[("keywords[]", "x")] * 129, sound, status=413)["message"])
+
     def test_hostile_U05(self):
         """A recording that says it is longer than six hours is refused before it is heard."""
         long = wav(bytes((6 * 3600 + 1) * 4000), rate=4000, bits=8)

@@ -95,10 +95,11 @@ void ReadChunking(const MultipartForm& form, TranscribeOptions& speech) {
   Json chunking;
   if (const auto text = form.Text(name)) {
     if (*text == "auto") return;
-    if (!text->starts_with("{")) {
-      Expected(name, "auto or an object, found '" + Shown(*text) + "'");
+    try {
+      chunking = ParseJson(*text);
+    } catch (const Refusal&) {  // which knows no field
     }
-    chunking = ParseJson(*text);
+    if (!chunking.is_object()) Expected(name, "auto or an object, found '" + Shown(*text) + "'");
   } else {
     for (const char* const key : {"threshold", "silence_duration_ms", "prefix_padding_ms"}) {
       const auto number = form.Number(name + "[" + key + "]", -1e9, 1e9);
