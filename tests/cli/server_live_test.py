@@ -314,6 +314,24 @@ class Hostile(Sessions):
         flood.say("x")
         self.assertTrue(flood.turn())
 
+    def test_hostile_W07_interrupted_at_every_point(self):
+        talk = self.talk({"generationConfig": {**LONG, "maxOutputTokens": 6}})
+
+        def ends(messages):
+            return [name for one in messages for name in ("interrupted", "generationComplete", "turnComplete")
+                    if one.get("serverContent", {}).get(name)]
+        for after in range(10):
+            talk.say(SNOW)
+            messages = []
+            while len(messages) < after and "turnComplete" not in ends(messages):
+                messages.append(talk.receive())
+            talk.say("Hello!")
+            if "turnComplete" not in ends(messages):
+                messages += talk.turn()
+            self.assertIn(ends(messages), (["interrupted", "turnComplete"], ["generationComplete", "turnComplete"]))
+            self.assertEqual(ends(talk.turn()), ["generationComplete", "turnComplete"])
+        self.assertIsNone(talk.receive(0.2))  # and nothing comes later
+
     def test_hostile_W08_handles(self):
         with tempfile.TemporaryDirectory() as place:
             keys = pathlib.Path(place) / "keys"

@@ -45,11 +45,11 @@ int CloseCode(Reason reason) {
 
 }  // namespace
 
-std::string LiveHandles::Keep(std::vector<Turn> turns, const Asker& asker) {
+std::string LiveHandles::Keep(std::vector<Turn> turns, const Asker& asker, Clock::time_point now) {
   const std::string handle = NewId("handle_");
   const size_t bytes = MediaReader::BytesOf(turns);
   const std::lock_guard lock(mutex_);
-  kept_[handle] = {std::move(turns), asker.client(), std::chrono::steady_clock::now(), bytes};
+  kept_[handle] = {std::move(turns), asker.client(), now, bytes};
   DropOld();
   return handle;
 }
@@ -60,7 +60,7 @@ void LiveHandles::Forget(const std::string& handle) {
 }
 
 void LiveHandles::DropOld() {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = Clock::now();
   std::erase_if(kept_, [now](const auto& one) { return now - one.second.since > kHandleLife; });
   size_t bytes = 0;
   for (const auto& [handle, kept] : kept_) bytes += kept.bytes;

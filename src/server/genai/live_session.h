@@ -22,8 +22,10 @@ namespace gemma3n::server {
 // client it was of. Safe to use from several threads.
 class LiveHandles {
  public:
+  using Clock = std::chrono::steady_clock;
   // The handle of the conversation as it is now.
-  std::string Keep(std::vector<Turn> turns, const Asker& asker);
+  std::string Keep(std::vector<Turn> turns, const Asker& asker,
+                   Clock::time_point now = Clock::now());
   void Forget(const std::string& handle);
   // Nothing where it is not known, of somebody else, or too old.
   std::optional<std::vector<Turn>> Find(const std::string& handle, const Asker& asker);
@@ -32,7 +34,7 @@ class LiveHandles {
   struct Kept {
     std::vector<Turn> turns;
     std::string client;
-    std::chrono::steady_clock::time_point since;
+    Clock::time_point since;
     size_t bytes;
   };
   void DropOld();  // under the mutex
