@@ -32,6 +32,22 @@ TEST(StopMatcher, FinishGivesTheRest) {
   EXPECT_FALSE(stop.stopped());
 }
 
+TEST(StopMatcher, hostile_J09_StopsThatOverlap) {
+  const std::vector<std::string> stops = {"aab", "abab", "ba"};
+  for (const auto& [text, left] :
+       {std::pair("aaab", "a"), std::pair("ababab", "a"), std::pair("xabaaab", "xa"),
+        std::pair("xaa", "xaa"), std::pair("ccaabab", "cc"), std::pair("aba", "a")}) {
+    const std::string whole = text;
+    for (size_t cut = 0; cut <= whole.size(); ++cut) {  // wherever tokens part
+      StopMatcher stop(stops);
+      std::string said = stop.Push(whole.substr(0, cut));
+      said += stop.Push(whole.substr(cut));
+      if (!stop.stopped()) said += stop.Finish();
+      EXPECT_EQ(said, left) << text << " " << cut;
+    }
+  }
+}
+
 TEST(StopMatcher, hostile_J09_EmptyStopIsRefused) {
   EXPECT_THROW(StopMatcher({""}), Error);
 }

@@ -17,7 +17,7 @@ TEST(Base64, GivesTheBytes) {
   }
 }
 
-TEST(Base64, HasOneSpellingOfThem) {
+TEST(Base64, hostile_A15_HasOneSpellingOfThem) {
   EXPECT_EQ(DecodeBase64("QQ=="), "A");
   for (const char* wrong : {"QQ", "QQ=", "QR==", "QQ===", "QUJ=", "Q===", "====", "=QQQ", "QQ=Q",
                             "QQ==QQ==", "Q Q=", "QQ\n=", "-_-_", "QQQ\xff"}) {

@@ -43,7 +43,7 @@ TEST_F(FileStoreTest, KeepsAndForgets) {
   EXPECT_EQ(ReasonOf([&] { store_.Delete("a", kept.id); }), Reason::kNotFound);
 }
 
-TEST_F(FileStoreTest, OwnersSeeTheirOwn) {
+TEST_F(FileStoreTest, hostile_A09_OwnersSeeTheirOwn) {
   store_.Add("a", File("one", "x"));
   store_.Add("b", File("two", "x"));  // that a has one of this name is not told either
   store_.Add("a", File("three", "y"));

@@ -22,7 +22,7 @@ TEST(Secret, IsNeverTheSame) {
   EXPECT_EQ(secrets.begin()->size(), 32u);
 }
 
-TEST(Secret, IsTheSameOnlyWhole) {
+TEST(Secret, hostile_A07_IsTheSameOnlyWhole) {
   EXPECT_TRUE(SameSecret("secret", "secret"));
   for (const char* other : {"", "secre", "secret ", "secretsecret", "Secret", "secreT"}) {
     EXPECT_FALSE(SameSecret("secret", other)) << other;

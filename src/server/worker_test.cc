@@ -101,7 +101,7 @@ TEST_F(WorkerTest, AConversationFindsItsSession) {
   }
 }
 
-TEST_F(WorkerTest, OwnersShareNothing) {
+TEST_F(WorkerTest, hostile_A09_OwnersShareNothing) {
   Worker worker(engine_, {.sessions = 1});
   EXPECT_EQ(Cached(worker, kSum, "a"), 0);
   EXPECT_GT(Cached(worker, kSum, "a"), 0);

@@ -373,7 +373,7 @@ TEST(TranscriberJoints, WordsOfTwoPiecesWithoutPauseStandOnce) {
   EXPECT_LE(segments[0].end_s, segments[1].start_s);
 }
 
-TEST(TranscriberFallback, AnswersInCirclesAreAskedForAgain) {
+TEST(TranscriberFallback, hostile_P12_AnswersInCirclesAreAskedForAgain) {
   const auto circles = [](int times, const std::string& what) {
     std::string text;
     for (int i = 0; i < times; ++i) text += what + " ";

@@ -135,7 +135,7 @@ TEST(Tokenizer, InvalidUtf8IsReplaced) {
             "a\ufffd\ufffdz");
 }
 
-TEST(Detokenizer, HoldsBackHalfCharacters) {
+TEST(Detokenizer, hostile_J14_HoldsBackHalfCharacters) {
   const auto tokenizer = Small();
   Detokenizer detokenizer(*tokenizer, true);
   const int32_t c3 = *tokenizer->Find("<0xC3>"), a9 = *tokenizer->Find("<0xA9>");

@@ -354,7 +354,7 @@ class Completions(OpenAi):
             for choice in answer["choices"]:
                 self.assertEqual(choice["text"], text["choices"][0]["text"])
 
-    def test_hostile_p04(self):
+    def test_hostile_p04_ids_and_texts(self):
         vocabulary = json.loads((NANO / "config.json").read_text())["text_config"]["vocab_size"]
         for ids, param in (([-1], "prompt[0]"), ([2, vocabulary], "prompt[1]"), ([1.5], "prompt[0]"),
                            ([[2], [True]], "prompt[1][0]"), ([2, "x"], "prompt[1]"), ([[]], "prompt[0]"),

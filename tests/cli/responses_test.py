@@ -172,7 +172,7 @@ class Responses(unittest.TestCase):
                      previous_response_id=response["id"])
         self.assertEqual(self.get(PATH + "/" + self.create("x", store=False)["id"])[0], 404)
 
-    def test_keys_do_not_see_each_others(self):
+    def test_hostile_A09_keys_do_not_see_each_others(self):
         with tempfile.TemporaryDirectory() as place:
             keys = pathlib.Path(place) / "keys"
             keys.write_text("first\nsecond\n")
@@ -185,6 +185,11 @@ class Responses(unittest.TestCase):
                 place = PATH + "/" + response["id"]
                 self.assertEqual(ask("second", "GET", place)[0], 404)
                 self.assertEqual(ask("second", "DELETE", place)[0], 404)
+                self.assertEqual(ask("second", "GET", place + "/input_items")[0], 404)
+                self.assertEqual(ask("second", "POST", place + "/cancel")[0], 404)
+                status, answer = ask("second", "POST", PATH, {"input": [
+                    user("x"), {"type": "item_reference", "id": response["output"][0]["id"]}]})
+                self.assertEqual((status, answer["error"]["param"]), (400, "input[1].id"))
                 self.assertEqual(ask("second", "POST", PATH, {
                     "input": "x", "previous_response_id": response["id"]})[0], 400)
                 self.assertEqual(ask("first", "GET", place)[0], 200)

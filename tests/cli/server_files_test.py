@@ -59,12 +59,26 @@ class Files(unittest.TestCase):
         short = self.leave(b"x", ("expires_after[anchor]", "created_at"), ("expires_after[seconds]", 3600))
         self.assertEqual(short["expires_at"] - short["created_at"], 3600)
 
-    def test_a_key_sees_its_own_files(self):
+    def test_hostile_A09_a_key_sees_its_own_files(self):
         path = "/v1/files/" + self.leave(b"secret")["id"]
         for method, wanted in (("GET", path), ("GET", path + "/content"), ("DELETE", path)):
             self.assertEqual(self.ask(method, wanted, key="two")[0], 404)
         self.assertEqual(json.loads(self.ask("GET", "/v1/files", key="two")[1])["data"], [])
         self.assertEqual(self.ask("GET", path + "/content"), (200, b"secret"))
+        # In GenAI's dialect neither, nor as a part of what is asked.
+        name = path.removeprefix("/v1/")
+        for method in ("GET", "DELETE"):
+            self.assertEqual(self.ask(method, "/v1beta/" + name, key="two")[0], 404)
+        self.assertEqual(json.loads(self.ask("GET", "/v1beta/files", key="two")[1]), {})
+        for wanted, body in (
+                ("/v1/chat/completions", {"messages": [{"role": "user", "content": [
+                    {"type": "file", "file": {"file_id": name.removeprefix("files/")}}]}]}),
+                ("/v1/responses", {"input": [{"role": "user", "content": [
+                    {"type": "input_image", "file_id": name.removeprefix("files/")}]}]}),
+                ("/v1beta/models/nano:generateContent", {"contents": [{"parts": [
+                    {"fileData": {"fileUri": name}}]}]})):
+            self.assertEqual(self.ask("POST", wanted, json.dumps(body), key="two")[0], 404, wanted)
+            self.assertEqual(self.ask("POST", wanted, json.dumps(body))[0], 400, wanted)  # it is no medium
 
     def test_the_list_comes_in_pages(self):
         ids = []

@@ -180,14 +180,18 @@ class Watching(unittest.TestCase):
             service.chat(user("What is 3 plus 4?"))
             service.request("GET", "/v1/models?key=secret-one&access_token=secret-two")
             service.request("GET", "/nowhere?key=secret-three")
-            self.assertNotIn(b"secret", service.request("GET", "/metrics")[2])
+            for path in ("/metrics", "/v1/models/x?key=secret-four", "/nowhere?access_token=secret-four",
+                         "/v1beta/models/x?key=secret-four"):
+                self.assertNotIn(b"secret", service.request("GET", path)[2])
             service.raw(b"GET /a%0d%0ab\xc2\x9bc HTTP/1.1\r\nHost: localhost\r\nX: a%0d%0aY: b\r\n"
                         b"Connection: close\r\n\r\n")
+            service.request("BREW" * 500, "/" + "long" * 1000)
             service.process.send_signal(signal.SIGTERM)
             self.assertEqual(service.process.wait(20), 0)
             log = service.log()
+        self.assertLess(max(map(len, log.splitlines())), 300)
         lines = [line for line in log.splitlines() if "127.0.0.1" in line]
-        self.assertEqual(len(lines), 5)
+        self.assertEqual(len(lines), 9)
         # A line is written when its connection has taken the answer: those of several come in any order.
         chat = r"(?m)^[0-9a-f]{16} 127\.0\.0\.1 POST /v1/chat/completions 200 \d+ bytes "
         self.assertRegex("\n".join(lines), chat)

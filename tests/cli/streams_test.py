@@ -115,7 +115,22 @@ class Streams(Program):
         self.refused(3, "\\x1b]0;title\\x07\\x0a", "inspect", "/no\x1b]0;title\x07\n\t\u009bwhere")
         self.assertIn("\\u009b", call("inspect", "/no\u009bwhere")[2])
 
-    def test_answers_on_a_terminal_show_their_controls(self):
+    def test_hostile_P08_answers_on_a_terminal_show_their_controls(self):
+        vocabulary = json.loads((self.model / "tokenizer.json").read_text())["model"]["vocab"]
+        # The answer is two escapes, whoever asks.
+        escapes = ("-m", self.model, "--temp", 0, "--max-tokens", 2, "--logit-bias", f"{vocabulary['<0x1B>']}=100")
+        terminal = Terminal("run", *escapes, "x", term="dumb")
+        self.assertEqual(terminal.wait(), 0)
+        self.assertIn("\\x1b\\x1b", terminal.seen)
+        self.assertNotIn("\x1b", terminal.seen)
+        self.assertEqual(call("run", *escapes, "x")[1].rstrip("\n"), "\x1b\x1b")  # to a pipe as they are
+        terminal = Terminal("chat", *escapes, term="dumb")
+        terminal.until(">")
+        terminal.send("x\r")
+        terminal.until("\\x1b\\x1b")
+        terminal.send("\x04")
+        self.assertEqual(terminal.wait(), 0)
+        self.assertNotIn("\x1b", terminal.seen)
         ids = call("tokenize", "-m", self.model, "a\x1b[2Jb\u009bc")[1].strip()
         terminal = Terminal("tokenize", "-m", self.model, "--decode", ids)
         self.assertEqual(terminal.wait(), 0)

@@ -32,7 +32,7 @@ TEST(ResponseStore, KeepsTheLastOfEachOwner) {
   EXPECT_EQ(store.Find("a", "4")->json, "four");
 }
 
-TEST(ResponseStore, ShowsNobodyWhatIsAnothers) {
+TEST(ResponseStore, hostile_A09_ShowsNobodyWhatIsAnothers) {
   ResponseStore store;
   store.Keep("a", "1", Response("one"));
   EXPECT_FALSE(Holds(store, "b", "1"));
