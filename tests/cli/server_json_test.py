@@ -4,18 +4,17 @@
     server_json_test.py GEMMA3N
 """
 import json
-import pathlib
 import re
 import unittest
 
 from endpoints import ALL, ANSWERING, CHAT, GENERATE, OLLAMA_CHAT, at, error_of, merged
-from service import Service
+from service import MEASURED, Service
 
 
 class Bodies(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.service = Service("--no-access-log")
+        cls.service = Service("--no-access-log", env=MEASURED)
 
     @classmethod
     def tearDownClass(cls):
@@ -52,18 +51,14 @@ class Bodies(unittest.TestCase):
         return merged(one.body, one.set(most=1)) if one in ANSWERING else one.body
 
     def test_hostile_J01_nesting(self):
-        status = pathlib.Path(f"/proc/{self.service.process.pid}/status")
-
-        def resident():
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read_text()).group(1)) << 10
-        before = resident()
+        before = self.service.resident_bytes()
         for one in ALL:
             self.refused(one, "[" * 1_000_000, "body: it nests deeper than 64")
             self.refused(one, '{"a":' * 1_000_000, "body: it nests deeper than 64")
             good = json.dumps(self.few(one))[:-1]
             self.taken(one, good + ',"more":' + "[" * 63 + "]" * 63 + "}")
             self.refused(one, good + ',"more":' + "[" * 64 + "]" * 64 + "}", "body: it nests deeper than 64")
-        self.assertLess(resident() - before, 64 << 20)
+        self.assertLess(self.service.resident_bytes() - before, 64 << 20)
 
     def test_hostile_J02_keys(self):
         for one in ALL:
