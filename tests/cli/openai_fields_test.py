@@ -95,7 +95,7 @@ ENDPOINTS = {
         "model": text("nano"), "user": text("me"), "dimensions": integer(1, WIDTH, WIDTH),
         "input": {"wrong": (1, True, {}, "", [], [""], [[]], ["a", 1], [1, "a"], [[1], "", [2]], [1, None], [-1],
                             [VOCABULARY], [2**63], [0.5], [True], ["a"] * 2049),
-                  "right": ("x", ["x", "y"], [2], [[2], [2, 3]], [VOCABULARY - 1], ["a", [2]])},
+                  "right": ("x", ["x", "y"], [2], [[2], [2, 3]], [1023], ["a", [2]])},
         "encoding_format": {"wrong": (1, True, [], {}, "x", ""), "right": ("float", "base64", None)}}),
 }
 # Beyond OpenAI's.

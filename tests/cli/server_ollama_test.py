@@ -310,10 +310,10 @@ class Fields(OllamaTest):
             body["options"] = {"num_predict": 1, name: value}
         else:
             body[name] = value
-        found, _, answer = self.service.post(path, body)
-        self.assertEqual(found, status, (name, value, answer))
-        if status == 400:
-            self.assertIn(("options." if option else "") + name, answer["error"])
+        found, _, answer = self.service.request("POST", path, json.dumps(body))
+        self.assertEqual(found, status, (name, str(value)[:100], answer))
+        if status == 400:  # what is good may have no body
+            self.assertIn(("options." if option else "") + name, json.loads(answer)["error"])
 
     def test_J06_J07_fields_of_wrong_type_or_range(self):
         few = {"options": {"num_predict": 1}}
