@@ -12,7 +12,7 @@ using namespace gemma3n::server;
 // What was read, or why it was not.
 std::string Read(std::string_view body, size_t step) {
   const auto budget = std::make_shared<DiskBudget>(1 << 20);
-  MultipartForm form("b", budget);
+  MultipartForm form("b", {}, budget);
   std::string found;
   try {
     for (size_t at = 0; at < body.size(); at += step) form.Take(body.substr(at, step));
@@ -25,7 +25,7 @@ std::string Read(std::string_view body, size_t step) {
     if (file.label.find('/') != std::string::npos) std::abort();
     found += file.name + "\n" + file.label + "\n" + file.bytes->Text() + "\n";
   }
-  if (form.fields().size() + form.files().size() > kMostFormParts) std::abort();
+  if (form.fields().size() + form.files().size() > FormLimits().parts) std::abort();
   return found;
 }
 

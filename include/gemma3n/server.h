@@ -14,6 +14,13 @@
 
 namespace gemma3n {
 
+// Of a body of multipart/form-data.
+struct FormLimits {
+  size_t parts = 64;
+  uint64_t part_header_bytes = 4 << 10;
+  uint64_t field_bytes = 1 << 20;  // of all that are no files
+};
+
 // Each is checked before the memory or the work that it bounds.
 struct ServerLimits {
   uint64_t header_bytes = 16 << 10;  // request line and fields together
@@ -42,7 +49,8 @@ struct ServerLimits {
   uint64_t websocket_unread_bytes = 4 << 20;  // a client that leaves more is dropped
   double websocket_ping_seconds = 20;
   double websocket_silent_seconds = 60;  // a client that says nothing for so long is dropped
-  double live_seconds = 3600;  // a conversation over a WebSocket ends after so long
+  double live_seconds = 3600;            // a conversation over a WebSocket ends after so long
+  FormLimits form = {};
   MediaLimits media = {};
 };
 

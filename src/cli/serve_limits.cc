@@ -30,7 +30,6 @@ constexpr char kFixed[] =
     R"(JSON: 64 levels; 4096 keys in an object, each once; 1048576 elements in a list; 4194304 values
 request: 4096 messages, 512 parts, 64 pictures and frames, 8 choices, 32 prompts, 128 functions, 16 stop texts of 256 bytes, 1024 biases, 20 alternatives of a token, 2048 texts to embed
 schema: 256 KiB, 32 schemas in schemas, 100000 states, patterns of 1 KiB, 1000 repetitions, 250 ms to compile
-form: 64 parts, 4 KiB of headers in each, 1 MiB of fields
 uploads in pieces: 64 at one time, an hour of silence
 responses that are kept: 64 of a key, 256 MiB of all, an hour
 wrong keys of one address: 10 a second
@@ -66,11 +65,16 @@ Limits OfRequests(ServerOptions& options) {
 }
 
 Limits OfUploads(ServerLimits& limits) {
+  FormLimits& form = limits.form;
   return {
       {"upload: file or form", "--max-upload-bytes", "bytes", &limits.upload_bytes, 1,
        64 * kGigabyte},
       {"upload: all files at one time", "--max-uploads-bytes", "bytes", &limits.all_uploads_bytes,
        1, 1024 * kGigabyte},
+      {"form: parts", "--max-form-parts", "", &form.parts, 1, 10000},
+      {"form: headers of a part", "--max-form-header-bytes", "bytes", &form.part_header_bytes, 64,
+       1 << 20},
+      {"form: all fields", "--max-form-field-bytes", "bytes", &form.field_bytes, 1, kGigabyte},
       {"files that clients leave: all together", "--max-files-bytes", "bytes", &limits.files_bytes,
        1, 1024 * kGigabyte},
       {"files that clients leave: how many", "--max-files", "", &limits.files, 0, 1 << 20},

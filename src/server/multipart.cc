@@ -133,8 +133,9 @@ const MultipartForm& FormOf(const Request& request) {
                                         (type == nullptr ? "none" : "'" + Shown(*type) + "'"));
 }
 
-MultipartForm::MultipartForm(std::string_view boundary, std::shared_ptr<DiskBudget> budget)
-    : delimiter_("\r\n--" + std::string(boundary)), budget_(std::move(budget)) {}
+MultipartForm::MultipartForm(std::string_view boundary, const FormLimits& limits,
+                             std::shared_ptr<DiskBudget> budget)
+    : delimiter_("\r\n--" + std::string(boundary)), limits_(limits), budget_(std::move(budget)) {}
 
 void MultipartForm::Take(std::string_view piece) {
   pending_.erase(0, at_);
@@ -184,14 +185,14 @@ bool MultipartForm::Step() {
 bool MultipartForm::StepHeaders() {
   const std::string_view rest = std::string_view(pending_).substr(at_);
   const size_t end = rest.find("\r\n\r\n");
-  if (std::min(end, rest.size()) > kMostPartHeaderBytes) {
+  if (std::min(end, rest.size()) > limits_.part_header_bytes) {
     throw Refusal(Reason::kTooLarge, "the form: the headers of a part are larger than " +
-                                         std::to_string(kMostPartHeaderBytes) + " bytes");
+                                         std::to_string(limits_.part_header_bytes) + " bytes");
   }
   if (end == std::string_view::npos) return false;
-  if (++parts_ > kMostFormParts) {
+  if (++parts_ > limits_.parts) {
     throw Refusal(Reason::kTooLarge,
-                  "the form: more than " + std::to_string(kMostFormParts) + " parts");
+                  "the form: more than " + std::to_string(limits_.parts) + " parts");
   }
   BeginPart(rest.substr(0, end));
   Drop(end + 4);
@@ -258,9 +259,9 @@ void MultipartForm::BeginPart(std::string_view headers) {
 void MultipartForm::AddContent(std::string_view content) {
   if (in_file_) return files_.back().bytes->Take(content);
   field_bytes_ += content.size();
-  if (field_bytes_ > kMostFieldBytes) {
+  if (field_bytes_ > limits_.field_bytes) {
     throw Refusal(Reason::kTooLarge, "the form: its fields are larger than " +
-                                         std::to_string(kMostFieldBytes) + " bytes");
+                                         std::to_string(limits_.field_bytes) + " bytes");
   }
   fields_.back().value += content;
 }

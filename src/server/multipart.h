@@ -10,11 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "gemma3n/server.h"
 #include "server/spool.h"
 
 namespace gemma3n::server {
-
-constexpr size_t kMostFormParts = 64, kMostPartHeaderBytes = 4 << 10, kMostFieldBytes = 1 << 20;
 
 struct FormField {
   std::string name;  // as it came: "model", "include[]", "chunking_strategy[type]"
@@ -28,12 +27,12 @@ struct FormFile {
 };
 
 // Strict: what is no form as browsers and clients write it is refused (kInvalidValue), as soon as
-// that is known. Throws Refusal (kTooLarge) past 64 parts, 4 KiB of headers in one of them, and 1
-// MiB of fields in all.
+// that is known. Throws Refusal (kTooLarge) past a limit.
 class MultipartForm : public BodySink {
  public:
   // `boundary`: of the content type.
-  MultipartForm(std::string_view boundary, std::shared_ptr<DiskBudget> budget);
+  MultipartForm(std::string_view boundary, const FormLimits& limits,
+                std::shared_ptr<DiskBudget> budget);
 
   void Take(std::string_view piece) override;
   void End() override;
@@ -67,6 +66,7 @@ class MultipartForm : public BodySink {
   void Drop(size_t count) { at_ += count; }
 
   const std::string delimiter_;  // "\r\n--BOUNDARY"
+  const FormLimits limits_;
   const std::shared_ptr<DiskBudget> budget_;
   State state_ = State::kFirstDelimiter;
   std::string pending_;

@@ -19,8 +19,8 @@ std::string Part(const std::string& head, const std::string& value) {
 const std::string kEnd = "--b--\r\n";
 
 // Fed with pieces of `step` bytes.
-MultipartForm Read(const std::string& body, size_t step = SIZE_MAX) {
-  MultipartForm form("b", kBudget);
+MultipartForm Read(const std::string& body, size_t step = SIZE_MAX, const FormLimits& limits = {}) {
+  MultipartForm form("b", limits, kBudget);
   for (size_t at = 0; at < body.size(); at += std::min(step, body.size() - at)) {
     form.Take(std::string_view(body).substr(at, step));
   }

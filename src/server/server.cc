@@ -171,7 +171,7 @@ class HttpServer : public Server, public Handler {
   std::shared_ptr<BodySink> SinkFor(const Request& request) const {
     const std::string* const type = request.Find("Content-Type");
     if (type == nullptr || !IsMultipart(*type)) return std::make_shared<Spool>(service_.disk);
-    return std::make_shared<MultipartForm>(BoundaryOf(*type), service_.disk);
+    return std::make_shared<MultipartForm>(BoundaryOf(*type), options_.limits.form, service_.disk);
   }
 
   const Dialect& Speaking(const Request& request) const {

@@ -310,14 +310,15 @@ class Limits(unittest.TestCase):
             self.assertEqual(service.raw(), b"")
             self.assertLess(time.monotonic() - begin, 10)
         picture_bytes = (NANO / "eval" / "pictures-0069.png").stat().st_size
-        with Service("--max-upload-bytes", 2000, "--max-files-bytes", 1000,
+        with Service("--max-upload-bytes", 2000, "--max-form-parts", 3, "--max-files-bytes", 1000,
                      "--file-seconds", 7200, "--max-image-bytes", picture_bytes - 1) as service:
-            def leave(size):
-                return service.request("POST", "/v1/files",
-                                       form(("purpose", "vision"), file(b"x" * size)), HEADERS)
+            def leave(size, *fields):
+                return service.request("POST", "/v1/files", form(
+                    ("purpose", "vision"), *fields, file(b"x" * size)), HEADERS)
             self.assertEqual(leave(1800)[0], 413)  # of the whole form
             self.assertEqual(leave(1001)[0], 413)
-            status, _, kept = leave(600)
+            self.assertEqual(leave(600, ("a", 1), ("b", 2))[0], 413)
+            status, _, kept = leave(600, ("a", 1))
             self.assertEqual(status, 200, kept)
             kept = json.loads(kept)
             self.assertEqual(kept["expires_at"] - kept["created_at"], 7200)
