@@ -41,6 +41,9 @@ struct ToolCallOptions {
   // false: the answer is any text, unless it begins as a call does: [ { "name" :, with any white
   // space before and between. From there on it is held to the grammar.
   bool required = true;
+  // Where calls are not required: a JSON schema that an answer holds to which calls nothing. None
+  // of its values may begin as a call does. Empty: any text.
+  std::string otherwise = {};
 };
 
 // Immutable: one may be used by any number of answers at one time.
@@ -60,7 +63,8 @@ class Constraint {
   static std::shared_ptr<const Constraint> OneOf(const std::vector<std::string>& texts,
                                                  const ConstraintLimits& limits = {});
   // [{"name": NAME, "parameters": {...}}, ...], with one element where calls are not parallel.
-  // Throws as FromJsonSchema; the pointer begins with the tool's place in the list.
+  // Throws as FromJsonSchema; the pointer begins with the tool's place in the list, or with
+  // "/otherwise".
   static std::shared_ptr<const Constraint> ToolCalls(const std::vector<CallableTool>& tools,
                                                      const ToolCallOptions& options = {},
                                                      const ConstraintLimits& limits = {});

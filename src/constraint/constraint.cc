@@ -9,13 +9,7 @@ namespace gemma3n {
 
 std::shared_ptr<const Constraint> Constraint::FromJsonSchema(std::string_view schema,
                                                              const ConstraintLimits& limits) {
-  AutomatonBuilder builder(limits);
-  const SchemaTree tree(schema, limits);
-  CharacterRules characters(builder);
-  SchemaCompiler compiler(tree, characters, builder);
-  const RuleId root = compiler.RuleOf({SchemaTree::kRoot});
-  compiler.CompileAll();
-  return std::make_shared<CompiledConstraint>(builder.Finish(root));
+  return std::make_shared<CompiledConstraint>(CompileSchema(schema, limits));
 }
 
 std::shared_ptr<const Constraint> Constraint::JsonObject() {

@@ -53,6 +53,7 @@ std::shared_ptr<const Constraint> ConstraintCache::ToolCalls(const std::vector<C
                                                              const ToolCallOptions& options) {
   std::string key =
       std::string("tools ") + (options.parallel ? "p" : "-") + (options.required ? "r" : "-");
+  AppendText(options.otherwise, key);
   for (const CallableTool& tool : tools) {
     key += tool.strict ? "s" : "-";
     AppendText(tool.name, key);

@@ -221,4 +221,15 @@ void AddTexts(const std::vector<std::string>& texts, StateId from, StateId to,
   for (StateId state : ends) builder.AddFree(state, to);
 }
 
+Automaton CompileSchema(std::string_view schema, const ConstraintLimits& limits,
+                        const std::string& place) {
+  AutomatonBuilder builder(limits);
+  const SchemaTree tree(schema, limits, place);
+  CharacterRules characters(builder);
+  SchemaCompiler compiler(tree, characters, builder);
+  const RuleId root = compiler.RuleOf({SchemaTree::kRoot});
+  compiler.CompileAll();
+  return builder.Finish(root);
+}
+
 }  // namespace gemma3n

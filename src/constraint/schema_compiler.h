@@ -65,6 +65,10 @@ class SchemaCompiler {
   std::map<std::string, TextLanguage> languages_;  // of patterns and formats
 };
 
+// One schema; `place` is what pointers to it begin with. Throws Error (kRequest).
+Automaton CompileSchema(std::string_view schema, const ConstraintLimits& limits,
+                        const std::string& place = "");
+
 // Reads exactly one of the texts, which are not empty.
 void AddTexts(const std::vector<std::string>& texts, StateId from, StateId to,
               AutomatonBuilder& builder);

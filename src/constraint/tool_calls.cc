@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "constraint/schema_compiler.h"
+#include "constraint/walker.h"
 #include "gemma3n/error.h"
 
 namespace gemma3n {
@@ -16,6 +17,9 @@ constexpr size_t kMostTools = 128, kMostNameBytes = 64;
 constexpr char kNoParameters[] = R"({"type": "object", "properties": {}})";
 constexpr char kAnyObject[] = R"({"type": "object"})";
 constexpr std::string_view kSpaces = " \t\n\r";
+// How a call begins, with any white space before and between.
+constexpr std::string_view kBeginning[] = {"[", "{", "\"name\"", ":"};
+constexpr char kOther[] = "/otherwise";
 
 std::string PlaceOf(size_t tool) {
   return "/" + std::to_string(tool);
@@ -40,6 +44,33 @@ void CheckTools(const std::vector<CallableTool>& tools) {
   }
 }
 
+bool HasOther(const ToolCallOptions& options) {
+  return !options.required && !options.otherwise.empty();
+}
+
+// Whoever reads the answer must know a call by its beginning.
+void CheckOther(const std::string& schema, const ConstraintLimits& limits) {
+  const Automaton automaton = CompileSchema(schema, limits, kOther);
+  Walker walker(automaton);
+  std::set<Walker::Place> places = {walker.Start()};
+  for (std::string_view part : kBeginning) {
+    std::set<Walker::Place> next;
+    for (Walker::Place place : places) {
+      // Before a part stands at most one space or new line (AutomatonBuilder::AddSpace).
+      for (std::string_view before : {"", " ", "\n"}) {
+        Walker::Place at = place;
+        for (char c : before) at = walker.Step(at, static_cast<uint8_t>(c));
+        for (char c : part) at = walker.Step(at, static_cast<uint8_t>(c));
+        if (at != Walker::kDead) next.insert(at);
+      }
+    }
+    places = std::move(next);
+  }
+  if (!places.empty()) {
+    RefuseSchema(kOther, "a list of objects with a name cannot be told from calls of functions");
+  }
+}
+
 // Calls of these tools; `held` says whose arguments are held to their schemas.
 class CallGrammar {
  public:
@@ -55,6 +86,10 @@ class CallGrammar {
       tree.RequireObject();
       compilers_.emplace_back(tree, characters_, builder_);
     }
+    if (HasOther(options)) {
+      compilers_.emplace_back(trees_.emplace_back(options.otherwise, limits, kOther), characters_,
+                              builder_);
+    }
   }
 
   Automaton Build() {
@@ -62,7 +97,10 @@ class CallGrammar {
     const StateId start = builder_.StartOf(root), brace = builder_.NewState(),
                   named = builder_.NewState(), called = builder_.NewState(),
                   end = builder_.NewState();
-    if (options_.required) {
+    if (HasOther(options_)) {
+      builder_.AddCall(start, compilers_.back().RuleOf({SchemaTree::kRoot}), end);
+    }
+    if (options_.required || HasOther(options_)) {
       builder_.AddFree(builder_.AddSpace(builder_.AddText(start, "[")), brace);
     } else {
       AddFreeText(start, named);
@@ -101,7 +139,7 @@ class CallGrammar {
     builder_.SetAccepting(free);
     builder_.AddBytes(free, 0x00, 0xFF, free);
     StateId at = start;
-    for (std::string_view part : {"[", "{", "\"name\"", ":"}) {
+    for (std::string_view part : kBeginning) {
       for (size_t i = 0; i < part.size(); ++i) {
         const bool is_last = part == ":";
         const StateId next = is_last ? named : builder_.NewState();
@@ -154,6 +192,7 @@ Automaton CompileToolCalls(const std::vector<CallableTool>& tools, const ToolCal
     }
     strict.push_back(tool.strict);
   }
+  if (HasOther(options)) CheckOther(options.otherwise, limits);
   try {
     return CallGrammar(tools, all, options, limits).Build();
   } catch (const Error&) {

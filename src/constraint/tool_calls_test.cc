@@ -48,6 +48,66 @@ TEST(ToolCalls, AnyTextUnlessItBeginsAsACall) {
   }
 }
 
+TEST(ToolCalls, CallsOrAValueOfAnotherSchema) {
+  const auto either = Constraint::ToolCalls(
+      kTools,
+      {.required = false,
+       .otherwise =
+           R"({"type": "object", "properties": {"name": {"enum": ["now", "never"]}}, "required": ["name"]})"});
+  for (const char* text :
+       {R"({"name": "never"})", R"([{"name":"now","parameters":{}}])",
+        R"([ {"name":"now","parameters":{}}, {"name": "get_time", "parameters": {"city": ""}}])"}) {
+    EXPECT_TRUE(Accepts(*either, text)) << text;
+  }
+  for (const char* text :
+       {"", "Hello", "{}", "[]", R"({"name": "later"})", R"([{"name": "now"}])",
+        R"([{"name": "never", "parameters": {}}])", R"({"name": "now", "parameters": {}})",
+        R"({"name": "now"}[{"name":"now","parameters":{}}])",
+        R"([{"name":"now","parameters":{}}]{"name": "now"})"}) {
+    EXPECT_FALSE(Accepts(*either, text)) << text;
+  }
+  // It has no say where calls are required.
+  const auto calls = Constraint::ToolCalls(kTools, {.otherwise = R"({"type": "object"})"});
+  EXPECT_FALSE(Accepts(*calls, "{}"));
+}
+
+TEST(ToolCalls, WhatCouldBeTakenForCallsIsRefused) {
+  const auto trouble = [](const std::string& otherwise) -> std::string {
+    try {
+      Constraint::ToolCalls(kTools, {.required = false, .otherwise = otherwise});
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  for (const char* schema :
+       {"{}", "true", R"({"type": "array"})", R"({"type": ["object", "array"]})",
+        R"({"type": "array", "items": {"type": "object", "properties": {"name": {}}}})",
+        R"({"anyOf": [{"type": "null"}, {"const": [{"name": 1}]}]})"}) {
+    EXPECT_EQ(trouble(schema),
+              "/otherwise: a list of objects with a name cannot be told from calls of functions")
+        << schema;
+  }
+  for (const char* schema :
+       {R"({"type": "array", "items": {"type": "string"}})",
+        R"({"type": "array", "items": {"type": "object", "properties": {"names": {}}}})",
+        R"({"type": "string"})"}) {
+    EXPECT_EQ(trouble(schema), "") << schema;
+  }
+  EXPECT_TRUE(trouble(R"({"type": "object", "properties": {"a": {"pattern": "("}}})")
+                  .starts_with("/otherwise/properties/a/pattern: "));
+}
+
+TEST(ToolCalls, TheCacheKnowsTheOtherSchema) {
+  ConstraintCache cache;
+  const auto made = [&](const char* otherwise) {
+    return cache.ToolCalls(kTools, {.required = false, .otherwise = otherwise});
+  };
+  const auto numbers = made(R"({"type": "integer"})");
+  EXPECT_NE(made(R"({"type": "boolean"})"), numbers);
+  EXPECT_EQ(made(R"({"type": "integer"})"), numbers);
+}
+
 TEST(ToolCalls, WhatIsNotStrictAndCannotBeCompiledTakesAnyObject) {
   const std::string unsupported = R"({"type": "object", "patternProperties": {}})";
   const auto calls = Constraint::ToolCalls({{"a", unsupported}, kTools[0]});

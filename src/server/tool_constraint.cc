@@ -52,13 +52,17 @@ std::shared_ptr<const Constraint> ToolConstraint(const ToolUse& use) {
     paths.push_back(tool.path);
   }
   try {
-    return Constraints().ToolCalls(
-        callable, {.parallel = use.parallel, .required = use.choice == ToolChoice::kRequired});
+    return Constraints().ToolCalls(callable, {.parallel = use.parallel,
+                                              .required = use.choice == ToolChoice::kRequired,
+                                              .otherwise = use.otherwise});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kRequest) throw;
-    // The pointer begins with the tool's place.
+    // The pointer begins with the tool's place, or with that of the other schema.
     const auto [pointer, why] = SplitPointer(error.what());
     const size_t end = std::min(pointer.find('/', 1), pointer.size());
+    if (pointer.substr(0, end) == "/otherwise") {
+      RefuseSchema(use.otherwise_path + PathOfPointer(pointer.substr(end)), why);
+    }
     size_t index = paths.size();
     for (size_t i = 0; i < paths.size(); ++i) {
       if (pointer.substr(0, end) == "/" + std::to_string(i)) index = i;
@@ -66,6 +70,16 @@ std::shared_ptr<const Constraint> ToolConstraint(const ToolUse& use) {
     RefuseSchema(index < paths.size() ? paths[index] + PathOfPointer(pointer.substr(end)) : "tools",
                  why);
   }
+}
+
+std::shared_ptr<const Constraint> FormConstraint(const std::string& schema, const std::string& path,
+                                                 ToolUse& use) {
+  std::shared_ptr<const Constraint> form =
+      CompileSchema(path, [&] { return Constraints().FromJsonSchema(schema); });
+  if (!use.calls()) return form;
+  use.otherwise = schema;
+  use.otherwise_path = path;
+  return ToolConstraint(use);
 }
 
 std::shared_ptr<const Constraint> CompileSchema(

@@ -98,9 +98,10 @@ std::string DeclareTools(const ToolUse& use) {
       R"([{"name": "FUNCTION", "parameters": {"ARGUMENT": VALUE}}])"
       "\n";
   text += use.parallel ? "The list may hold several calls. " : "The list holds one call. ";
-  text += use.choice == ToolChoice::kRequired
-              ? "Answer with a call now. "
-              : "Where no function is of use, answer in plain text instead. ";
+  text += use.choice == ToolChoice::kRequired ? "Answer with a call now. "
+          : use.otherwise.empty()
+              ? "Where no function is of use, answer in plain text instead. "
+              : "Where no function is of use, answer in JSON of another form instead. ";
   text += "What a function returned comes back in a block named tool_output.\n\nFunctions:\n";
   for (const Tool& tool : use.tools) {
     Json line = {{"name", tool.name}};

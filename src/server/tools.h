@@ -34,6 +34,9 @@ struct ToolUse {
   ToolChoice choice = ToolChoice::kAuto;
   std::vector<std::string> allowed;  // names that may be called; empty: all
   bool parallel = true;              // several calls in one answer
+  // What an answer is that calls nothing, where it need not (kAuto): JSON that holds to this
+  // schema; empty: any text. And the path of the request's field that says so.
+  std::string otherwise = {}, otherwise_path = {};
 
   bool calls() const { return !tools.empty() && choice != ToolChoice::kNone; }
   bool Has(std::string_view name) const;
@@ -77,6 +80,11 @@ ConstraintCache& Constraints();
 // What the answer may be; null where no function may be called. Throws Refusal (kInvalidJsonSchema)
 // with the path of the schema that cannot be held to.
 std::shared_ptr<const Constraint> ToolConstraint(const ToolUse& use);
+
+// The same of an answer that is JSON of this schema where it calls no function, which `use` is told
+// of; `path` leads to the schema. Throws also where its values cannot be told from calls.
+std::shared_ptr<const Constraint> FormConstraint(const std::string& schema, const std::string& path,
+                                                 ToolUse& use);
 
 // What `compile` gives. An Error of it, whose message begins with a JSON pointer, is thrown as
 // Refusal (kInvalidJsonSchema) that leads to the same place below `path`.

@@ -193,6 +193,28 @@ class Forms(OpenAi):
             messages=[user("Hello!")], max_tokens=200, **self.schema(PERSON)))
         self.assertEqual(text, said["content"])
 
+    def test_calls_or_an_answer_that_holds(self):
+        """Which of both the model begins is told to it by what a first token is worth."""
+        fields = {"messages": [user("Hello!")], "tools": [tool()], "parallel_tool_calls": False,
+                  "max_tokens": 200, "temperature": 0}
+        tokens = {begin: call("tokenize", "-m", NANO, begin)[1].strip() for begin in "[{x"}
+        for form in (self.schema(PERSON), {"response_format": {"type": "json_object"}}):
+            calls = self.good(CHAT, **fields, **form, logit_bias={tokens["["]: 100})["choices"][0]
+            self.assertEqual((calls["finish_reason"], calls["message"]["content"]), ("tool_calls", None))
+            self.assertEqual(list(json.loads(calls["message"]["tool_calls"][0]["function"]["arguments"])),
+                             ["zone", "age"])
+        bias = {tokens["{"]: 100, tokens["x"]: 100}  # no plain text, however much it is worth
+        said = self.good(CHAT, **fields, **self.schema(PERSON), logit_bias=bias)["choices"][0]
+        self.assertEqual(said["finish_reason"], "stop")
+        self.assertNotIn("tool_calls", said["message"])
+        self.assertEqual(list(json.loads(said["message"]["content"])), ["zone", "age"])
+        text = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in self.chunks(
+            **fields, **self.schema(PERSON), logit_bias=bias))
+        self.assertEqual(text, said["message"]["content"])
+        # Where a call must come, nothing else does.
+        must = self.good(CHAT, **fields, **self.schema(PERSON), tool_choice="required", logit_bias=bias)
+        self.assertEqual(must["choices"][0]["finish_reason"], "tool_calls")
+
     def test_any_object(self):
         said, why = self.message(user("Hello!"), response_format={"type": "json_object"},
                                  max_tokens=60, temperature=1, seed=3)
@@ -216,7 +238,10 @@ class Forms(OpenAi):
                 self.assertEqual(found, "response_format.json_schema.schema" + param)
         self.refused("missing_required_parameter", "response_format.json_schema.schema",
                      response_format={"type": "json_schema", "json_schema": {"name": "x"}})
-        self.refused("unsupported_value", "response_format", tools=[tool()], **self.schema(PERSON))
+        self.refused("invalid_json_schema", "response_format.json_schema.schema", tools=[tool()],
+                     **self.schema({"type": "array"}))
+        self.refused("invalid_json_schema", "response_format.json_schema.schema.pattern", tools=[tool()],
+                     **self.schema({"type": "string", "pattern": "("}))
         self.refused("unsupported_value", "messages", messages=[
             user("x"), {"role": "assistant", "content": "{"}], **self.schema(PERSON))
 

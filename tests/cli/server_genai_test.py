@@ -317,9 +317,21 @@ class Forms(GenAiTest):
                                "tools[0].functionDeclarations[1].name"),
                               ({"tools": [{"functionDeclarations": [{"name": "a b"}]}]},
                                "tools[0].functionDeclarations[0].name"),
-                              (self.ask_weather(generationConfig={"responseMimeType": "application/json"}),
-                               "generationConfig.responseMimeType")):
+                              (self.ask_weather(generationConfig={"responseMimeType": "text/x.enum"}),
+                               "generationConfig.responseMimeType"),
+                              (self.ask_weather(generationConfig={
+                                  "responseMimeType": "application/json", "responseSchema": {
+                                      "type": "ARRAY", "items": {"type": "OBJECT", "properties": {
+                                          "name": {"type": "STRING"}}}}}),
+                               "generationConfig.responseSchema")):
             self.refused({"contents": [text("x")], **fields}, field=field)
+
+    def test_a_call_or_an_answer_that_holds(self):
+        config = {"responseMimeType": "application/json", "maxOutputTokens": 200, "responseJsonSchema": {
+            "type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}}
+        for part in self.generate(text("Hello!"), config=config,
+                                  **self.ask_weather())["candidates"][0]["content"]["parts"]:
+            self.assertTrue("functionCall" in part or json.loads(part["text"]) == {"n": 5}, part)
 
 
 class Refusals(GenAiTest):

@@ -208,7 +208,11 @@ class Answers(OllamaTest):
             **body, "messages": [*said, call, {"role": "tool", "content": "x", "tool_call_id": "no"}]}))
         self.refused(400, "/api/chat", {**body, "tools": [{"type": "function"}]}, "invalid request: tools[0]")
         self.refused(400, "/api/chat", {**body, "tools": [WEATHER, WEATHER]}, "invalid request: ")
-        self.refused(400, "/api/chat", {**body, "tools": [WEATHER], "format": "json"}, "invalid request: format")
+        self.refused(400, "/api/chat", {**body, "tools": [WEATHER], "format": {"type": "array"}},
+                     "invalid request: format")
+        five = {"type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}
+        found = self.chat(*said, tools=[WEATHER], format=five)["message"]
+        self.assertTrue(found.get("tool_calls") or json.loads(found["content"]) == {"n": 5}, found)
         self.chat(*said, tools=[])
 
     def test_debug_render_only(self):

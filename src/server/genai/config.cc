@@ -166,7 +166,7 @@ ToolUse ReadGenAiTools(const ProtoField& body) {
   return use;
 }
 
-std::shared_ptr<const Constraint> ReadResponseForm(const ProtoField& config, const ToolUse& tools) {
+std::shared_ptr<const Constraint> ReadResponseForm(const ProtoField& config, ToolUse& tools) {
   const ProtoField type = config["responseMimeType"], schema = config["responseSchema"];
   const ProtoField json_schema = config["responseJsonSchema"];
   const std::string mime = type.present() ? type.Text() : "text/plain";
@@ -181,16 +181,18 @@ std::shared_ptr<const Constraint> ReadResponseForm(const ProtoField& config, con
     Expected(type,
              "'text/plain', 'application/json' or 'text/x.enum', found '" + Shown(mime) + "'");
   }
-  if (tools.calls()) CannotDo(type, "not together with functions");
   if (mime == "text/x.enum") {
+    if (tools.calls()) CannotDo(type, "not together with functions");
     std::vector<std::string> words;
     for (const ProtoField& word : given["enum"].Items(4096)) words.push_back(word.Text());
     return CompileSchema(given["enum"].path(), [&] { return Constraints().OneOf(words); });
   }
+  // A list could be taken for calls.
+  const char* const any = tools.calls() ? R"({"type":"object"})" : R"({"type":["object","array"]})";
   const std::string text = schema.present()        ? JsonSchemaOf(schema)
                            : json_schema.present() ? JsonLine(json_schema.json())
-                                                   : R"({"type":["object","array"]})";
-  return CompileSchema(given.path(), [&] { return Constraints().FromJsonSchema(text); });
+                                                   : any;
+  return FormConstraint(text, given.path(), tools);
 }
 
 }  // namespace gemma3n::server

@@ -24,7 +24,7 @@ void ReadGenerateContentConfig(const ProtoField& config, GenerateOptions& option
 // `body` has both.
 ToolUse ReadGenAiTools(const ProtoField& body);
 
-// What the answer may be by responseMimeType, a schema and functions.
-std::shared_ptr<const Constraint> ReadResponseForm(const ProtoField& config, const ToolUse& tools);
+// What the answer may be by responseMimeType, a schema and functions, which are told of the schema.
+std::shared_ptr<const Constraint> ReadResponseForm(const ProtoField& config, ToolUse& tools);
 
 }  // namespace gemma3n::server

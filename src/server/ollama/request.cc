@@ -47,16 +47,15 @@ void RefuseThinking(const Field& think, const std::string& model) {
 }
 
 // What the answer may be: JSON, a schema's, or calls.
-std::shared_ptr<const Constraint> ReadConstraint(const Field& format, const ToolUse& tools) {
+std::shared_ptr<const Constraint> ReadConstraint(const Field& format, ToolUse& tools) {
   if (!format.present() || format.json() == "") return ToolConstraint(tools);
-  if (tools.calls()) CannotDo(format, "not together with tools");
   if (format.is_text()) {
     format.Word({"json"});
-    return Constraints().JsonObject();
+  } else if (!format.json().is_object()) {
+    Expected(format, "\"json\" or a JSON schema");
   }
-  if (!format.json().is_object()) Expected(format, "\"json\" or a JSON schema");
-  return CompileSchema(format.path(),
-                       [&] { return Constraints().FromJsonSchema(JsonLine(format.json())); });
+  return FormConstraint(format.is_text() ? R"({"type": "object"})" : JsonLine(format.json()),
+                        format.path(), tools);
 }
 
 void ReadLogprobs(const Field& body, GenerateOptions& options) {

@@ -88,7 +88,9 @@ AnswerForm ReadAnswerForm(const Field& format, Spelling spelling) {
   if (!word) type.Text();  // complains
   if (*word == "text") return {};
   if (*word == "json_object") {
-    return {Constraints().JsonObject(), "Answer with a JSON object and nothing else."};
+    return {.schema = R"({"type": "object"})",
+            .path = format.path(),
+            .instruction = "Answer with a JSON object and nothing else."};
   }
   const Field holder = spelling == Spelling::kFlat ? format : format["json_schema"];
   CheckToolName(holder["name"].Text(), holder["name"].path());
@@ -97,29 +99,24 @@ AnswerForm ReadAnswerForm(const Field& format, Spelling spelling) {
   if (!schema.present()) {
     throw Refusal(Reason::kMissing, schema.path() + ": expected a JSON schema", schema.path());
   }
-  const std::string text = JsonLine(schema.json());
-  AnswerForm form;
-  form.constraint =
-      CompileSchema(schema.path(), [&] { return Constraints().FromJsonSchema(text); });
+  AnswerForm form{.schema = JsonLine(schema.json()), .path = schema.path()};
   form.instruction = "Answer with JSON that holds to this schema, and nothing else";
   if (description.present()) form.instruction += " (" + description.Text() + ")";
-  form.instruction += ":\n" + text;
+  form.instruction += ":\n" + form.schema;
   return form;
 }
 
-std::shared_ptr<const Constraint> ConstraintOf(const ToolUse& tools, const AnswerForm& form,
-                                               const Field& format) {
-  if (!tools.calls()) return form.constraint;
-  if (form.constraint != nullptr && tools.choice == ToolChoice::kAuto) {
-    CannotDo(format, "an answer is either held to this or may call functions; not served together");
-  }
-  return ToolConstraint(tools);
+std::shared_ptr<const Constraint> ConstraintOf(ToolUse& tools, const AnswerForm& form) {
+  if (form.schema.empty()) return ToolConstraint(tools);
+  return FormConstraint(form.schema, form.path, tools);
 }
 
 std::string SystemText(const std::string& system, const ToolUse& tools, const AnswerForm& form) {
   std::string text = WithTools(system, tools);
-  if (form.instruction.empty() || tools.calls()) return text;
-  return text + (text.empty() ? "" : "\n\n") + form.instruction;
+  const bool calls = tools.calls();
+  if (form.instruction.empty() || (calls && tools.choice == ToolChoice::kRequired)) return text;
+  return text + (text.empty() ? "" : "\n\n") + (calls ? "Where you call no function: " : "") +
+         form.instruction;
 }
 
 }  // namespace gemma3n::server

@@ -19,16 +19,17 @@ ToolUse ReadTools(const Field& body, Spelling spelling);
 ToolUse ReadOldFunctions(const Field& body);
 
 struct AnswerForm {
-  std::shared_ptr<const Constraint> constraint;  // null: any text
-  std::string instruction;                       // for the system text; empty: none
+  std::string schema = {}, path = {};  // of JSON, and of the field that has it; empty: any text
+  std::string instruction = {};        // for the system text; empty: none
 };
-// {"type": "text", "json_object" or "json_schema", ...}. Throws Refusal.
+// {"type": "text", "json_object" or "json_schema", ...}. Throws Refusal, but not for a schema that
+// cannot be held to.
 AnswerForm ReadAnswerForm(const Field& format, Spelling spelling);
 
-// Both together: what the answer may be, and the system text with all that it takes. Throws Refusal
-// where they do not go together; `format`: the field to blame.
-std::shared_ptr<const Constraint> ConstraintOf(const ToolUse& tools, const AnswerForm& form,
-                                               const Field& format);
+// Both together: what the answer may be, and the system text with all that it takes. An answer that
+// may call functions and calls none has the form. Throws Refusal where that cannot be told from
+// calls.
+std::shared_ptr<const Constraint> ConstraintOf(ToolUse& tools, const AnswerForm& form);
 std::string SystemText(const std::string& system, const ToolUse& tools, const AnswerForm& form);
 
 }  // namespace gemma3n::server

@@ -125,14 +125,14 @@ ChatCall ReadChatCall(const Field& body, const Service& service, const std::stri
   ReadLogprobs(body, ask.options);
   call.tools = ReadEither(body, call.old_functions);
   const AnswerForm form = ReadAnswerForm(body["response_format"], Spelling::kNested);
-  ask.options.constraint = ConstraintOf(call.tools, form, body["response_format"]);
+  ask.options.constraint = ConstraintOf(call.tools, form);
   call.ignored = UnknownFields(body, kOfChat, kLeftAlone);
   // Last, since it decodes pictures and sound.
   const Field messages = body["messages"];
   DialogueReader reader(service, owner, call);
   for (const Field& message : messages.Items(kMostMessages)) reader.AddMessage(message);
   Dialogue dialogue = reader.Take(messages);
-  if (dialogue.continues() && (form.constraint != nullptr || call.tools.calls())) {
+  if (dialogue.continues() && (!form.schema.empty() || call.tools.calls())) {
     CannotDo(messages, "an answer that is begun can be held to no form, and calls no function");
   }
   LayOutDialogue(dialogue, SystemText(dialogue.system, call.tools, form), ask);

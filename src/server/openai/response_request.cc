@@ -184,7 +184,7 @@ ResponseCall ReadResponseCall(const Field& body, const Service& service, const s
   const Field text = body["text"], format = text["format"];
   if (text["verbosity"].present()) text["verbosity"].Text();
   const AnswerForm form = ReadAnswerForm(format, Spelling::kFlat);
-  ask.options.constraint = ConstraintOf(call.tools, form, format);
+  ask.options.constraint = ConstraintOf(call.tools, form);
   const Field instructions = body["instructions"], input = body["input"];
   std::string system = instructions.present() ? instructions.Text() : "";
   const auto truncation = body["truncation"].Word({"auto", "disabled"});
@@ -193,7 +193,7 @@ ResponseCall ReadResponseCall(const Field& body, const Service& service, const s
                         PreviousOf(body["previous_response_id"], owner, store));
   ReadInput(input, reader, store, call);
   call.dialogue = reader.Take(input);
-  if (call.dialogue.continues() && (form.constraint != nullptr || call.tools.calls())) {
+  if (call.dialogue.continues() && (!form.schema.empty() || call.tools.calls())) {
     CannotDo(input, "an answer that is begun can be held to no form, and calls no function");
   }
   system += (system.empty() || call.dialogue.system.empty() ? "" : "\n\n") + call.dialogue.system;
