@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/conversation.h"
+#include "server/genai/answer.h"
 
 namespace gemma3n::server {
 namespace {
@@ -31,6 +32,13 @@ TEST(ToolAnswer, IsTheSameInPieces) {
   }
   EXPECT_EQ(names, (std::vector<std::string>{"f", "g"}));
   EXPECT_TRUE(reader.Finish().complete);
+}
+
+TEST(ToolAnswer, MayNameAMemberTwice) {
+  const ToolAnswer answer =
+      ReadToolAnswer(R"([{"name": "f", "parameters": {"a": 1, "a": 2}}])", true);
+  ASSERT_EQ(answer.calls.size(), 1u);
+  EXPECT_EQ(GenAiCallJson(answer.calls[0])["args"], Json::parse(R"({"a":2})"));
 }
 
 TEST(ToolAnswer, LeavesOutACallThatWasCutShort) {

@@ -13,9 +13,7 @@ Json PartsJson(const ToolAnswer& answer) {
   Json parts = Json::array();
   if (!answer.text.empty() || answer.calls.empty()) parts.push_back({{"text", answer.text}});
   for (const ToolCall& call : answer.calls) {
-    parts.push_back(
-        {{"functionCall",
-          {{"id", call.id}, {"name", call.name}, {"args", Json::parse(call.arguments)}}}});
+    parts.push_back({{"functionCall", GenAiCallJson(call)}});
   }
   return parts;
 }
@@ -86,6 +84,10 @@ const char* StatusText(Reason reason) {
 }
 
 }  // namespace
+
+Json GenAiCallJson(const ToolCall& call) {
+  return {{"id", call.id}, {"name", call.name}, {"args", Json::parse(call.arguments)}};
+}
 
 GenAiWriter::GenAiWriter(GenAiStream form, const GenAiCall& call, const Service& service)
     : form_(form),

@@ -47,6 +47,8 @@ class GenAiWriter : public StreamWriter {
   std::string last_;  // of the last choice, which is held back for the counts of all
 };
 
+// A functionCall. The model wrote its arguments: a name may be there twice, the last one counts.
+Json GenAiCallJson(const ToolCall& call);
 // usageMetadata. `answer`: what the answer's counts begin with, "candidates" or "response".
 Json GenAiUsage(const Spent& spent, const std::string& answer);
 std::string GenAiErrorText(const Refusal& refusal);

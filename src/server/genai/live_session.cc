@@ -328,9 +328,7 @@ bool GenAiLiveSession::Calls(const GenerateResult& result) {
   std::erase_if(calls_, [this](const ToolCall& call) { return !open_.contains(call.id); });
   if (calls_.empty()) return false;
   Json list = Json::array();
-  for (const ToolCall& call : calls_) {
-    list.push_back({{"id", call.id}, {"name", call.name}, {"args", ParseJson(call.arguments)}});
-  }
+  for (const ToolCall& call : calls_) list.push_back(GenAiCallJson(call));
   contents_.conversation.Add(Role::kModel, {Part(CallsText(calls_))});
   Send({{"toolCall", {{"functionCalls", std::move(list)}}},
         {"usageMetadata", GenAiUsage(SpentOf(spent_, result), "response")}});
