@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "server/answer_json.h"
@@ -55,6 +58,8 @@ class Converter {
       RefuseSchema(schema, "nests deeper than " + std::to_string(kMostDepth));
     }
     Json converted = Json::object();
+    // It grows by copying what nests in it, see ParseJson. It gets one member more at most.
+    converted.get_ref<Json::object_t&>().reserve(schema.json().size() + 1);
     for (const char* name : {"title", "description"}) {
       if (schema[name].present()) converted[name] = schema[name].Text();
     }
@@ -121,11 +126,14 @@ class Converter {
     }
     if (properties.present()) {
       if (!properties.json().is_object()) RefuseSchema(properties, "expected an object");
-      converted["properties"] = Json::object();
-      for (const std::string& name : Order(schema)) {
-        converted["properties"][name] =
-            Convert(ProtoField(properties.json().at(name), properties.path() + "." + Shown(name)));
+      const auto order = Order(schema);
+      Json::object_t members;
+      members.reserve(order.size());
+      for (const auto& [name, value] : order) {
+        const ProtoField property(*value, properties.path() + "." + Shown(*name));
+        members.emplace_back(*name, Convert(property));
       }
+      converted["properties"] = std::move(members);
       converted["additionalProperties"] = false;
     }
     if (const ProtoField order = schema["propertyOrdering"];
@@ -138,24 +146,27 @@ class Converter {
     converted["additionalProperties"] = more.json().is_boolean() ? more.json() : Convert(more);
   }
 
-  // Names of properties: those that are ordered, then the others as they come.
-  static std::vector<std::string> Order(const ProtoField& schema) {
-    const Json& properties = schema["properties"].json();
-    std::vector<std::string> order;
+  // Properties: those that are ordered, then the others as they come.
+  using Properties = std::vector<std::pair<const std::string*, const Json*>>;
+  static Properties Order(const ProtoField& schema) {
+    const auto& properties = schema["properties"].json().get_ref<const Json::object_t&>();
+    // An ordered object compares all its keys when it looks for one.
+    std::unordered_map<std::string_view, const Json*> left;
+    for (const auto& [name, value] : properties) left.emplace(name, &value);
+    Properties order;
     const ProtoField given = schema["propertyOrdering"];
     if (given.present()) {
       for (const ProtoField& name : given.Items(kMostProperties)) {
-        const bool twice = std::find(order.begin(), order.end(), name.Text()) != order.end();
-        if (twice || !properties.contains(name.Text())) {
+        const auto found = left.find(name.Text());
+        if (found == left.end()) {
           RefuseSchema(name, "expected a property, once, found '" + Shown(name.Text()) + "'");
         }
-        order.push_back(name.Text());
+        order.emplace_back(&name.Text(), found->second);
+        left.erase(found);
       }
     }
-    const size_t ordered = order.size();
-    for (const auto& [name, value] : properties.items()) {
-      const auto end = order.begin() + static_cast<std::ptrdiff_t>(ordered);
-      if (std::find(order.begin(), end, name) == end) order.push_back(name);
+    for (const auto& [name, value] : properties) {
+      if (left.contains(name)) order.emplace_back(&name, &value);
     }
     return order;
   }

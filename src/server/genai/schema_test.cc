@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "server/refusal.h"
@@ -37,6 +38,35 @@ TEST(GenAiSchema, MembersComeInTheirOrder) {
                     "property_ordering":["c","a"],"required":["b"]})"),
             R"({"type":"object","required":["b"],"properties":{"c":{},"a":{"type":"null"},"b":{}},)"
             R"("additionalProperties":false})");
+}
+
+// In the same run, so that the machine does not matter.
+TEST(GenAiSchema, ManyPropertiesTakeAsLongAsTheyAre) {
+  const auto seconds = [](int count, int times) {
+    Json schema = {{"propertyOrdering", Json::array()}, {"properties", Json::object()}};
+    for (int i = 0; i < count; ++i) {
+      schema["propertyOrdering"].push_back(std::to_string(i));
+      schema["properties"][std::to_string(i)] = Json::object();
+    }
+    const std::clock_t begin = std::clock();
+    for (int i = 0; i < times; ++i) JsonSchemaOf(ProtoField(schema, "schema"));
+    return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  };
+  EXPECT_LT(seconds(4096, 4), 6 * seconds(16, 1024) + 0.01);
+}
+
+// What nests is not copied for each object around it.
+TEST(GenAiSchema, TakesAsLongAsItIs) {
+  const auto seconds = [](const std::string& more) {
+    std::string text = R"({"description":")" + std::string(1 << 20, 'x') + "\"}";
+    for (int i = 0; i < 31; ++i) text = R"({"properties":{"a":)" + text + more + "}}";
+    const Json schema = Json::parse(text);
+    const std::clock_t begin = std::clock();
+    JsonSchemaOf(ProtoField(schema, "schema"));
+    return static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  };
+  EXPECT_LT(seconds(R"(,"b":{},"c":{},"d":{},"e":{},"f":{},"g":{},"h":{},"i":{})"),
+            4 * seconds("") + 0.01);
 }
 
 TEST(GenAiSchema, CountsMayBeTexts) {
