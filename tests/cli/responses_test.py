@@ -138,6 +138,15 @@ class Responses(unittest.TestCase):
         self.assertEqual(text_of(whole), text_of(new))
         self.refused("invalid_value", "input[0].call_id", input=[result])  # S09
 
+    def test_what_is_referred_to_counts_like_what_is_sent(self):
+        item = {"type": "message", "id": "msg_a", **user("Repeat: boat " + "boat " * 100)}
+        reference = {"type": "item_reference", "id": "msg_a"}
+        with Service("--max-body-bytes", 2000) as service:
+            found = [service.post(PATH, {"input": given, "max_output_tokens": 1})
+                     for given in ([item], [reference], [reference] * 10)]
+        self.assertEqual([status for status, _, _ in found], [200, 200, 413], found)
+        self.assertEqual(found[2][2]["error"]["param"], "input")
+
     def test_a_conversation_goes_on(self):
         first = self.create("Repeat: boat white Hugo", instructions="Be brief.")
         second = self.create("Hello!", previous_response_id=first["id"])

@@ -175,6 +175,17 @@ class Realtime(Sessions):
         talk.send({"type": "response.create", "response": {"instructions": "What is 3 plus 4?"}})
         self.assertEqual(talk.next("response.done")["response"]["status"], "completed")
 
+    def test_what_is_referred_to_counts_like_what_is_said(self):
+        talk = self.talk()
+        talk.send({"type": "conversation.item.create", "item": {
+            "id": "long", "type": "message", "role": "user",
+            "content": [{"type": "input_text", "text": "x" * (1 << 20)}] * 7}})
+        talk.next("conversation.item.done")
+        reference = {"type": "item_reference", "id": "long"}
+        self.assertEqual(talk.refused({"type": "response.create",
+                                       "response": {"input": [reference] * 10}}),
+                         ("request_too_large", "response.input"))
+
     def test_the_older_spelling(self):
         for options in ({"headers": ["OpenAI-Beta: realtime=v1"]},
                         {"protocols": ["realtime", "openai-beta.realtime-v1"]}):

@@ -161,17 +161,18 @@ std::optional<std::string> RealtimeItems::Last() const {
   return items_.empty() ? std::nullopt : std::optional(items_.back().id);
 }
 
+size_t BytesOf(const RealtimeItem& item) {
+  size_t bytes = sizeof(item) + item.text.size();
+  for (const Part& part : item.parts) bytes += MediaReader::BytesOf(part);
+  return bytes;
+}
+
 std::vector<std::string> RealtimeItems::DropOldest() {
-  const auto bytes_of = [](const RealtimeItem& item) {
-    size_t bytes = sizeof(item) + item.text.size();
-    for (const Part& part : item.parts) bytes += MediaReader::BytesOf(part);
-    return bytes;
-  };
   size_t bytes = 0;
-  for (const RealtimeItem& item : items_) bytes += bytes_of(item);
+  for (const RealtimeItem& item : items_) bytes += BytesOf(item);
   std::vector<std::string> dropped;
   while (bytes > kMostLiveBytes && items_.size() > 1) {
-    bytes -= bytes_of(items_.front());
+    bytes -= BytesOf(items_.front());
     dropped.push_back(items_.front().id);
     items_.pop_front();
   }

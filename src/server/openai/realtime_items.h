@@ -26,6 +26,9 @@ struct RealtimeItem {
   std::string text = "";  // a call's arguments, what it returned
 };
 
+// What it takes of kMostLiveBytes.
+size_t BytesOf(const RealtimeItem& item);
+
 // The item as events tell it. Of sound and pictures it has what was said, not their bytes.
 Json ItemJson(const RealtimeItem& item);
 

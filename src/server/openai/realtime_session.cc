@@ -357,10 +357,18 @@ RealtimeSession::Wish RealtimeSession::ReadWish(const Field& response) {
   const Field input = response["input"];
   if (!input.present()) return wish;
   wish.items.clear();
+  size_t referred_bytes = 0;  // each may be referred to many times
   for (const Field& one : input.Items(kMostMessages)) {
     if (one["type"].present() && one["type"].Text() == "item_reference") {
       const RealtimeItem* const item = items_.Find(one["id"].Text());
       if (item == nullptr) Expected(one["id"], "an item of the conversation");
+      referred_bytes += BytesOf(*item);
+      if (referred_bytes > kMostLiveBytes) {
+        throw Refusal(Reason::kTooLarge,
+                      input.path() + ": what is referred to is larger than " +
+                          std::to_string(kMostLiveBytes) + " bytes",
+                      input.path());
+      }
       wish.items.push_back(*item);
       continue;
     }

@@ -84,20 +84,29 @@ ResponseItem Listed(Json item) {
   return {item["id"].get<std::string>(), JsonLine(item)};
 }
 
-// The items of an input: as they are, with those that are only referred to.
-void ReadInput(const Field& input, DialogueReader& reader, ResponseStore& store,
-               ResponseCall& call) {
+// The items of an input: as they are, with those that are only referred to. A few bytes may refer
+// to many: together they take no more than a body may.
+void ReadInput(const Field& input, uint64_t most_bytes, DialogueReader& reader,
+               ResponseStore& store, ResponseCall& call) {
   if (input.is_text()) {
     const Json message = {{"role", "user"}, {"content", input.Text()}};
     reader.AddItem(Field(message, input.path()));
     call.input.push_back(Listed(message));
     return;
   }
+  uint64_t referred_bytes = 0;
   for (const Field& item : input.Items(kMostMessages)) {
     if (item["type"].present() && item["type"].Text() == "item_reference") {
       const Field id = item["id"];
       const std::optional<std::string> found = store.FindItem(call.owner, id.Text());
       if (!found) Expected(id, "the id of an item that is kept, found '" + Shown(id.Text()) + "'");
+      referred_bytes += found->size();
+      if (referred_bytes > most_bytes) {
+        throw Refusal(Reason::kTooLarge,
+                      input.path() + ": what is referred to is larger than " +
+                          std::to_string(most_bytes) + " bytes",
+                      input.path());
+      }
       const Json kept = Json::parse(*found);
       reader.AddItem(Field(kept, item.path()));
       call.input.push_back({id.Text(), *found});
@@ -191,7 +200,7 @@ ResponseCall ReadResponseCall(const Field& body, const Service& service, const s
   call.ignored = UnknownFields(body, kOfResponses, kLeftAlone);
   DialogueReader reader(service, owner, call,
                         PreviousOf(body["previous_response_id"], owner, store));
-  ReadInput(input, reader, store, call);
+  ReadInput(input, service.options.limits.body_bytes, reader, store, call);
   call.dialogue = reader.Take(input);
   if (call.dialogue.continues() && (!form.schema.empty() || call.tools.calls())) {
     CannotDo(input, "an answer that is begun can be held to no form, and calls no function");
