@@ -20,11 +20,12 @@ inline const Service& RequestService() {
   static Worker worker(engine, {.context = 512, .sessions = 1});
   static MediaReader media(engine->facts(), MediaLimits{});
   static const ServerOptions options{.model = GEMMA3N_SOURCE_DIR "/models/nano",
-                                     .model_name = "nano"};
+                                     .model_name = "nano",
+                                     .allow_model_management = true};
   static Access access(options, /*loopback_only=*/true);
   static const ServerReach reach;
   static const auto disk = std::make_shared<DiskBudget>(1 << 20);
-  static FileStore files({});
+  static FileStore files({.bytes = 1 << 19, .files = 16, .seconds = 1});
   static const auto card = std::make_shared<const ModelCard>(CardOf(options));
   static const Service service{*engine, worker, media, options, worker.context(), 0, access,
                                reach,   disk,   files, card};

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A WebSocket whose client sends the lines of a text, one message each, and leaves.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "server/websocket.h"
+
+namespace gemma3n::server {
+
+class LinesSocket : public WebSocket {
+ public:
+  explicit LinesSocket(std::string_view text) : text_(text) {}
+
+  std::optional<Clock::time_point> ends_at() const override { return std::nullopt; }
+  // An empty line: nothing comes for a while, so that answers go on.
+  Outcome Read(Message& message, Clock::time_point deadline) override {
+    if (closed_ || text_.empty()) return Outcome::kClosed;
+    const size_t end = std::min(text_.find('\n'), text_.size());
+    message = {.data = std::string(text_.substr(0, end))};
+    text_.remove_prefix(std::min(end + 1, text_.size()));
+    if (end > 0) return Outcome::kMessage;
+    std::this_thread::sleep_until(std::min(deadline, Clock::now() + std::chrono::milliseconds(3)));
+    return Outcome::kLate;
+  }
+  // What is sent is an event, whatever came, and never that something went wrong in here.
+  bool Send(std::string_view text) override {
+    if (!nlohmann::json::parse(text).is_object() || IsFailure(text)) std::abort();
+    return !closed_;
+  }
+  void Close(int, std::string_view reason) override {
+    if (IsFailure(reason)) std::abort();
+    closed_ = true;
+  }
+
+ private:
+  static bool IsFailure(std::string_view text) {
+    return text.find("internal error; the server's log") != std::string_view::npos;
+  }
+
+  std::string_view text_;
+  bool closed_ = false;
+};
+
+}  // namespace gemma3n::server
