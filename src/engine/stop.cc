@@ -17,11 +17,16 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
 std::string StopMatcher::Push(const std::string& text) {
   if (stopped_) return {};
   held_ += text;
-  size_t end = std::string::npos;  // of what may be shown: the earliest stop text
-  for (const std::string& stop : stops_) end = std::min(end, held_.find(stop));
-  if (end != std::string::npos) {
+  // The stop text that is complete first, wherever tokens part; of two, the one that began first.
+  constexpr size_t kNone = std::string::npos;
+  std::pair<size_t, size_t> first{kNone, kNone};  // its end and beginning
+  for (const std::string& stop : stops_) {
+    const size_t at = held_.find(stop);
+    if (at != kNone) first = std::min(first, {at + stop.size(), at});
+  }
+  if (first.second != kNone) {
     stopped_ = true;
-    std::string shown = held_.substr(0, end);
+    std::string shown = held_.substr(0, first.second);
     held_.clear();
     return shown;
   }

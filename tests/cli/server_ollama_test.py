@@ -209,7 +209,7 @@ class Answers(OllamaTest):
         self.refused(400, "/api/chat", {**body, "tools": [{"type": "function"}]}, "invalid request: tools[0]")
         self.refused(400, "/api/chat", {**body, "tools": [WEATHER, WEATHER]}, "invalid request: ")
         self.refused(400, "/api/chat", {**body, "tools": [WEATHER], "format": {"type": "array"}},
-                     "invalid request: format")
+                     "invalid format: format")
         five = {"type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}
         found = self.chat(*said, tools=[WEATHER], format=five)["message"]
         self.assertTrue(found.get("tool_calls") or json.loads(found["content"]) == {"n": 5}, found)
