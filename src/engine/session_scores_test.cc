@@ -165,7 +165,9 @@ TEST_F(PromptScores, EachTokenIsToldBeforeItsText) {
   ASSERT_FALSE(told.empty());
   const size_t prompt = result.prompt_token_ids.size();
   ASSERT_EQ(told.size(), prompt + result.token_ids.size());
-  for (size_t i = 0; i < told_by_then.size(); ++i) EXPECT_EQ(told_by_then[i], prompt + i + 1);
+  for (size_t i = 0; i < result.token_ids.size(); ++i) {
+    EXPECT_EQ(told_by_then.at(i), prompt + i + 1);
+  }
   std::vector<int32_t> expected = result.prompt_token_ids;
   expected.insert(expected.end(), result.token_ids.begin(), result.token_ids.end());
   EXPECT_EQ(told, expected);
