@@ -25,7 +25,7 @@ std::string Read(std::string_view body, size_t step) {
     if (file.label.find('/') != std::string::npos) std::abort();
     found += file.name + "\n" + file.label + "\n" + file.bytes->Text() + "\n";
   }
-  if (form.fields().size() + form.files().size() > FormLimits().parts) std::abort();
+  if (form.fields().size() + form.files().size() > gemma3n::FormLimits().parts) std::abort();
   return found;
 }
 

@@ -96,7 +96,8 @@ void Handle(const Route& route, const std::string& name, Request& request) {
   if (route.is_upload) {
     const std::string* const type = request.Find("Content-Type");
     if (type != nullptr && type->starts_with("multipart/")) {
-      request.sink = std::make_shared<MultipartForm>(BoundaryOf(*type), RequestService().disk);
+      request.sink = std::make_shared<MultipartForm>(BoundaryOf(*type), gemma3n::FormLimits(),
+                                                     RequestService().disk);
     } else {
       request.sink = std::make_shared<Spool>(RequestService().disk);
     }
