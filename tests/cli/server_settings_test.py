@@ -100,7 +100,7 @@ class Settings(Answers):
                 continue  # the model was taught no raw text
             whole = one.text(self.good(one, one.say(WORDS), one.set(temperature=0)))
             self.assertEqual(whole, "boat white Hugo")
-            for stops, left in ((["white", "boat white", "at wh"], ""), (["white H", "hit"], "boat w"),
+            for stops, left in ((["white", "boat white", "at wh"], "bo"), (["white H", "hit"], "boat w"),
                                 (["tt", "te ", "ite"], "boat wh"), (["Hugo!", "Hugo Hugo", "ugo"], "boat white H"),
                                 (["boat white Hugo boat"], whole), (["t w", "t white Hugo", "zzz"], "boa")):
                 fields = one.set(temperature=0, stop=stops)
