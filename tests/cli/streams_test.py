@@ -128,6 +128,7 @@ class Streams(Program):
         terminal.until(">")
         terminal.send("x\r")
         terminal.until("\\x1b\\x1b")
+        terminal.until(">>> ")
         terminal.send("\x04")
         self.assertEqual(terminal.wait(), 0)
         self.assertNotIn("\x1b", terminal.seen)
