@@ -5,6 +5,8 @@ import dataclasses
 import json
 from typing import Any, Callable
 
+from service import ServedTest
+
 GENAI = "/v1beta/models/nano:"
 
 
@@ -216,3 +218,11 @@ OTHERS = (
              number="expires_after.seconds"))
 
 ALL = (*ANSWERING, *OTHERS)
+
+
+class EndpointTest(ServedTest):
+    def good(self, one, *more):
+        """What the endpoint answers to its least body with these fields."""
+        status, _, answer = self.service.post(one.path, one.with_(*more))
+        self.assertEqual(status, 200, (one.path, str(more)[:300], answer))
+        return answer

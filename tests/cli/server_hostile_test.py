@@ -15,7 +15,7 @@ import unittest
 
 from endpoints import ALL
 from form import HEADERS, file, form
-from service import Service, user
+from service import ServedTest, user
 
 GOOD = json.dumps({"messages": [user("What is 3 plus 4?")], "temperature": 0}).encode()
 BODY_LIMIT = 64 << 20
@@ -35,15 +35,7 @@ def chunked(*chunks):
     return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
-class Framing(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service("--no-access-log")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.service.__exit__()
-
+class Framing(ServedTest):
     def tearDown(self):
         """Whatever came before, the next client is served."""
         self.assertEqual(self.service.chat(user("What is 3 plus 4?"))["choices"][0]["message"]

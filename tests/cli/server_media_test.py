@@ -9,7 +9,7 @@ import socket
 import unittest
 
 from endpoints import CHAT, GENERATE, OLLAMA_CHAT, OLLAMA_GENERATE, RESPONSES, error_of
-from service import NANO, Service
+from service import NANO, ServedTest
 
 PICTURE = (NANO / "eval" / "pictures-0069.png").read_bytes()
 DATA = base64.b64encode(PICTURE).decode()
@@ -48,15 +48,7 @@ LINKS = (
      "contents[0].parts[0].fileData.fileUri"))
 
 
-class Media(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service("--no-access-log")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.service.__exit__()
-
+class Media(ServedTest):
     def refused(self, way, value):
         one, fields, place = way
         found, _, answer = self.service.post(one.path, one.with_(fields(value), one.set(most=1)))

@@ -8,8 +8,8 @@ import json
 import re
 import unittest
 
-from endpoints import (ANSWERING, CHAT, CONVERSING, GENERATE, OLLAMA_CHAT, OLLAMA_GENERATE, RESPONSES, error_of,
-                       merged)
+from endpoints import (ANSWERING, CHAT, CONVERSING, GENERATE, OLLAMA_CHAT, OLLAMA_GENERATE, RESPONSES, EndpointTest,
+                       error_of, merged)
 from service import MEASURED, Service
 
 HOLDING = tuple(one for one in ANSWERING if one.hold)
@@ -28,23 +28,10 @@ def pattern(text):
     return {"type": "string", "pattern": text}
 
 
-class Schemas(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service("--no-access-log")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.service.__exit__()
-
+class Schemas(EndpointTest):
     def ask(self, one, *more):
         status, _, answer = self.service.post(one.path, one.with_(*more))
         return status, answer
-
-    def good(self, one, *more):
-        status, answer = self.ask(one, *more)
-        self.assertEqual(status, 200, (one.path, str(more)[:300], answer))
-        return answer
 
     def refused(self, one, place, *more):
         """With the place, and not a word of an answer, as a stream neither."""

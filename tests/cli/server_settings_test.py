@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 from endpoints import (ANSWERING, CHAT, COMPLETIONS, CONVERSING, GENERATE, OLLAMA_CHAT, OLLAMA_GENERATE, RESPONSES,
-                       error_of, merged)
+                       EndpointTest, error_of, merged)
 from program import call
 from service import NANO, Service
 
@@ -19,20 +19,7 @@ OLLAMA = (OLLAMA_CHAT, OLLAMA_GENERATE)
 WORDS = "Repeat: boat white Hugo"
 
 
-class Answers(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service("--no-access-log")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.service.__exit__()
-
-    def good(self, one, *more):
-        status, _, answer = self.service.post(one.path, one.with_(*more))
-        self.assertEqual(status, 200, (one.path, str(more)[:300], answer))
-        return answer
-
+class Answers(EndpointTest):
     def refused(self, one, opening, *more):
         status, _, answer = self.service.post(one.path, one.with_(*more))
         where = (one.path, str(more)[:300], answer)

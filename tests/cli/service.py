@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import unittest
 
 from program import GEMMA3N, call, environment
 
@@ -168,3 +169,15 @@ class Service:
             if line.split("{")[0].split(" ")[0] == name:
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no metric {name}")
+
+
+class ServedTest(unittest.TestCase):
+    """Tests that ask one service of models/nano."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service("--no-access-log")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.__exit__()
