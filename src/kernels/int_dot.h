@@ -61,7 +61,7 @@ struct IntKernels {
   // Quantizes one block of 128 numbers: their values, the sum of each of its 8 groups of 16 values;
   // returns its scale, NaN where a number is not finite.
   float (*quantize_block)(const float* x, int8_t* values, int32_t* group_sums);
-  int best_rows = kMostRows;  // of x at once, for tiles
+  int best_rows = kMostRows;  // of x that tiles meet fastest at once; more come in even shares
 };
 
 // The best that this processor has and ForceIsa (isa.h) allows.

@@ -84,7 +84,8 @@ __m256i BothSixteens(__m256i v, int which) {
   return _mm256_shuffle_epi8(v, which == 0 ? first : _mm256_add_epi8(first, _mm256_set1_epi8(2)));
 }
 
-// 8 numbers that fit 16 bits, two in each of `packed`.
+// The offsets of a block's 8 groups, which fit 16 bits (8 * 16 * 127 at most) -> `packed` [4], two
+// in each.
 void PackOffsets(const int32_t* offsets, int32_t* packed) {
   const __m128i both = _mm_packs_epi32(LoadHalf(offsets), LoadHalf(offsets + 4));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(packed), both);
@@ -213,6 +214,7 @@ void Q8Tile(const std::byte* tile, int64_t blocks, const QuantizedRow* x, int n,
       n, [&](auto rows, int i) { Q8Rows<rows>(tile, blocks, x + i, y + i * y_stride, y_stride); });
 }
 
+// For AVX2 with VNNI, which takes it from this table (int_dot_vnni256.h).
 void WidenQ4Tile(const std::byte* tile, int64_t blocks, uint8_t* bytes) {
   for (int64_t b = 0; b < blocks; ++b) {
     const std::byte* block = tile + kScaleBytes + b * kQ4Block;
