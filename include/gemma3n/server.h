@@ -45,8 +45,9 @@ struct ServerLimits {
 
   size_t websockets = 32;  // of the connections
   uint64_t websocket_message_bytes = 8 << 20;
-  size_t websocket_fragments = 64;            // of a message
-  uint64_t websocket_unread_bytes = 4 << 20;  // a client that leaves more is dropped
+  size_t websocket_fragments = 64;  // of a message
+  // A client that leaves more is not heard until it reads; dropped if two messages more.
+  uint64_t websocket_unread_bytes = 4 << 20;
   double websocket_ping_seconds = 20;
   double websocket_silent_seconds = 60;  // a client that says nothing for so long is dropped
   double live_seconds = 3600;            // a conversation over a WebSocket ends after so long

@@ -125,10 +125,11 @@ Socket::Outcome Socket::Write(std::string_view data, std::chrono::milliseconds s
   return Outcome::kDone;
 }
 
-void Socket::Await(bool for_writing, const Socket& wake, Clock::time_point deadline) const {
-  if (tls_ != nullptr && tls_->HasPending()) return;
-  const auto events = static_cast<short>(for_writing ? POLLIN | POLLOUT : POLLIN);
-  pollfd wanted[] = {{descriptor_, events, 0}, {wake.descriptor(), POLLIN, 0}};
+void Socket::Await(bool for_reading, bool for_writing, const Socket& wake,
+                   Clock::time_point deadline) const {
+  if (for_reading && tls_ != nullptr && tls_->HasPending()) return;
+  const int events = (for_reading ? POLLIN : 0) | (for_writing ? POLLOUT : 0);
+  pollfd wanted[] = {{descriptor_, static_cast<short>(events), 0}, {wake.descriptor(), POLLIN, 0}};
   poll(wanted, 2, MillisecondsTo(deadline));
 }
 

@@ -42,9 +42,10 @@ class Socket {
   Outcome Read(std::string& data, size_t most, Clock::time_point deadline);
   // Sends what is taken at once, and says how much it was; late when that is nothing.
   Outcome WriteSome(std::string_view data, size_t& count);
-  // Waits until there is something to read here or at `wake`, or, where that is asked, until more
+  // Waits until there is something to read at `wake` or, where that is asked, here, or until more
   // would be taken.
-  void Await(bool for_writing, const Socket& wake, Clock::time_point deadline) const;
+  void Await(bool for_reading, bool for_writing, const Socket& wake,
+             Clock::time_point deadline) const;
   // All of it; late when nothing was taken for so long.
   Outcome Write(std::string_view data, std::chrono::milliseconds stalled);
   // The other side will send no more, or is gone altogether.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is sent goes into a buffer under a mutex and from there to the socket, as much as it takes
 // at once, by whoever holds the mutex: a sender never waits for the peer. What the socket does not
-// take is left to the reading thread, which is woken.
+// take is left to the reading thread, which is woken. A peer that leaves much of it unread is not
+// heard meanwhile, so that what its own messages bring back is bounded.
 #include "server/websocket.h"
 
 #include <sys/eventfd.h>
@@ -26,6 +27,7 @@ constexpr milliseconds kGlance(250);           // the service may close meanwhil
 constexpr milliseconds kLastWords(3000);       // to tell the ends of answers, when it closes
 constexpr milliseconds kGoodbye(5000);         // that the peer has to answer a close frame
 constexpr int kControlFramesPerSecond = 100;   // of a peer
+constexpr uint64_t kEchoes = 2;                // of a message: an item comes back added, and done
 
 double Seconds(Clock::duration time) {
   return std::chrono::duration<double>(time).count();
@@ -62,7 +64,7 @@ class OpenWebSocket : public WebSocket {
     bool is_late = false;
     while (!ended_) {
       try {
-        while (std::optional<Frame> frame = ended_ ? std::nullopt : frames_.Next()) {
+        while (std::optional<Frame> frame = IsHeard() ? frames_.Next() : std::nullopt) {
           const bool is_text = frame->opcode == Opcode::kText;
           if (!is_text && frame->opcode != Opcode::kBinary) {
             Answer(*frame);
@@ -106,9 +108,20 @@ class OpenWebSocket : public WebSocket {
     }
     output_ += FrameBytes(opcode, payload);
     Flush();
-    if (output_.size() - output_sent_ > limits_.websocket_unread_bytes) Fail();
+    if (Unread() > limits_.websocket_unread_bytes + kEchoes * limits_.websocket_message_bytes) {
+      Fail();
+    }
     if (failed_ || said_goodbye_ || !output_.empty()) Wake();
     return !failed_;
+  }
+
+  // Under the mutex.
+  uint64_t Unread() const { return output_.size() - output_sent_; }
+
+  // Whether the peer's next frame is taken on.
+  bool IsHeard() {
+    const std::lock_guard lock(mutex_);
+    return !ended_ && Unread() <= limits_.websocket_unread_bytes;
   }
 
   // Under the mutex.
@@ -119,6 +132,7 @@ class OpenWebSocket : public WebSocket {
         case Socket::Outcome::kDone:
           output_sent_ += count;
           sent_bytes_ += count;
+          took_some_ = true;
           break;
         case Socket::Outcome::kLate:  // it takes no more now
           if (output_sent_ > output_.size() / 2) {
@@ -176,33 +190,37 @@ class OpenWebSocket : public WebSocket {
 
   // Waits for something to come or to become sendable, and takes both on.
   void Receive(Clock::time_point deadline) {
+    const bool is_heard = IsHeard();
     bool is_waiting;
     {
       const std::lock_guard lock(mutex_);
       is_waiting = !output_.empty();
+      took_some_ = false;
     }
-    socket_.Await(is_waiting, wake_, deadline);
+    socket_.Await(is_heard, is_waiting, wake_, deadline);
     uint64_t wakes;
     [[maybe_unused]] const ssize_t count = read(wake_.descriptor(), &wakes, sizeof(wakes));
-    std::string came;
-    switch (socket_.Read(came, kPieceBytes, Clock::time_point::min())) {
-      case Socket::Outcome::kDone:
-        unanswered_since_.reset();
-        frames_.Add(came);
-        break;
-      case Socket::Outcome::kEnd:
-        ended_ = true;
-        break;
-      case Socket::Outcome::kLate:
-        // Time in which we did not listen is not held against the peer: what counts is a ping.
-        if (unanswered_since_ &&
-            Seconds(Clock::now() - *unanswered_since_) >
-                limits_.websocket_silent_seconds - limits_.websocket_ping_seconds) {
-          ended_ = true;
-        }
+    bool is_there = is_heard && TakeIn();
+    {
+      const std::lock_guard lock(mutex_);
+      Flush();
+      // What a full socket takes, the peer has taken. Else a buffer on the way may have.
+      is_there |= !is_heard && took_some_;
     }
-    const std::lock_guard lock(mutex_);
-    Flush();
+    if (is_there) unanswered_since_.reset();
+    // Time in which we did not listen is not held against the peer: what counts is a ping.
+    ended_ |=
+        unanswered_since_ && Seconds(Clock::now() - *unanswered_since_) >
+                                 limits_.websocket_silent_seconds - limits_.websocket_ping_seconds;
+  }
+
+  // Takes what has come. False when nothing has.
+  bool TakeIn() {
+    std::string came;
+    const Socket::Outcome outcome = socket_.Read(came, kPieceBytes, Clock::time_point::min());
+    if (outcome == Socket::Outcome::kDone) frames_.Add(came);
+    if (outcome == Socket::Outcome::kEnd) ended_ = true;
+    return outcome == Socket::Outcome::kDone;
   }
 
   // Sends what is left to say. Where the peer broke a rule, what still comes is dropped: a socket
@@ -240,6 +258,7 @@ class OpenWebSocket : public WebSocket {
   std::mutex mutex_;   // of what follows
   std::string output_;
   size_t output_sent_ = 0;  // of output_
+  bool took_some_ = false;  // the socket did, since it was last asked
   std::atomic<bool> said_goodbye_ = false;
   bool failed_ = false;  // the peer takes nothing any more
   Clock::time_point goodbye_at_;

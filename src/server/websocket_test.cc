@@ -54,12 +54,13 @@ class Parrot : public Handler {
   }
 
   std::string last_path;
-  std::atomic<int> open = 0, last_status = 0;
+  std::atomic<int> open = 0, heard = 0, last_status = 0;
   std::atomic<uint64_t> last_bytes = 0;
   std::atomic<bool> was_dropped = false;
 
  private:
   void Hear(WebSocket& socket, const std::string& text, std::thread& later) {
+    ++heard;
     if (text == "throw") throw std::runtime_error("thrown");
     if (text == "close") return socket.Close(4000, "as you wish");
     if (text == "later") {
@@ -72,7 +73,8 @@ class Parrot : public Handler {
         if (!socket.Send(std::string(1000, 'x'))) was_dropped = true;
       }
     } else {
-      socket.Send(text);
+      const bool twice = text.starts_with("twice ");
+      for (int i = 0; i < (twice ? 2 : 1); ++i) socket.Send(text);
     }
   }
 };
@@ -81,6 +83,7 @@ class WebSocketTest : public ServiceTest {
  protected:
   WebSocketTest() {
     limits_.connections = 100;
+    limits_.websocket_message_bytes = 4 << 20;
     limits_.websocket_unread_bytes = 1 << 20;
     limits_.websocket_ping_seconds = 100;
     limits_.websocket_silent_seconds = 200;
@@ -299,7 +302,7 @@ TEST_F(WebSocketTest, HandlersClose) {
 
 TEST_F(WebSocketTest, W06_AReaderThatStopsIsDropped) {
   Socket client = Open();
-  Put(client, ClientText("many 20000"));
+  Put(client, ClientText("many 40000"));
   EXPECT_TRUE(ComesTrue([&] { return parrot_.was_dropped.load(); }));
   EXPECT_TRUE(ComesTrue([&] { return parrot_.open == 0; }));
 }
@@ -310,6 +313,22 @@ TEST_F(WebSocketTest, WhatASlowReaderLeavesIsSentLater) {
   Put(client, ClientText("many 20000"));
   std::this_thread::sleep_for(milliseconds(100));
   for (int i = 0; i < 20000; ++i) ASSERT_EQ(Next(client), Said(1, std::string(1000, 'x')));
+  EXPECT_FALSE(parrot_.was_dropped);
+}
+
+// What its own messages bring back does not count against a peer that sends first and reads later.
+TEST_F(WebSocketTest, WhoSendsMuchBeforeItReadsIsHeardLater) {
+  Socket client = Open();
+  const std::string message = ClientText("twice " + std::string(3 << 20, 'x'));
+  std::thread sender([&] {
+    for (int i = 0; i < 8; ++i) Put(client, message);
+  });
+  EXPECT_TRUE(ComesTrue([&] { return parrot_.heard == 1; }));
+  std::this_thread::sleep_for(milliseconds(300));
+  EXPECT_LT(parrot_.heard, 8);
+  for (int i = 0; i < 16; ++i) ASSERT_GT(Next(client).second.size(), 3 << 20);
+  sender.join();
+  EXPECT_EQ(parrot_.heard, 8);
   EXPECT_FALSE(parrot_.was_dropped);
 }
 
