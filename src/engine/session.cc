@@ -40,14 +40,13 @@ void SessionOfModel::CheckUnused() const {
 
 void SessionOfModel::CheckRoom(const Prompt& prompt) const {
   const int64_t needed = static_cast<int64_t>(prompt.items.size());
-  if (needed < context()) return;
+  if (needed <= context()) return;  // the first token of the answer needs no place of its own
   const int64_t soft = std::count_if(prompt.items.begin(), prompt.items.end(),
                                      [](const Prompt::Item& item) { return item.medium >= 0; });
   std::string message = "prompt has " + std::to_string(needed) + " tokens";
   if (soft > 0) message += " (" + std::to_string(soft) + " of them pictures and sound)";
   throw Error(ErrorKind::kRequest, message + " but the context holds " + std::to_string(context()) +
-                                       ", an answer included; shorten it or use a longer context "
-                                       "(up to " +
+                                       "; shorten it or use a longer context (up to " +
                                        std::to_string(model_.facts.max_context) + ")");
 }
 

@@ -21,7 +21,7 @@ Ask AskFor(const Service& service, EmbeddingInput& input, const EmbeddingOptions
     Wrong(param, "expected ids from 0 to " + std::to_string(service.engine.facts().vocab_size - 1) +
                      ", found " + std::to_string(id));
   }
-  const size_t most = static_cast<size_t>(service.context - 1);
+  const size_t most = static_cast<size_t>(service.context);
   if (input.ids.size() > most) {
     if (!options.truncate) {
       throw Refusal(Reason::kContextLength,

@@ -90,10 +90,9 @@ void Worker::LayOut(Ask& ask) const {
     if (error.kind() == ErrorKind::kMedia) throw Refusal(Reason::kInvalidAudio, error.what());
     throw AsRefusal(std::current_exception());
   }
-  if (static_cast<int64_t>(ask.prompt.size()) < context_) return;
+  if (static_cast<int64_t>(ask.prompt.size()) <= context_) return;
   throw Refusal(Reason::kContextLength, "the prompt has " + std::to_string(ask.prompt.size()) +
-                                            " tokens, which leaves no room for an answer in a "
-                                            "context of " +
+                                            " tokens, which is more than the context of " +
                                             std::to_string(context_));
 }
 

@@ -180,9 +180,12 @@ class CommandLine(Program):
     def test_hostile_P05_context(self):
         prompt = "a" * 200
         count = len(self.answer("--max-tokens", 0, prompt)["prompt_token_ids"])
-        self.refused(2, f"prompt has {count} tokens", "run", "-m", self.model, "--ctx", count, prompt)
-        answer = self.answer("--ctx", count + 1, "--temp", 0, prompt)
-        self.assertEqual(answer["finish_reason"], "length")
+        self.refused(2, f"prompt has {count} tokens", "run", "-m", self.model, "--ctx", count - 1,
+                     prompt)
+        for room in (0, 1):
+            answer = self.answer("--ctx", count + room, "--temp", 0, prompt)
+            self.assertEqual((answer["finish_reason"], len(answer["token_ids"])),
+                             ("length", 1 + room))
         self.refused(2, "context: expected", "run", "-m", self.model, "--ctx", 10**6, "x")
         code, _, err = call("run", "-m", self.model, "--ctx", 10, self.place / "p.png")
         self.assertEqual(code, 2)

@@ -167,14 +167,16 @@ OllamaCall ReadOllamaCall(OllamaKind kind, const Field& body, const Service& ser
     service.worker.LayOut(ask);
   }
   const auto prompt = static_cast<int64_t>(ask.prompt.size());
-  if (prompt >= options.context) {
+  if (prompt > options.context) {
     throw Refusal(Reason::kContextLength,
                   "the prompt has " + std::to_string(prompt) +
-                      " tokens, which leaves no room for an answer in a context of " +
+                      " tokens, which is more than the context of " +
                       std::to_string(options.context),
                   "options.num_ctx");
   }
-  ask.options.max_tokens = std::min(ask.options.max_tokens, options.context - prompt);
+  // The first token of the answer needs no place of its own.
+  ask.options.max_tokens =
+      std::min(ask.options.max_tokens, std::max<int64_t>(1, options.context - prompt));
   AddChoices(ask, service, call);
   return call;
 }
