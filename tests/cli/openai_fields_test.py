@@ -7,40 +7,11 @@ the ends of its range it works, and beyond them it does not (J07).
 import json
 import unittest
 
+from fields import HOLE, HUGE, NO_OBJECT, NO_TEXT, filled, flag, integer, items, mapping, number, text
 from service import NANO, Service, data_uri, user
 
 CONFIG = json.loads((NANO / "config.json").read_text())["text_config"]
 VOCABULARY, CONTEXT, WIDTH = (CONFIG[name] for name in ("vocab_size", "max_position_embeddings", "hidden_size"))
-HUGE = 2**63 - 1
-
-
-def flag(**more):
-    return {"wrong": (1, "true", [], {}), "right": (True, False, None), **more}
-
-
-def text(*right, **more):
-    return {"wrong": (1, True, [], {}), "right": (*right, None), **more}
-
-
-def number(least, most, **more):
-    step = 1e-6
-    return {"wrong": ("1", True, [], {}, least - step, most + step, -1e300, 1e300),
-            "right": (least, most, None), **more}
-
-
-def integer(least, most, *right, **more):
-    """Also 1.0 is one, where it is in the range."""
-    wrong = [least - 1, most + 1 if most < HUGE else 2**63, 2**64 - 1, 0.5, -HUGE - 1]
-    return {"wrong": ("1", True, [], {}, *wrong), "right": (least, *right, float(max(1, least)), None),
-            **more}
-
-
-def mapping(**more):
-    return {"wrong": (1, True, "x", []), "right": ({}, None), **more}
-
-
-def items(**more):
-    return {"wrong": (1, True, "x", {}), "right": ([], None), **more}
 
 
 SAMPLING = {
@@ -114,17 +85,6 @@ OURS = {
 }
 
 
-HOLE = object()  # where a value stands
-
-
-def filled(template, value):
-    if template is HOLE:
-        return value
-    if isinstance(template, dict):
-        return {name: filled(one, value) for name, one in template.items()}
-    return [filled(one, value) for one in template] if isinstance(template, list) else template
-
-
 def asked(*more, **first):
     return {"messages": [{"role": "user", "content": "x", **first}, *more]}
 
@@ -142,7 +102,6 @@ def declared(**fields):
     return {"tools": [{"type": "function", "function": {"name": "f", **fields}}]}
 
 
-NO_TEXT, NO_OBJECT = (1, True, [], {}), (1, True, "x", [])
 PICTURE, FILM = (NANO / "eval" / name for name in ("pictures-0069.png", "film-0158.mp4"))
 CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"const": 1}}}
