@@ -18,7 +18,7 @@ inline const Service& RequestService() {
   static const std::shared_ptr<Engine> engine =
       Engine::Load({.model = GEMMA3N_SOURCE_DIR "/models/nano", .threads = 1});
   static Worker worker(engine, {.context = 512, .sessions = 1});
-  static MediaReader media(engine->facts(), MediaLimits{});
+  static MediaReader media(engine->facts(), ServerLimits{});
   static const ServerOptions options{.model = GEMMA3N_SOURCE_DIR "/models/nano",
                                      .model_name = "nano",
                                      .allow_model_management = true};

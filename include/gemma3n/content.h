@@ -2,6 +2,7 @@
 // What goes into a conversation and what comes out of it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -20,12 +21,17 @@ namespace gemma3n {
 
 class Constraint;  // gemma3n/constraint.h
 
+// What the bytes of a picture, a sound or a film are known by, such as the start of their SHA-256;
+// zeros: by nothing.
+using ContentId = std::array<uint8_t, 16>;
+
 // Text, or something to look at or listen to. Media are shared, never changed: a Part that is
-// handed in again with the same picture is not encoded again.
+// handed in again with the same picture, or with one of the same id, is not encoded again.
 struct Part {
   std::variant<std::string, std::shared_ptr<const Image>, std::shared_ptr<const ImageFile>,
                std::shared_ptr<const AudioClip>, std::shared_ptr<const VideoClip>>
       content;
+  ContentId id = {};
 
   Part(std::string text) : content(std::move(text)) {}    // NOLINT(google-explicit-constructor)
   Part(const char* text) : content(std::string(text)) {}  // NOLINT(google-explicit-constructor)

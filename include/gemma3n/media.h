@@ -111,16 +111,20 @@ Image LoadImage(const std::filesystem::path& path, const MediaOptions& options =
 Image ParseImage(std::span<const uint8_t> bytes, const std::string& name,
                  const MediaOptions& options = {});
 
-// A picture in a file, decoded whenever it is looked at, so that a conversation with many pictures
-// needs the memory of one.
+// A picture as its file, decoded whenever it is looked at, so that a conversation with many
+// pictures needs the memory of one.
 class ImageFile {
  public:
   // Decodes the picture once, to know that it can be. As Load, throws what LoadImage does.
   explicit ImageFile(std::filesystem::path path, MediaOptions options = {});
-  Image Load() const { return LoadImage(path_, options_); }
+  // The same of a file's bytes; `name` stands for them in messages.
+  ImageFile(std::vector<uint8_t> bytes, std::string name, MediaOptions options = {});
+  Image Load() const;
+  size_t memory_bytes() const { return bytes_.size(); }
 
  private:
   std::filesystem::path path_;
+  std::vector<uint8_t> bytes_;  // where there are some, the path is their name
   MediaOptions options_;
 };
 

@@ -15,7 +15,8 @@ struct UtteranceOptions {
   double most_s = 30;    // a longer one ends there, and what follows is another
   double pause_s = 0.7;  // silence that ends one
   double may_end_s = 0.2;
-  double lead_s = 0.12;  // of the sound before its beginning that belongs to it: at most 5, and most_s / 2
+  double lead_s =
+      0.12;  // of the sound before its beginning that belongs to it: at most 5, and most_s / 2
   // Nothing quieter than this is speech, decibel of full scale, [-100, 0].
   double least_decibel = -100;
   // A sound that is less like speech than this is none, [0, 1]; 0: every sound is one.

@@ -49,11 +49,12 @@ ListeningOfSession::ListeningOfSession(SessionOfModel& session, LoadedModel& mod
   clip_->sample_rate_hz =
       std::get<std::shared_ptr<const AudioClip>>(place_->content)->sample_rate_hz;
   place_->content = std::shared_ptr<const AudioClip>(clip_);
+  place_->id = {};
   prompt_ = LayOut(model_, turns_, options_, /*open_answer=*/true);
   const auto medium = std::find_if(prompt_.media.begin(), prompt_.media.end(),
                                    [this](const Medium& one) { return one.clip == clip_.get(); });
   CHECK(medium != prompt_.media.end());
-  medium_ = *medium;
+  medium_ = medium->key;
   const int index = static_cast<int>(medium - prompt_.media.begin());
   while (prompt_.items[first_].medium != index) ++first_;
   soft_tokens_ =
@@ -137,7 +138,7 @@ const std::vector<Turn>& ListeningOfSession::Conversation() {
   // A copy of both: rows behind the known ones become others when the clip goes on.
   const auto clip = std::make_shared<const AudioClip>(*clip_);
   place_->content = clip;
-  given_ = Medium{.owner = clip, .clip = clip.get()};
+  given_ = Medium(clip, *clip, ContentId{}, 0).key;
   session_.Rename(medium_, *given_);
   session_.media().Know(*given_, std::make_shared<const Tensor>(soft_tokens_->Copy()));
   return turns_;

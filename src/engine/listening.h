@@ -49,9 +49,9 @@ class ListeningOfSession : public Listening {
   std::vector<Turn> turns_;
   Part* place_ = nullptr;  // of the clip, in turns_
   Prompt prompt_;
-  Medium medium_;
-  std::optional<Medium> given_;  // a copy of the clip, which stands in turns_
-  size_t first_ = 0;             // position of the clip's first soft token
+  MediumKey medium_;
+  std::optional<MediumKey> given_;  // a copy of the clip, which stands in turns_
+  size_t first_ = 0;                // position of the clip's first soft token
   AudioStream stream_;
   std::shared_ptr<Tensor> soft_tokens_;  // [audio tokens, hidden]
   int64_t known_ = 0;                    // rows that no later sample changes

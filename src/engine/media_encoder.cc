@@ -27,14 +27,14 @@ void FillClip(LoadedModel& model, int64_t from_row, Tensor& soft_tokens) {
   }
 }
 
-const MediaEncoder::Encoded* MediaEncoder::Find(const Medium& medium) const {
+const MediaEncoder::Encoded* MediaEncoder::Find(const MediumKey& medium) const {
   for (const Encoded& encoded : encoded_) {
     if (encoded.medium == medium) return &encoded;
   }
   return nullptr;
 }
 
-void MediaEncoder::Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens) {
+void MediaEncoder::Know(const MediumKey& medium, std::shared_ptr<const Tensor> soft_tokens) {
   std::erase_if(encoded_, [&](const Encoded& encoded) { return encoded.medium == medium; });
   encoded_.push_back({medium, std::move(soft_tokens)});
 }
@@ -66,7 +66,7 @@ MediaEncoder::Outcome MediaEncoder::Advance(const Prompt& prompt,
                                             const ProgressCallback& on_progress, Timings& timings,
                                             bool whole) {
   const size_t total = prompt.media.size(), next = FindNew(prompt);
-  if (work_ && (next == total || !(prompt.media[next] == work_->medium))) work_.reset();
+  if (work_ && (next == total || !(prompt.media[next].key == work_->medium.key))) work_.reset();
   const bool silent = total == 0 || (whole && work_);  // between the pieces of one medium
   const bool goes_on = !on_progress || silent ||
                        on_progress({"looking and listening", static_cast<int64_t>(next),
@@ -82,7 +82,7 @@ MediaEncoder::Outcome MediaEncoder::Advance(const Prompt& prompt,
     work_->ms += MillisecondsSince(begin);
     return Outcome::kMore;
   }
-  const bool more = work_->picture ? Look(whole) : Listen(whole);
+  const bool more = !IsDecoded(whole) || (work_->picture ? Look(whole) : Listen(whole));
   work_->ms += MillisecondsSince(begin);
   if (!more) Finish(timings);
   return Outcome::kMore;
@@ -90,16 +90,16 @@ MediaEncoder::Outcome MediaEncoder::Advance(const Prompt& prompt,
 
 size_t MediaEncoder::FindNew(const Prompt& prompt) {
   std::erase_if(encoded_, [&](const Encoded& encoded) {
-    return std::find(prompt.media.begin(), prompt.media.end(), encoded.medium) ==
-           prompt.media.end();
+    return std::none_of(prompt.media.begin(), prompt.media.end(),
+                        [&](const Medium& medium) { return medium.key == encoded.medium; });
   });
   size_t at = 0;
   for (; at < prompt.media.size(); ++at) {
     const Medium& medium = prompt.media[at];
-    if (Has(medium)) continue;
-    const auto shared = cache_ == nullptr ? nullptr : cache_->FindMedium(owner_, medium);
+    if (Has(medium.key)) continue;
+    const auto shared = cache_ == nullptr ? nullptr : cache_->FindMedium(owner_, medium.key);
     if (shared == nullptr) break;
-    Know(medium, shared);
+    Know(medium.key, shared);
   }
   return at;
 }
@@ -108,16 +108,31 @@ void MediaEncoder::Begin(const Medium& medium) {
   const char* const encoder = medium.clip == nullptr ? kVisionTensors : kAudioTensors;
   if (used_ != encoder) GiveBack();
   used_ = encoder;
-  Image decoded;
-  if (medium.file != nullptr) decoded = medium.file->Load();
   model_.CheckEncoder(encoder);
   Work work{.medium = medium};
-  if (medium.clip == nullptr) {
-    const Image& image = medium.file != nullptr ? decoded : *medium.image;
-    work.picture.emplace(model_.vision->Begin({image.width, image.height, image.rgb},
-                                              medium.image_size, vision_observer));
+  if (medium.image != nullptr) StartOn(*medium.image, work);
+  // Beside the steps of others: a large picture takes a second.
+  if (medium.file != nullptr) {
+    work.decoded = std::async(std::launch::async,
+                              [file = medium.file, owner = medium.owner] { return file->Load(); });
   }
   work_.emplace(std::move(work));
+}
+
+void MediaEncoder::StartOn(const Image& image, Work& work) {
+  work.picture.emplace(model_.vision->Begin({image.width, image.height, image.rgb},
+                                            work.medium.image_size, vision_observer));
+}
+
+bool MediaEncoder::IsDecoded(bool whole) {
+  if (!work_->decoded.valid()) return true;
+  constexpr std::chrono::milliseconds kMoment(20);
+  if (!whole && work_->decoded.wait_for(kMoment) != std::future_status::ready) return false;
+  Work work = std::move(*work_);
+  work_.reset();  // nothing is under way where this fails
+  StartOn(work.decoded.get(), work);
+  work_.emplace(std::move(work));
+  return true;
 }
 
 bool MediaEncoder::Look(bool whole) {
@@ -177,18 +192,18 @@ void MediaEncoder::Finish(Timings& timings) {
   const Clock::time_point begin = Clock::now();
   const Work work = std::move(*work_);
   work_.reset();
-  const bool seen = work.medium.clip == nullptr;
+  const bool seen = work.medium.is_picture();
   const auto soft_tokens = std::make_shared<const Tensor>(seen ? PictureTokens(work.features)
                                                                : ClipTokens(work.features));
-  Know(work.medium, soft_tokens);
-  if (cache_ != nullptr) cache_->KeepMedium(owner_, work.medium, soft_tokens);
+  Know(work.medium.key, soft_tokens);
+  if (cache_ != nullptr) cache_->KeepMedium(owner_, work.medium.key, soft_tokens);
   const double ms = work.ms + MillisecondsSince(begin);
   (seen ? timings.image_ms : timings.audio_ms) += ms;
   (seen ? timings.image_tokens : timings.audio_tokens) += soft_tokens->shape()[0];
   ++(seen ? timings.images : timings.clips);
 }
 
-const float* MediaEncoder::SoftToken(const Medium& medium, int64_t row) const {
+const float* MediaEncoder::SoftToken(const MediumKey& medium, int64_t row) const {
   const Encoded* encoded = Find(medium);
   CHECK(encoded != nullptr);
   return encoded->soft_tokens->row(row);

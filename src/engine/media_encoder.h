@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,15 +29,15 @@ class MediaEncoder {
                   bool whole);
   // The soft token [hidden] of an item that belongs to a medium.
   const float* SoftToken(const Prompt& prompt, const Prompt::Item& item) const {
-    return SoftToken(prompt.media[static_cast<size_t>(item.medium)], item.row);
+    return SoftToken(prompt.media[static_cast<size_t>(item.medium)].key, item.row);
   }
-  const float* SoftToken(const Medium& medium, int64_t row) const;
-  bool Has(const Medium& medium) const { return Find(medium) != nullptr; }
+  const float* SoftToken(const MediumKey& medium, int64_t row) const;
+  bool Has(const MediumKey& medium) const { return Find(medium) != nullptr; }
   // What was encoded of this owner's by others is taken from there, and kept there. May be null.
   void Share(std::shared_ptr<PrefixCacheOfEngine> cache, std::string owner);
   // What a medium of the next prompts is encoded to, [positions, hidden]: its rows may still change
   // where they are not read.
-  void Know(const Medium& medium, std::shared_ptr<const Tensor> soft_tokens);
+  void Know(const MediumKey& medium, std::shared_ptr<const Tensor> soft_tokens);
 
   // Observers for one call of Encode; may be empty.
   VisionObserver vision_observer;
@@ -44,23 +45,27 @@ class MediaEncoder {
 
  private:
   struct Encoded {
-    Medium medium;
+    MediumKey medium;
     std::shared_ptr<const Tensor> soft_tokens;  // [positions, hidden]
   };
   // A medium that is being encoded.
   struct Work {
     Medium medium;
-    std::optional<VisionPass> picture = {};  // one of the two
+    std::future<Image> decoded = {};         // where the medium is a file
+    std::optional<VisionPass> picture = {};  // one of the two, once there are pixels
     std::optional<AudioStream> clip = {};
     size_t heard = 0;         // samples of the clip
     Tensor features = {};     // of the picture
     std::vector<float> rows;  // features of what was heard
     double ms = 0;
   };
-  const Encoded* Find(const Medium& medium) const;
+  const Encoded* Find(const MediumKey& medium) const;
   // The place of the first medium that must be encoded; their number: none.
   size_t FindNew(const Prompt& prompt);
   void Begin(const Medium& medium);
+  void StartOn(const Image& image, Work& work);
+  // Whether there are pixels, or samples, to go on with.
+  bool IsDecoded(bool whole);
   // The next piece, or all that is left; whether there is more.
   bool Look(bool whole);
   bool Listen(bool whole);

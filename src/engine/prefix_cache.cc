@@ -10,12 +10,6 @@
 namespace gemma3n {
 namespace {
 
-const void* ContentOf(const Medium& medium) {
-  if (medium.image != nullptr) return medium.image;
-  if (medium.file != nullptr) return medium.file;
-  return medium.clip;
-}
-
 int64_t BytesToKeep(int64_t asked) {
   if (asked >= 0) return asked;
   constexpr int64_t kMost = 1 << 30;
@@ -28,18 +22,6 @@ int64_t BytesOf(const Tensor& tensor) {
 }
 
 }  // namespace
-
-MediumMark::MediumMark(const Medium& medium)
-    : owner_(medium.owner), content_(ContentOf(medium)), image_size_(medium.image_size) {}
-
-bool MediumMark::Is(const Medium& medium) const {
-  return content_ == ContentOf(medium) && image_size_ == medium.image_size &&
-         !owner_.owner_before(medium.owner) && !medium.owner.owner_before(owner_);
-}
-
-bool PrefixCacheOfEngine::Item::Is(const PromptPosition& position) const {
-  return id == position.id && row == position.row && medium.Is(position.medium);
-}
 
 PrefixCacheOfEngine::PrefixCacheOfEngine(const PrefixCacheOptions& options)
     : most_bytes_(BytesToKeep(options.most_bytes)), most_media_bytes_(options.most_media_bytes) {}
@@ -84,7 +66,7 @@ PrefixCacheOfEngine::Step PrefixCacheOfEngine::Next(const Piece& piece,
   for (const auto& child : piece.children) {
     size_t count = 0;
     const size_t most = std::min(child->items.size(), prompt.size());
-    while (count < most && child->items[count].Is(prompt[count])) ++count;
+    while (count < most && child->items[count] == prompt[count]) ++count;
     if (count > best.count) best = {child.get(), count};
   }
   return best;
@@ -159,13 +141,13 @@ PrefixCacheOfEngine::Piece* PrefixCacheOfEngine::Add(Piece& parent, Piece* inste
   piece->rows.reset(new (std::nothrow) std::byte[static_cast<size_t>(count * row_bytes)]);
   if (piece->rows == nullptr) return nullptr;
   piece->bytes = static_cast<int64_t>(sizeof(Piece)) +
-                 count * (row_bytes + static_cast<int64_t>(sizeof(Item)));
+                 count * (row_bytes + static_cast<int64_t>(sizeof(PromptPosition)));
   if (instead != nullptr) {
     std::copy_n(instead->rows.get(), static_cast<int64_t>(known) * row_bytes, piece->rows.get());
   }
   for (size_t i = 0; i < end - begin; ++i) {
     const PromptPosition& position = done[begin + i];
-    piece->items.push_back({position.id, position.row, MediumMark(position.medium)});
+    piece->items.push_back(position);
     if (i < known) continue;
     state.CopyRowsTo(static_cast<int64_t>(begin + i),
                      piece->rows.get() + static_cast<int64_t>(i) * row_bytes);
@@ -203,20 +185,20 @@ void PrefixCacheOfEngine::DropBeyond(int64_t most_bytes) {
 }
 
 std::shared_ptr<const Tensor> PrefixCacheOfEngine::FindMedium(const std::string& owner,
-                                                              const Medium& medium) {
+                                                              const MediumKey& medium) {
   for (auto kept = media_.begin(); kept != media_.end(); ++kept) {
-    if (kept->owner != owner || !kept->medium.Is(medium)) continue;
+    if (kept->owner != owner || !(kept->medium == medium)) continue;
     media_.splice(media_.begin(), media_, kept);
     return kept->soft_tokens;
   }
   return nullptr;
 }
 
-void PrefixCacheOfEngine::KeepMedium(const std::string& owner, const Medium& medium,
+void PrefixCacheOfEngine::KeepMedium(const std::string& owner, const MediumKey& medium,
                                      std::shared_ptr<const Tensor> soft_tokens) {
   if (FindMedium(owner, medium) != nullptr) return;
   media_bytes_ += BytesOf(*soft_tokens);
-  media_.push_front({owner, MediumMark(medium), std::move(soft_tokens)});
+  media_.push_front({owner, medium, std::move(soft_tokens)});
   while (media_bytes_ > most_media_bytes_) {
     media_bytes_ -= BytesOf(*media_.back().soft_tokens);
     media_.pop_back();

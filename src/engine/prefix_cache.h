@@ -21,19 +21,6 @@
 
 namespace gemma3n {
 
-// Knows a medium again without keeping its pixels or samples.
-class MediumMark {
- public:
-  MediumMark() = default;
-  explicit MediumMark(const Medium& medium);
-  bool Is(const Medium& medium) const;
-
- private:
-  std::weak_ptr<const void> owner_;  // whose address no other takes while this is here
-  const void* content_ = nullptr;
-  int64_t image_size_ = 0;
-};
-
 class PrefixCacheOfEngine : public PrefixCache {
  public:
   static constexpr size_t kPiece = 64;  // positions
@@ -63,20 +50,14 @@ class PrefixCacheOfEngine : public PrefixCache {
             bool whole_pieces);
 
   // [positions, hidden], or null.
-  std::shared_ptr<const Tensor> FindMedium(const std::string& owner, const Medium& medium);
-  void KeepMedium(const std::string& owner, const Medium& medium,
+  std::shared_ptr<const Tensor> FindMedium(const std::string& owner, const MediumKey& medium);
+  void KeepMedium(const std::string& owner, const MediumKey& medium,
                   std::shared_ptr<const Tensor> soft_tokens);
 
  private:
-  struct Item {
-    int32_t id;
-    int64_t row;
-    MediumMark medium;
-    bool Is(const PromptPosition& position) const;
-  };
   struct Piece {
     Piece* parent = nullptr;
-    std::vector<Item> items;
+    std::vector<PromptPosition> items;
     std::unique_ptr<std::byte[]> rows;  // [items, position_bytes]
     int64_t bytes = 0;
     std::vector<std::unique_ptr<Piece>> children;
@@ -89,7 +70,7 @@ class PrefixCacheOfEngine : public PrefixCache {
   };
   struct KeptMedium {
     std::string owner;
-    MediumMark medium;
+    MediumKey medium;
     std::shared_ptr<const Tensor> soft_tokens;
   };
   // The piece that agrees longest with what comes next, and how long; null and 0: none.

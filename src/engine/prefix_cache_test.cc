@@ -218,6 +218,25 @@ TEST_F(PrefixCacheTest, PicturesAndClipsAreEncodedOnce) {
   EXPECT_EQ(ask("a", 0, ""), 11);
 }
 
+// A medium is known by its content's id: whoever sends it again need not have kept it.
+TEST_F(PrefixCacheTest, ContentIsKnownByItsId) {
+  const std::string path = std::string(kEval) + "pictures-0068.png";
+  const auto ask = [&](Part part, uint8_t id, int64_t image_size = 0) {
+    part.id = ContentId{id};
+    GenerateOptions options = Drawn();
+    options.image_size = image_size;
+    return Sharing()->Generate({{Role::kUser, {std::move(part), Part("What is it?")}}}, options);
+  };
+  const GenerateResult first = ask(Part(LoadImage(path)), 1);
+  const GenerateResult again = ask(Part(ImageFile(path)), 1);
+  ExpectSame(again, first);
+  EXPECT_EQ(first.timings.images, 1);
+  EXPECT_EQ(again.timings.images, 0);
+  EXPECT_EQ(again.timings.prefill_tokens, 1);
+  EXPECT_EQ(ask(Part(LoadImage(path)), 2).timings.images, 1);
+  EXPECT_EQ(ask(Part(LoadImage(path)), 1, 128).timings.images, 1);
+}
+
 TEST_F(PrefixCacheTest, StaysWithinItsBytes) {
   cache_ = PrefixCache::New({.most_bytes = 1 << 20, .most_media_bytes = 20'000});
   const std::string begin = Words(40, 9);

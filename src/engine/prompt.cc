@@ -26,7 +26,7 @@ class Collector {
     static constexpr const char* kRoles[] = {"system", "user", "model"};
     chat_turn_ = {kRoles[static_cast<int>(turn.role)], {}};
     for (const Part& part : turn.parts) {
-      std::visit([this](const auto& content) { Add(content); }, part.content);
+      std::visit([&](const auto& content) { Add(content, part.id); }, part.content);
     }
     if (turn.role != Role::kUser) {
       for (const ChatPart& part : chat_turn_.parts) {
@@ -41,41 +41,45 @@ class Collector {
   std::vector<Medium> media;
 
  private:
-  void Add(const std::string& text) { chat_turn_.parts.push_back({ChatPart::Kind::kText, text}); }
-  void Add(const std::shared_ptr<const Image>& image) {
-    AddPicture({.owner = image, .image = image.get()});
+  void Add(const std::string& text, const ContentId& = {}) {
+    chat_turn_.parts.push_back({ChatPart::Kind::kText, text});
   }
-  void Add(const std::shared_ptr<const ImageFile>& file) {
-    AddPicture({.owner = file, .file = file.get()});
+  void Add(const std::shared_ptr<const Image>& image, const ContentId& id) {
+    AddPicture({image, *image, id, 0, image_size_});
   }
-  void Add(const std::shared_ptr<const AudioClip>& clip) { AddClip(clip, *clip); }
-  void Add(const std::shared_ptr<const VideoClip>& film) {
+  void Add(const std::shared_ptr<const ImageFile>& file, const ContentId& id) {
+    AddPicture({file, id, image_size_});
+  }
+  void Add(const std::shared_ptr<const AudioClip>& clip, const ContentId& id) {
+    AddClip({clip, *clip, id, 0});
+  }
+  void Add(const std::shared_ptr<const VideoClip>& film, const ContentId& id) {
+    int64_t index = 0;
     for (const VideoFrame& frame : film->frames) {
       const int64_t seconds = static_cast<int64_t>(frame.time_s);
       char time[32];
       std::snprintf(time, sizeof(time), "%02d:%02d", static_cast<int>(seconds / 60),
                     static_cast<int>(seconds % 60));
       Add(std::string(time));
-      AddPicture({.owner = film, .image = &frame.image});
+      AddPicture({film, frame.image, id, index++, image_size_});
     }
-    if (!film->audio.samples.empty() && model_.audio) AddClip(film, film->audio);
+    if (!film->audio.samples.empty() && model_.audio) AddClip({film, film->audio, id, index});
   }
 
   void AddPicture(Medium picture) {
     if (!model_.vision) {
       throw Error(ErrorKind::kRequest, "this model does not see: it has no vision encoder");
     }
-    picture.image_size = image_size_;
     media.push_back(std::move(picture));
     chat_turn_.parts.push_back({ChatPart::Kind::kImage, {}});
   }
 
-  void AddClip(std::shared_ptr<const void> owner, const AudioClip& clip) {
+  void AddClip(Medium sound) {
     if (!model_.audio) {
       throw Error(ErrorKind::kRequest, "this model does not hear: it has no audio encoder");
     }
-    CheckClip(model_, static_cast<int64_t>(clip.samples.size()), clip.sample_rate_hz);
-    media.push_back({.owner = std::move(owner), .clip = &clip});
+    CheckClip(model_, static_cast<int64_t>(sound.clip->samples.size()), sound.clip->sample_rate_hz);
+    media.push_back(std::move(sound));
     chat_turn_.parts.push_back({ChatPart::Kind::kAudio, {}});
   }
 
@@ -102,7 +106,7 @@ void AssignMedia(const LoadedModel& model, const std::vector<int32_t>& ids, Prom
     const bool is_image = model.vision && id == model.config.image_token_id;
     const bool is_audio = model.audio && id == model.config.audio_token_id;
     if (is_image || is_audio) {
-      check(medium < prompt.media.size() && (prompt.media[medium].clip == nullptr) == is_image);
+      check(medium < prompt.media.size() && prompt.media[medium].is_picture() == is_image);
       item.medium = static_cast<int>(medium);
       item.row = row;
       if (++row == (is_image ? model.facts.image_tokens : model.facts.audio_tokens)) {
@@ -137,6 +141,12 @@ void CheckClip(const LoadedModel& model, int64_t samples, int sample_rate_hz) {
   throw Error(ErrorKind::kMedia, text);
 }
 
+PromptPosition Prompt::At(size_t index) const {
+  const Item& item = items[index];
+  return {item.id, item.medium < 0 ? MediumKey() : media[static_cast<size_t>(item.medium)].key,
+          item.row};
+}
+
 std::vector<int32_t> Prompt::ids() const {
   std::vector<int32_t> result;
   for (const Item& item : items) result.push_back(item.id);
@@ -146,10 +156,7 @@ std::vector<int32_t> Prompt::ids() const {
 std::vector<PromptPosition> Prompt::positions() const {
   std::vector<PromptPosition> result;
   result.reserve(items.size());
-  for (const Item& item : items) {
-    result.push_back(
-        {item.id, item.medium < 0 ? Medium{} : media[static_cast<size_t>(item.medium)], item.row});
-  }
+  for (size_t i = 0; i < items.size(); ++i) result.push_back(At(i));
   return result;
 }
 

@@ -6,38 +6,21 @@
 // Google's video tutorial lays films out, with times added so that questions can ask for them.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "engine/medium.h"
 #include "gemma3n/content.h"
 
 namespace gemma3n {
 
-// A picture or a clip of the conversation. What it is made of belongs to `owner`.
-struct Medium {
-  std::shared_ptr<const void> owner;
-  const Image* image = nullptr;  // one of these three
-  const ImageFile* file = nullptr;
-  const AudioClip* clip = nullptr;
-  int64_t image_size = 0;  // side the picture is stretched to
-
-  // Whether two media give the same soft tokens.
-  friend bool operator==(const Medium& a, const Medium& b) {
-    return a.image == b.image && a.file == b.file && a.clip == b.clip &&
-           a.image_size == b.image_size;
-  }
-};
-
 // What stands at a position, wherever its prompt is.
 struct PromptPosition {
   int32_t id;
-  Medium medium;  // of a soft token; else nobody owns it
-  int64_t row;    // which of its soft tokens
-  bool is_soft() const { return medium.owner != nullptr; }
-  friend bool operator==(const PromptPosition& a, const PromptPosition& b) {
-    return a.id == b.id && a.row == b.row && a.is_soft() == b.is_soft() && a.medium == b.medium;
-  }
+  MediumKey medium;  // of a soft token; else of no medium
+  int64_t row;       // which of its soft tokens
+  bool is_soft() const { return medium.is_medium(); }
+  friend bool operator==(const PromptPosition&, const PromptPosition&) = default;
 };
 
 struct Prompt {
@@ -50,6 +33,8 @@ struct Prompt {
   std::vector<Medium> media;
   std::string text;  // as laid out, before it is tokenized
 
+  // What stands there.
+  PromptPosition At(size_t index) const;
   std::vector<int32_t> ids() const;
   std::vector<PromptPosition> positions() const;
 };

@@ -51,14 +51,9 @@ void SessionOfModel::CheckRoom(const Prompt& prompt) const {
 }
 
 size_t SessionOfModel::CountCommon(const Prompt& prompt, size_t most) const {
-  const auto same = [&](const PromptPosition& done, const Prompt::Item& item) {
-    if (done.id != item.id || done.is_soft() != (item.medium >= 0)) return false;
-    return !done.is_soft() ||
-           (done.row == item.row && done.medium == prompt.media[static_cast<size_t>(item.medium)]);
-  };
   most = std::min({most, done_.size(), prompt.items.size()});
   size_t common = 0;
-  while (common < most && same(done_[common], prompt.items[common])) ++common;
+  while (common < most && done_[common] == prompt.At(common)) ++common;
   return common;
 }
 
@@ -97,12 +92,7 @@ void SessionOfModel::Compute(const Prompt& prompt, size_t from, size_t end, Logi
 }
 
 void SessionOfModel::NoteDone(const Prompt& prompt, size_t from, size_t end) {
-  for (size_t i = from; i < end; ++i) {
-    const Prompt::Item& item = prompt.items[i];
-    done_.push_back({item.id,
-                     item.medium < 0 ? Medium{} : prompt.media[static_cast<size_t>(item.medium)],
-                     item.row});
-  }
+  for (size_t i = from; i < end; ++i) done_.push_back(prompt.At(i));
 }
 
 void SessionOfModel::Encode(Request& request, Encoding encoding) {
@@ -210,7 +200,8 @@ void SessionOfModel::Take(Request& request, std::span<const NextTokens::Token> t
                           size_t before, double seconds) {
   const std::vector<int32_t>& seen = request.answer->seen();
   Timings& timings = request.result.timings;
-  for (size_t i = 0; i < tokens.size(); ++i) done_.push_back({seen[before - 1 + i], Medium{}, 0});
+  for (size_t i = 0; i < tokens.size(); ++i)
+    done_.push_back({seen[before - 1 + i], MediumKey(), 0});
   timings.decode_tokens += 1;
   bool goes_on = TokensLeft(request) > 0;
   if (goes_on) {
@@ -324,17 +315,17 @@ void SessionOfModel::ReadAhead(const Prompt& prompt, size_t end, Timings& timing
   timings.prefill_ms += MillisecondsSince(begin);
 }
 
-void SessionOfModel::Rename(const Medium& from, const Medium& to) {
+void SessionOfModel::Rename(const MediumKey& from, const MediumKey& to) {
   CheckUnused();
   for (PromptPosition& done : done_) {
-    if (done.is_soft() && done.medium == from) done.medium = to;
+    if (done.medium == from) done.medium = to;
   }
 }
 
-void SessionOfModel::ForgetRows(const Medium& medium, int64_t row) {
+void SessionOfModel::ForgetRows(const MediumKey& medium, int64_t row) {
   CheckUnused();
   const auto stale = std::find_if(done_.begin(), done_.end(), [&](const PromptPosition& done) {
-    return done.row >= row && done.is_soft() && done.medium == medium;
+    return done.row >= row && done.medium == medium;
   });
   if (stale != done_.end()) Forget(static_cast<size_t>(stale - done_.begin()));
 }

@@ -94,9 +94,9 @@ class SessionOfModel : public Session {
   // Reads the prompt up to position `end`; its media have been made known or are encoded.
   void ReadAhead(const Prompt& prompt, size_t end, Timings& timings);
   // What was read of one medium is that of the other.
-  void Rename(const Medium& from, const Medium& to);
+  void Rename(const MediumKey& from, const MediumKey& to);
   // The rows of this medium from `row` on become others.
-  void ForgetRows(const Medium& medium, int64_t row);
+  void ForgetRows(const MediumKey& medium, int64_t row);
   // Whether what follows `position` can be forgotten once the positions before `end` are read.
   bool CouldComeBack(size_t position, size_t end) const {
     return state_.CouldRewind(static_cast<int64_t>(position), static_cast<int64_t>(end));

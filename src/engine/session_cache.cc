@@ -43,8 +43,9 @@ bool SessionOfModel::ShouldWaitFor(const Request& request, const SessionOfModel&
   const auto& theirs = earlier.positions;
   for (const Medium& medium : request.prompt.media) {
     const auto& media = earlier.prompt.media;
-    const bool both = std::find(media.begin(), media.end(), medium) != media.end();
-    if (both && !media_.Has(medium)) return true;
+    const bool both = std::any_of(media.begin(), media.end(),
+                                  [&](const Medium& one) { return one.key == medium.key; });
+    if (both && !media_.Has(medium.key)) return true;
   }
   const size_t common = static_cast<size_t>(
       std::mismatch(ours.begin(), ours.end(), theirs.begin(), theirs.end()).first - ours.begin());
@@ -65,7 +66,7 @@ int64_t SessionOfModel::PositionsLeft(const Request& request) const {
   if (request.encoded) return total - static_cast<int64_t>(done_.size());
   int64_t left =
       total - static_cast<int64_t>(CountCommon(request.prompt, request.positions.size()));
-  for (const Medium& medium : request.prompt.media) left += media_.Has(medium) ? 0 : kOfMedium;
+  for (const Medium& medium : request.prompt.media) left += media_.Has(medium.key) ? 0 : kOfMedium;
   return left;
 }
 

@@ -88,4 +88,14 @@ ImageFile::ImageFile(std::filesystem::path path, MediaOptions options)
   Load();
 }
 
+ImageFile::ImageFile(std::vector<uint8_t> bytes, std::string name, MediaOptions options)
+    : path_(std::move(name)), bytes_(std::move(bytes)), options_(std::move(options)) {
+  if (bytes_.empty()) ThrowMedia(path_.string(), "the file is empty");
+  Load();
+}
+
+Image ImageFile::Load() const {
+  return bytes_.empty() ? LoadImage(path_, options_) : ParseImage(bytes_, path_.string(), options_);
+}
+
 }  // namespace gemma3n

@@ -8,6 +8,7 @@
 
 #include "server/base64.h"
 #include "server/clips.h"
+#include "server/content_id.h"
 
 namespace gemma3n::server {
 namespace {
@@ -69,19 +70,21 @@ void AddChoices(Ask& ask, const Service& service, Call& call) {
 
 Part MediaParts::Picture(const Field& uri, bool bare) {
   CountPictures(1, uri);
-  return service_.media.Read(MediaReader::Kind::kPicture, uri.Text(), bare, uri.path(), owner_);
+  return CountBytes(
+      service_.media.Read(MediaReader::Kind::kPicture, uri.Text(), bare, uri.path(), owner_), uri);
 }
 
 Part MediaParts::Sound(const Field& uri) {
   ++call_.clips;
-  return service_.media.Read(MediaReader::Kind::kSound, uri.Text(), true, uri.path(), owner_);
+  return CountBytes(
+      service_.media.Read(MediaReader::Kind::kSound, uri.Text(), true, uri.path(), owner_), uri);
 }
 
 Part MediaParts::Film(const Field& uri, const VideoOptions& video, bool bare) {
   Part part =
       service_.media.Read(MediaReader::Kind::kFilm, uri.Text(), bare, uri.path(), owner_, video);
   CountFilm(*std::get<std::shared_ptr<const VideoClip>>(part.content), uri);
-  return part;
+  return CountBytes(std::move(part), uri);
 }
 
 void MediaParts::CountFilm(const VideoClip& film, const Field& field) {
@@ -103,7 +106,14 @@ std::vector<Part> MediaParts::RawClips(const Field& data, const RawSound& raw) {
   }
   const Clips clips = CutClips(samples, facts.max_clip_seconds);
   call_.clips += static_cast<int64_t>(clips.size());
-  return PartsOf(clips);
+  std::vector<Part> parts = PartsOf(clips);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    parts[i].id =
+        ContentIdOf({*bytes, std::to_string(static_cast<int>(raw.format)),
+                     std::to_string(raw.rate_hz), std::to_string(raw.channels), std::to_string(i)});
+    parts[i] = CountBytes(std::move(parts[i]), data);
+  }
+  return parts;
 }
 
 Part MediaParts::Any(const Field& uri, const VideoOptions& video) {
@@ -120,13 +130,25 @@ Part MediaParts::Any(const Field& uri, const VideoOptions& video) {
 
 Part MediaParts::File(const Field& field, const std::string& id, const VideoOptions& video) {
   const StoredFile file = service_.files.Get(owner_, id);
-  const Part part = service_.media.ReadFile(*file.bytes, field.path(), owner_, video);
+  Part part = service_.media.ReadFile(*file.bytes, field.path(), owner_, video);
   if (part.is_picture()) {
     CountPictures(1, field);
   } else if (const auto* film = std::get_if<std::shared_ptr<const VideoClip>>(&part.content)) {
     CountFilm(**film, field);
   } else {
     ++call_.clips;
+  }
+  return CountBytes(std::move(part), field);
+}
+
+Part MediaParts::CountBytes(Part part, const Field& field) {
+  const uint64_t most = service_.options.limits.request_media_bytes;
+  bytes_ += MediaReader::BytesOf(part);
+  if (bytes_ > most) {
+    throw Refusal(Reason::kTooLarge,
+                  field.path() + ": the pictures, sounds and films of one request take at most " +
+                      std::to_string(most >> 20) + " MiB of memory",
+                  field.path());
   }
   return part;
 }

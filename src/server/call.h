@@ -45,7 +45,8 @@ class MediaParts {
       : service_(service), owner_(std::move(owner)), call_(call) {}
 
   // Data URIs; a sound's, and with `bare` a picture's, may be base64 alone. Each throws what
-  // MediaReader::Read throws, and Refusal (kInvalidValue) past 64 pictures and frames.
+  // MediaReader::Read throws, and Refusal (kInvalidValue) past 64 pictures and frames (kTooLarge)
+  // and past the memory that a request's media may take.
   Part Picture(const Field& uri, bool bare = false);
   Part Sound(const Field& uri);
   Part Film(const Field& uri, const VideoOptions& video, bool bare = false);
@@ -63,11 +64,14 @@ class MediaParts {
  private:
   void CountFilm(const VideoClip& film, const Field& field);
   void CountPictures(int64_t count, const Field& field);
+  // Of what has been read; throws Refusal (kTooLarge) past what one request may hold.
+  Part CountBytes(Part part, const Field& field);
 
   const Service& service_;
   const std::string owner_;
   Call& call_;
   size_t parts_ = 0;
+  uint64_t bytes_ = 0;
 };
 
 // The prefix and 24 letters and digits, other ones each time; not to be guessed from earlier ones.

@@ -7,12 +7,13 @@
 #include <new>
 
 #include "server/base64.h"
+#include "server/content_id.h"
 #include "server/refusal.h"
 
 namespace gemma3n::server {
 namespace {
 
-constexpr size_t kMostKeptBytes = 256u << 20;  // encoded and decoded together
+constexpr size_t kMostKeptBytes = 256u << 20;
 
 bool IsAddress(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://");
@@ -55,8 +56,8 @@ size_t BytesOf(const VideoClip& film) {
 size_t BytesOf(const std::string& text) {
   return text.size();
 }
-size_t BytesOf(const ImageFile&) {
-  return 0;
+size_t BytesOf(const ImageFile& file) {
+  return file.memory_bytes();
 }
 
 struct BytesOfContent {
@@ -111,8 +112,9 @@ class Mapped {
 
 }  // namespace
 
-MediaReader::MediaReader(const ModelFacts& facts, const MediaLimits& limits) : facts_(facts) {
-  options_.limits = limits;
+MediaReader::MediaReader(const ModelFacts& facts, const ServerLimits& limits)
+    : facts_(facts), most_held_bytes_(limits.all_media_bytes) {
+  options_.limits = limits.media;
 }
 
 Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std::string& param,
@@ -155,21 +157,20 @@ Part MediaReader::ReadFile(const Spool& file, const std::string& param, const st
   const Kind kind =
       KindOfBytes(mapped.bytes().first(std::min<size_t>(mapped.bytes().size(), 8192)), param);
   CheckTaken(kind, param);
-  // A copy of a large one would be its key.
-  constexpr size_t kMostCopied = kMostKeptBytes / 4;
-  if (mapped.bytes().size() > kMostCopied) return Decode(kind, mapped.bytes(), video, param);
   return ReadBytes(kind, mapped.bytes(), param, owner, video);
 }
 
 Part MediaReader::ReadBytes(Kind kind, std::span<const uint8_t> bytes, const std::string& param,
                             const std::string& owner, const VideoOptions& video) {
-  std::string key = std::to_string(static_cast<int>(kind)) + "," + owner + "," +
-                    std::to_string(video.fps) + "," + std::to_string(video.from_s) + "," +
-                    std::to_string(video.to_s) + ",";
-  key.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (std::optional<Part> known = Find(key)) return *known;
+  const std::string settings = std::to_string(static_cast<int>(kind)) + "," +
+                               std::to_string(video.fps) + "," + std::to_string(video.from_s) +
+                               "," + std::to_string(video.to_s);
+  const ContentId id =
+      ContentIdOf({settings, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
+  if (std::optional<Part> known = Find(owner, id)) return *known;
   Part part = Decode(kind, bytes, video, param);
-  Keep(std::move(key), part);
+  part.id = id;
+  Keep(owner, part);
   return part;
 }
 
@@ -187,16 +188,20 @@ Part MediaReader::Decode(Kind kind, std::span<const uint8_t> data, const VideoOp
     std::counting_semaphore<>& decoders;
     ~Release() { decoders.release(); }
   } const release{decoders_};
+  Part part("");
   try {
     switch (kind) {
       case Kind::kPicture:
-        return Part(ParseImage(data, param, options_));
+        part.content = Count(ImageFile({data.begin(), data.end()}, param, options_));
+        return part;
       case Kind::kSound:
-        return Part(ParseAudio(data, param, options_));
+        part.content = Count(ParseAudio(data, param, options_));
+        return part;
       case Kind::kFilm:
         break;
     }
-    return Part(ParseVideo(data, param, video, options_));
+    part.content = Count(ParseVideo(data, param, video, options_));
+    return part;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kMedia) throw;
     throw Refusal(ReasonOf(kind), error.what(), param);
@@ -215,21 +220,44 @@ size_t MediaReader::BytesOf(std::span<const Turn> turns) {
   return bytes;
 }
 
-std::optional<Part> MediaReader::Find(const std::string& key) {
+template <class T>
+std::shared_ptr<const T> MediaReader::Count(T medium) {
+  const uint64_t bytes = server::BytesOf(medium);
+  auto owned = std::make_unique<const T>(std::move(medium));
+  {
+    const std::lock_guard lock(mutex_);
+    while (!kept_.empty() && *held_bytes_ + bytes > most_held_bytes_) {
+      kept_bytes_ -= kept_.back().bytes;
+      kept_.pop_back();
+    }
+    if (*held_bytes_ + bytes > most_held_bytes_) {
+      throw Refusal(Reason::kBusy,
+                    "the pictures, sounds and films of all requests take too much memory; try "
+                    "again later");
+    }
+    *held_bytes_ += bytes;
+  }
+  return {owned.release(), [bytes, held = held_bytes_](const T* one) {
+            delete one;
+            *held -= bytes;
+          }};
+}
+
+std::optional<Part> MediaReader::Find(const std::string& owner, const ContentId& id) {
   const std::lock_guard lock(mutex_);
   for (auto at = kept_.begin(); at != kept_.end(); ++at) {
-    if (at->key != key) continue;
+    if (at->part.id != id || at->owner != owner) continue;
     kept_.splice(kept_.begin(), kept_, at);
     return at->part;
   }
   return std::nullopt;
 }
 
-void MediaReader::Keep(std::string key, const Part& part) {
-  const size_t bytes = key.size() + BytesOf(part);
+void MediaReader::Keep(const std::string& owner, const Part& part) {
+  const size_t bytes = BytesOf(part);
   if (bytes > kMostKeptBytes) return;
   const std::lock_guard lock(mutex_);
-  kept_.push_front({std::move(key), part, bytes});
+  kept_.push_front({owner, part, bytes});
   kept_bytes_ += bytes;
   while (kept_bytes_ > kMostKeptBytes) {
     kept_bytes_ -= kept_.back().bytes;

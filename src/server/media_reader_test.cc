@@ -22,28 +22,52 @@ class MediaReaderTest : public testing::Test {
   Part Picture(const std::string& text, const std::string& owner = "") {
     return reader_.Read(MediaReader::Kind::kPicture, text, false, "here", owner);
   }
-  static const Image* ImageOf(const Part& part) {
-    return std::get<std::shared_ptr<const Image>>(part.content).get();
+  static const ImageFile* FileOf(const Part& part) {
+    return std::get<std::shared_ptr<const ImageFile>>(part.content).get();
   }
   ModelFacts facts_{.sees = true, .hears = false};
-  MediaReader reader_{facts_, MediaLimits()};
+  ServerLimits limits_;
+  MediaReader reader_{facts_, limits_};
 };
 
-// The engine encodes a medium again unless it is handed the same one.
 TEST_F(MediaReaderTest, KnowsAPictureAgain) {
   const std::string uri = "data:image/png;base64," + Encode(FileText("pictures-0068.png"));
   const Part first = Picture(uri);
-  EXPECT_EQ(ImageOf(first)->width, 128);
-  EXPECT_EQ(ImageOf(Picture(uri)), ImageOf(first));
-  EXPECT_EQ(ImageOf(Picture("data:;base64," + uri.substr(uri.find(',') + 1))), ImageOf(first));
-  EXPECT_NE(ImageOf(Picture("data:;base64," + Encode(FileText("pictures-0069.png")))),
-            ImageOf(first));
+  EXPECT_EQ(FileOf(first)->Load().width, 128);
+  EXPECT_EQ(FileOf(Picture(uri)), FileOf(first));
+  EXPECT_EQ(FileOf(Picture("data:;base64," + uri.substr(uri.find(',') + 1))), FileOf(first));
+  const Part other = Picture("data:;base64," + Encode(FileText("pictures-0069.png")));
+  EXPECT_NE(FileOf(other), FileOf(first));
+  EXPECT_NE(other.id, first.id);
+  // Also one that knows nothing of it: the engine goes by the id.
+  MediaReader later(facts_, limits_);
+  EXPECT_EQ(later.Read(MediaReader::Kind::kPicture, uri, false, "there", "2").id, first.id);
 }
 
 TEST_F(MediaReaderTest, SharesNothingBetweenOwners) {
   const std::string uri = "data:image/png;base64," + Encode(FileText("pictures-0068.png"));
   const Part first = Picture(uri, "1");
-  EXPECT_NE(ImageOf(Picture(uri, "2")), ImageOf(first));
+  EXPECT_NE(FileOf(Picture(uri, "2")), FileOf(first));
+}
+
+TEST_F(MediaReaderTest, BoundsTheMemoryOfAllMedia) {
+  const std::string one = FileText("pictures-0068.png"), two = FileText("pictures-0069.png");
+  limits_.all_media_bytes = std::max(one.size(), two.size());
+  MediaReader reader(facts_, limits_);
+  const auto read = [&](const std::string& bytes) {
+    return reader.Read(MediaReader::Kind::kPicture, Encode(bytes), true, "here", "");
+  };
+  read(one);
+  {
+    const Part held = read(two);  // what was only kept makes room
+    try {
+      read(one);
+      FAIL();
+    } catch (const Refusal& refusal) {
+      EXPECT_EQ(refusal.reason, Reason::kBusy);
+    }
+  }
+  EXPECT_EQ(FileOf(read(one))->memory_bytes(), one.size());  // what nobody holds does, too
 }
 
 TEST_F(MediaReaderTest, RefusesWhatTheModelDoesNotTake) {

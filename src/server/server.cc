@@ -32,7 +32,7 @@ class HttpServer : public Server, public Handler {
   HttpServer(std::shared_ptr<Engine> engine, const ServerOptions& options, Entrance entrance)
       : options_(options),
         engine_(std::move(engine)),
-        media_(engine_->facts(), options_.limits.media),
+        media_(engine_->facts(), options_.limits),
         files_({.bytes = options_.limits.files_bytes,
                 .files = options_.limits.files,
                 .seconds = options_.limits.file_seconds}),
