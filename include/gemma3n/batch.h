@@ -32,6 +32,7 @@ struct BatchOptions {
 struct BatchRequest {
   std::vector<Turn> turns;
   GenerateOptions options = {};
+  std::string client = {};  // whose it is: prompts of several clients are read by turns
   TextCallback on_text = nullptr;          // as of Session::Generate
   ProgressCallback on_progress = nullptr;  // the same
   // Called once, from Advance, when the answer has ended. `error` is null, or what Generate would

@@ -61,6 +61,7 @@ class BatchOfSessions : public Batch {
     BatchRequest asked;
     std::unique_ptr<SessionOfModel::Request> request = nullptr;  // of `steps`
     bool answered = false;                                       // in one go
+    int64_t last_read = 0;                                       // NextToRead
     GenerateResult result = {};
     std::exception_ptr error = nullptr;
 
@@ -87,25 +88,36 @@ class BatchOfSessions : public Batch {
     }
   };
 
-  // By turns the one that came first and the one that has least left, so that a short prompt does
-  // not wait for all of a long one, nor a long one for all short ones that come. One that needs
-  // what an earlier one is about to read waits for it.
+  // By turns the one that has least left, so that a short prompt does not wait for all of a long
+  // one, and one of each client, the first that came, so that neither a long one waits for all
+  // short ones that come nor anybody for all that another client asks. One that needs what an
+  // earlier one is about to read waits for it.
   Entry* NextToRead() {
-    std::vector<Entry*> reading;
+    std::vector<Entry*> earlier, reading;
     for (const auto& entry : entries_) {
-      if (entry->IsIn(Phase::kReading)) reading.push_back(entry.get());
+      if (!entry->IsIn(Phase::kReading)) continue;
+      const auto waits_for = [&](const Entry* other) { return entry->WaitsFor(*other); };
+      if (std::none_of(earlier.begin(), earlier.end(), waits_for)) reading.push_back(entry.get());
+      earlier.push_back(entry.get());
     }
     if (reading.empty()) return nullptr;
-    shortest_next_ = options_.reading_positions > 0 && !shortest_next_;
-    if (!shortest_next_) return reading[0];
-    Entry* shortest = reading[0];
-    for (size_t i = 1; i < reading.size(); ++i) {
-      const auto earlier = std::span(reading).first(i);
-      const bool waits = std::any_of(earlier.begin(), earlier.end(),
-                                     [&](Entry* other) { return reading[i]->WaitsFor(*other); });
-      if (!waits && reading[i]->Left() < shortest->Left()) shortest = reading[i];
+    if (options_.reading_positions == 0) return reading[0];
+    shortest_next_ = !shortest_next_;
+    const auto next = std::min_element(
+        reading.begin(), reading.end(), [this](const Entry* one, const Entry* other) {
+          return shortest_next_ ? one->Left() < other->Left() : LastRead(*one) < LastRead(*other);
+        });
+    if (!shortest_next_) (*next)->last_read = ++reads_;
+    return *next;
+  }
+
+  // When it was the turn of its client.
+  int64_t LastRead(const Entry& entry) const {
+    int64_t last = 0;
+    for (const auto& one : entries_) {
+      if (one->asked.client == entry.asked.client) last = std::max(last, one->last_read);
     }
-    return shortest;
+    return last;
   }
 
   // How many positions of a prompt are read now.
@@ -217,6 +229,7 @@ class BatchOfSessions : public Batch {
   BatchOptions options_;
   std::vector<std::unique_ptr<Entry>> entries_;  // in the order they came
   bool shortest_next_ = false;                   // NextToRead
+  int64_t reads_ = 0;                            // the same
   double positions_per_second_ = 1e9;            // of what was read last
   std::vector<float> logits_;                    // [group, vocabulary]
 };

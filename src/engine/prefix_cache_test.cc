@@ -292,6 +292,7 @@ class SharedBatchTest : public PrefixCacheTest {
     batch_->Add(*sessions_.back(),
                 {.turns = turns,
                  .options = Drawn(),
+                 .client = owner,
                  .on_done = [to = found_.back().get()](GenerateResult result, std::exception_ptr) {
                    *to = std::move(result);
                  }});
@@ -336,6 +337,17 @@ TEST_F(SharedBatchTest, AShortPromptDoesNotWaitForALongOne) {
   Begin(Says("Say:" + Words(20, 22)));
   while (!*found_[2] || !*found_[3]) batch_->Advance();
   EXPECT_FALSE(*found_[1]);
+  Finish();
+}
+
+TEST_F(SharedBatchTest, NobodyWaitsForAllPromptsOfAnother) {
+  for (unsigned seed = 31; seed < 34; ++seed) Begin(Says("Copy:" + Words(300, seed)), "one");
+  Begin(Says("Copy:" + Words(300, 34)), "two");
+  while (!*found_[0] && !*found_[3]) batch_->Advance();
+  EXPECT_FALSE(*found_[1]);
+  EXPECT_FALSE(*found_[2]);
+  while (!*found_[3]) batch_->Advance();
+  EXPECT_FALSE(*found_[2]);
   Finish();
 }
 

@@ -346,7 +346,8 @@ Worker::Slot& Worker::Choose(const std::string& owner, const std::vector<int32_t
 void Worker::AskIn(Slot& slot) {
   const std::shared_ptr<Answering> answering = slot.answering;
   const Ask& ask = answering->asks_[slot.at];
-  BatchRequest request{.turns = ask.turns, .options = ask.options};
+  BatchRequest request{
+      .turns = ask.turns, .options = ask.options, .client = answering->asker_.client()};
   request.on_text = [answering, choice = slot.at](const std::string& text) {
     if (!text.empty()) answering->Push({.choice = choice, .text = text});
     return answering->GoesOn();
