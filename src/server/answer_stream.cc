@@ -16,12 +16,11 @@ class Frames {
   }
 
   bool begun() const { return begun_; }
+  // False when the client has left, which sending tells; so does a look where text is held back.
   bool Put(const std::string& frames) {
     if (!Begin()) return false;
-    return frames.empty() || exchange_.Write(frames);
+    return frames.empty() ? !exchange_.ClientIsGone() : exchange_.Write(frames);
   }
-
- private:
   bool Begin() {
     if (begun_) return true;
     begun_ = true;
@@ -32,6 +31,7 @@ class Frames {
     return first.empty() || exchange_.Write(first);
   }
 
+ private:
   Exchange& exchange_;
   StreamWriter& writer_;
   Headers headers_;
@@ -49,7 +49,7 @@ bool StreamAnswers(StreamWriter& writer, const Headers& headers, size_t choices,
   Frames frames(exchange, writer, headers);
   std::vector<GenerateResult> results(choices);
   const auto take = [&](AnswerEvent& event) {
-    if (!frames.Put("")) return false;  // what begins a stream is written first
+    if (!frames.Begin()) return false;  // what begins a stream is written first
     if (!event.text.empty() && !frames.Put(writer.Text(event.choice, event.text))) return false;
     if (!event.result) return true;
     results[event.choice] = std::move(*event.result);
@@ -61,7 +61,7 @@ bool StreamAnswers(StreamWriter& writer, const Headers& headers, size_t choices,
     if (first && first->error != nullptr) throw AsRefusal(first->error);
     size_t ended = 0;
     if (first) ended += first->result.has_value();
-    bool there = first ? take(*first) : frames.Put("");
+    bool there = first ? take(*first) : frames.Begin();
     if (there) {
       there = Follow(answering, exchange,
                      {.choices = choices - ended, .on_event = take, .on_silence = [&] {
