@@ -27,6 +27,12 @@ namespace gemma3n {
 namespace server {
 namespace {
 
+// Whether more than one client can be told apart: by its key or, without keys, by its address,
+// which all of this machine share.
+bool HasSeveralClients(const ServerOptions& options, const Entrance& entrance) {
+  return options.api_keys.empty() ? !entrance.is_loopback_only() : options.api_keys.size() > 1;
+}
+
 class HttpServer : public Server, public Handler {
  public:
   HttpServer(std::shared_ptr<Engine> engine, const ServerOptions& options, Entrance entrance)
@@ -39,6 +45,7 @@ class HttpServer : public Server, public Handler {
         worker_(engine_, {.context = options_.context,
                           .sessions = options_.sessions,
                           .waiting = options_.waiting,
+                          .several_clients = HasSeveralClients(options_, entrance),
                           .answer_seconds = options_.answer_seconds,
                           .cache = {.most_bytes = options_.cache_bytes,
                                     .most_media_bytes = options_.media_cache_bytes}}),

@@ -111,9 +111,10 @@ std::shared_ptr<Answering> Worker::Submit(std::vector<Ask> asks, const Asker& as
     }
     DropLeft();
     const size_t waiting = CountWaiting(false), places = static_cast<size_t>(options_.waiting);
-    // Some places are left for those who have nothing here yet.
-    const bool known = clients_.contains(asker.client());
-    if (!is_long && waiting >= free_ && waiting - free_ >= places - (known ? places / 4 : 0)) {
+    // Some places are left for those who have nothing here yet, where there can be such.
+    const bool leaves_some = options_.several_clients && clients_.contains(asker.client());
+    if (!is_long && waiting >= free_ &&
+        waiting - free_ >= places - (leaves_some ? places / 4 : 0)) {
       throw Refusal(Reason::kBusy,
                     std::to_string(waiting) + " requests are waiting already; try again later");
     }

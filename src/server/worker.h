@@ -92,7 +92,8 @@ struct WorkerOptions {
   int64_t context = 0;
   int sessions = 4;
   int waiting = 32;
-  double answer_seconds = 0;  // 0: without end
+  bool several_clients = false;  // can be told apart: then some places are kept for further ones
+  double answer_seconds = 0;     // 0: without end
   PrefixCacheOptions cache = {};
 };
 

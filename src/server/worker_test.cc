@@ -205,7 +205,7 @@ TEST_F(WorkerTest, AClientDoesNotHoldAllSessionsWhileAnotherWaits) {
 }
 
 TEST_F(WorkerTest, OneClientCannotFillAllPlaces) {
-  Worker worker(engine_, {.sessions = 1, .waiting = 4});
+  Worker worker(engine_, {.sessions = 1, .waiting = 4, .several_clients = true});
   std::vector<std::shared_ptr<Answering>> many;
   many.push_back(worker.Submit({Endless("x")}, {.address = "a"}));
   ASSERT_TRUE(many[0]->Next(seconds(60)));
@@ -215,6 +215,15 @@ TEST_F(WorkerTest, OneClientCannotFillAllPlaces) {
   EXPECT_THROW(worker.Submit({Text(kSum)}, {.address = "c"}), Refusal);
   many[0]->Cancel();
   EXPECT_EQ(Ends(*other)[0].text, "7");
+}
+
+TEST_F(WorkerTest, NoPlaceIsKeptForClientsWhoCannotBeToldApart) {
+  Worker worker(engine_, {.sessions = 1, .waiting = 4});
+  std::vector<std::shared_ptr<Answering>> many;
+  many.push_back(worker.Submit({Endless("x")}, {.address = "a"}));
+  ASSERT_TRUE(many[0]->Next(seconds(60)));
+  for (int i = 0; i < 4; ++i) many.push_back(worker.Submit({Text(kSum)}, {.address = "a"}));
+  EXPECT_THROW(worker.Submit({Text(kSum)}, {.address = "a"}), Refusal);
 }
 
 // Before its prompt is read, in the middle of it, and while it is answered.

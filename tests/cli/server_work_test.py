@@ -99,6 +99,34 @@ class Places(Program):
             for client in clients:
                 client.close()
 
+    def places(self, *arguments, key=None):
+        """How many requests of one client wait before the next one is refused."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with self.service("--sessions", 1, "--queue", 4, *arguments) as service:
+            def metric(name):
+                for line in service.request("GET", "/metrics", None, headers)[2].decode().splitlines():
+                    if line.startswith(name + " "):
+                        return int(line.split()[1])
+            clients = []
+            for place in range(5):
+                clients.append(service.connect())
+                clients[-1].request("POST", "/v1/chat/completions", json.dumps(ENDLESS), headers)
+                until(lambda: metric("gemma3n_active_requests") + metric("gemma3n_waiting_requests") == place + 1
+                      or metric('gemma3n_requests_total{route="/v1/chat/completions",status="429"}'))
+            waiting = metric("gemma3n_waiting_requests")
+            for client in clients:
+                client.close()
+            return waiting
+
+    def test_places_are_kept_where_clients_can_be_told_apart(self):
+        keys = self.place / "keys"
+        self.assertEqual(self.places(), 4)
+        self.assertEqual(self.places("--host", "0.0.0.0", "--insecure-no-auth"), 3)
+        keys.write_text("one\n")
+        self.assertEqual(self.places("--api-key-file", keys, key="one"), 4)
+        keys.write_text("one\ntwo\n")
+        self.assertEqual(self.places("--api-key-file", keys, key="one"), 3)
+
     def test_time_of_an_answer(self):
         with self.service("--answer-seconds", 0.5) as service:
             answer = service.post("/v1/chat/completions", {**ENDLESS, "n": 2})[2]
