@@ -189,21 +189,23 @@ Headers Access::CrossOrigin(const Request& request) const {
 }
 
 Response Access::Preflight(const Request&) const {
-  return {.status = 204,
-          .headers = {{"Access-Control-Allow-Methods", "GET, POST, DELETE"},
-                      {"Access-Control-Allow-Headers",
-                       "authorization, content-type, accept, x-goog-api-key, x-goog-api-client, "
-                       "x-goog-upload-command, x-goog-upload-file-name, "
-                       "x-goog-upload-header-content-length, x-goog-upload-header-content-type, "
-                       "x-goog-upload-offset, x-goog-upload-protocol, x-server-timeout, "
-                       "openai-beta, openai-organization, openai-project, x-stainless-arch, "
-                       "x-stainless-async, "
-                       "x-stainless-custom-poll-interval, x-stainless-helper-method, "
-                       "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
-                       "x-stainless-poll-helper, x-stainless-retry-count, x-stainless-runtime, "
-                       "x-stainless-runtime-version, x-stainless-timeout"},
-                      {"Access-Control-Max-Age", "600"}},
-          .content_type = ""};
+  return {
+      .status = 204,
+      .headers =
+          {{"Access-Control-Allow-Methods", "GET, POST, DELETE"},
+           {"Access-Control-Allow-Headers",
+            "authorization, content-type, accept, user-agent, x-goog-api-key, x-goog-api-client, "
+            "x-goog-upload-command, x-goog-upload-file-name, "
+            "x-goog-upload-header-content-length, x-goog-upload-header-content-type, "
+            "x-goog-upload-offset, x-goog-upload-protocol, x-server-timeout, "
+            "openai-beta, openai-organization, openai-project, x-stainless-arch, "
+            "x-stainless-async, "
+            "x-stainless-custom-poll-interval, x-stainless-helper-method, "
+            "x-stainless-lang, x-stainless-os, x-stainless-package-version, "
+            "x-stainless-poll-helper, x-stainless-retry-count, x-stainless-runtime, "
+            "x-stainless-runtime-version, x-stainless-timeout"},
+           {"Access-Control-Max-Age", "600"}},
+      .content_type = ""};
 }
 
 }  // namespace gemma3n::server

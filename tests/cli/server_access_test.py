@@ -65,7 +65,9 @@ class Access(unittest.TestCase):
             status, headers, _ = self.open.request("OPTIONS", "/v1/chat/completions", None,
                                                    {"Origin": origin})
             self.assertEqual(status, 204)
-            self.assertIn("authorization", headers["Access-Control-Allow-Headers"])
+            allowed = headers["Access-Control-Allow-Headers"].split(", ")
+            self.assertIn("authorization", allowed)
+            self.assertIn("user-agent", allowed)  # which clients set in Firefox
             for other in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
                 self.assertEqual(self.status({"Origin": origin, "Content-Type": other}, "POST",
                                              "/v1/chat/completions", ask), 415)
