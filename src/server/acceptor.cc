@@ -49,14 +49,23 @@ Acceptor::~Acceptor() {
   left_.wait(lock, [this] { return sockets_.empty(); });
 }
 
-void Acceptor::Close(std::chrono::milliseconds grace) {
-  if (!thread_.joinable()) return;
+void Acceptor::Drain(std::chrono::milliseconds grace) {
   if (grace.count() > 0) shared_.closing.until = Clock::now() + grace;
   shared_.closing.begun = true;
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(wake_.descriptor(), &one, sizeof(one));
+  Wake();
+}
+
+void Acceptor::Close() {
+  if (!thread_.joinable()) return;
+  shared_.closing.begun = stopping_ = true;
+  Wake();
   thread_.join();
   listeners_.clear();
+}
+
+void Acceptor::Wake() const {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.descriptor(), &one, sizeof(one));
 }
 
 bool Acceptor::WaitUntilIdle(std::chrono::milliseconds patience) {
@@ -70,12 +79,18 @@ size_t Acceptor::connections() const {
 }
 
 void Acceptor::Run() {
-  std::vector<pollfd> waits = {{wake_.descriptor(), POLLIN, 0}};
-  for (const Listener& listener : listeners_) {
-    waits.push_back({listener.socket.descriptor(), POLLIN, 0});
-  }
-  while (!shared_.closing.begun) {
+  while (!stopping_) {
+    std::vector<pollfd> waits = {{wake_.descriptor(), POLLIN, 0}};
+    for (const Listener& listener : listeners_) {
+      waits.push_back({listener.socket.descriptor(), POLLIN, 0});
+    }
     if (poll(waits.data(), waits.size(), -1) < 0) continue;
+    if (waits[0].revents != 0) {
+      uint64_t wakes;
+      [[maybe_unused]] const ssize_t count = read(wake_.descriptor(), &wakes, sizeof(wakes));
+      std::erase_if(listeners_, [](const Listener& one) { return one.is_inherited; });
+      continue;
+    }
     for (size_t i = 1; i < waits.size(); ++i) {
       if (waits[i].revents != 0) Accept(listeners_[i - 1]);
     }

@@ -2,6 +2,7 @@
 // Accepts connections and gives each a thread, up to a limit.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -26,9 +27,11 @@ class Acceptor {
   // Ends all connections at once.
   ~Acceptor();
 
-  // Accepts no more, and closes each connection behind the answer under way. `grace`: what these
-  // have for it; WebSockets tell.
-  void Close(std::chrono::milliseconds grace = {});
+  // Closes each connection behind the answer under way, and goes on accepting for one request each,
+  // so that whoever asks is told. `grace`: what answers have to end; WebSockets tell. Sockets that
+  // were handed over are let go at once: who comes there waits for the next service.
+  void Drain(std::chrono::milliseconds grace);
+  void Close();  // accepts no more, and drains
   // Whether all connections were gone in time.
   bool WaitUntilIdle(std::chrono::milliseconds patience);
   size_t connections() const;
@@ -36,6 +39,7 @@ class Acceptor {
   size_t websockets() const { return shared_.websockets; }
 
  private:
+  void Wake() const;
   void Run();
   void Accept(Listener& listener);
   bool HasRoomFor(const std::string& peer) const;
@@ -45,7 +49,8 @@ class Acceptor {
   std::vector<Listener> listeners_;
   Connections shared_;
   const std::shared_ptr<const TlsContext> tls_;
-  Socket wake_;  // readable when it is time to stop
+  const Socket wake_;  // readable when it is time to drain or to stop
+  std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;
   std::condition_variable left_;
   std::list<Socket> sockets_;              // one for each connection's thread

@@ -163,14 +163,15 @@ class Connection : public Exchange {
   }
 
  private:
-  // Waits for the first byte of a request; in glances, since the service may close meanwhile.
+  // Waits for the first byte of a request; in glances, since the service may close meanwhile. One
+  // that closes still takes the first request of whoever comes.
   bool AwaitRequest() {
     const auto end = Clock::now() + Milliseconds(limits_.idle_seconds);
     while (pending_.empty()) {
-      if (shared_.closing.begun || Clock::now() >= end) return false;
       if (socket_.Read(pending_, kPieceBytes, Clock::now() + kGlance) == Socket::Outcome::kEnd) {
         return false;
       }
+      if (pending_.empty() && (shared_.closing.begun || Clock::now() >= end)) return false;
     }
     return true;
   }

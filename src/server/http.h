@@ -93,7 +93,7 @@ class Handler {
 struct Connections {
   const ServerLimits& limits;
   Handler& handler;
-  Closing closing = {};                  // since it has begun, no further request is read
+  Closing closing = {};                  // since it has begun, a connection has one request
   std::atomic<uint64_t> body_bytes = 0;  // of all bodies that are held
   std::atomic<size_t> websockets = 0;
 };

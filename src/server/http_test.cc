@@ -214,6 +214,16 @@ TEST_F(HttpTest, ClosingWaitsForNobodyIdle) {
   EXPECT_THAT(Rest(client), IsEmpty());
 }
 
+TEST_F(HttpTest, WhoComesWhileItDrainsIsAnsweredOnce) {
+  acceptor_->Drain(std::chrono::seconds(20));
+  Socket client = Connect();
+  Put(client, Post(1, "x") + Post(1, "y"));
+  EXPECT_THAT(Rest(client), AllOf(HasSubstr("Connection: close\r\n"), EndsWith("\r\n\r\nx")));
+  Socket silent = Connect();
+  EXPECT_THAT(Rest(silent), IsEmpty());
+  EXPECT_TRUE(acceptor_->WaitUntilIdle(std::chrono::seconds(20)));
+}
+
 // Only loopback has no limit for one address; another address of this machine stands for others.
 TEST(Acceptor, H17_OneOtherMachineHasALimit) {
   std::string own;

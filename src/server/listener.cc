@@ -162,6 +162,7 @@ std::vector<Listener> InheritedListeners() {
     fcntl(kFirst + i, F_SETFD, FD_CLOEXEC);
     fcntl(kFirst + i, F_SETFL, fcntl(kFirst + i, F_GETFL) | O_NONBLOCK);
     listeners.push_back(AsListener(Socket(kFirst + i)));
+    listeners.back().is_inherited = true;
   }
   // They are ours, not those of programs that we start.
   unsetenv("LISTEN_PID");

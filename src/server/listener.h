@@ -14,6 +14,7 @@ struct Listener {
   Socket socket;
   std::string address;
   bool is_loopback = false;
+  bool is_inherited = false;  // somebody else holds it, too
 };
 
 // Whether the name or address means this machine alone.

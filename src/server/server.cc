@@ -7,9 +7,11 @@
 #include <cstdio>
 #include <ctime>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "server/acceptor.h"
 #include "server/access.h"
+#include "server/answer_json.h"
 #include "server/chat.h"
 #include "server/dialect.h"
 #include "server/entrance.h"
@@ -81,11 +83,13 @@ class HttpServer : public Server, public Handler {
     NotifyService("STOPPING=1");
     worker_.StopTaking();
     draining_ = true;
-    acceptor_->Close(grace);
-    if (acceptor_->WaitUntilIdle(grace)) return;
-    worker_.EndAll();
-    // What they have is sent; a client that does not take it is not waited for.
-    acceptor_->WaitUntilIdle(std::chrono::seconds(5));
+    acceptor_->Drain(grace);
+    if (!acceptor_->WaitUntilIdle(grace)) {
+      worker_.EndAll();
+      // What they have is sent; a client that does not take it is not waited for.
+      acceptor_->WaitUntilIdle(std::chrono::seconds(5));
+    }
+    acceptor_->Close();
   }
 
   void Admit(Request& request) override {
@@ -217,9 +221,11 @@ class HttpServer : public Server, public Handler {
   Response Health() {
     const WorkerCounts counts = worker_.counts();
     return {.status = draining_ ? 503 : 200,
-            .body = std::string("{\"status\":\"") + (draining_ ? "draining" : "ok") +
-                    "\",\"queue\":" + std::to_string(counts.waiting) +
-                    ",\"active\":" + std::to_string(counts.active) + "}"};
+            .body = JsonLine({{"status", draining_ ? "draining" : "ok"},
+                              {"version", GEMMA3N_VERSION},
+                              {"model", options_.model_name},
+                              {"queue", counts.waiting},
+                              {"active", counts.active}})};
   }
 
   const ServerOptions options_;

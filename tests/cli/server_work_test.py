@@ -28,6 +28,10 @@ def until(condition, seconds=30):
         time.sleep(0.02)
 
 
+def health(service):
+    return json.loads(service.request("GET", "/health")[2])
+
+
 class Places(Program):
     def service(self, *arguments):
         return Service("--ctx", 100000, *arguments, model=self.long_model())
@@ -169,7 +173,10 @@ class Endings(Program):
             connection, events = service.events("/v1/chat/completions", body)
             next(events), next(events)
             service.process.send_signal(signal.SIGTERM)
-            until(lambda: not service.listens())
+            until(lambda: health(service)["status"] == "draining")
+            self.assertEqual(service.request("GET", "/health")[0], 503)
+            refused = service.post("/v1/chat/completions", {"messages": [user("x")]})
+            self.assertEqual((refused[0], refused[1]["Connection"]), (503, "close"))
             events = list(events)
             self.assertEqual(events[-1], "[DONE]")
             self.assertGreater(len(events), 1000)
@@ -182,7 +189,7 @@ class Endings(Program):
             connection, events = service.events("/v1/chat/completions", ENDLESS)
             next(events)
             service.process.send_signal(signal.SIGINT)
-            until(lambda: not service.listens())
+            until(lambda: health(service)["status"] == "draining")
             service.process.send_signal(signal.SIGINT)
             self.assertEqual(service.process.wait(20), 130)
             connection.close()
@@ -192,8 +199,9 @@ class Endings(Program):
 class Watching(unittest.TestCase):
     def test_health_and_metrics(self):
         with Service() as service:
-            self.assertEqual(json.loads(service.request("GET", "/health")[2]),
-                             {"status": "ok", "queue": 0, "active": 0})
+            version = call("--version")[1].strip()
+            self.assertEqual(health(service), {"status": "ok", "version": version, "model": "nano",
+                                               "queue": 0, "active": 0})
             service.chat(user("What is 3 plus 4?"))
             text = service.request("GET", "/metrics")[2].decode()
             self.assertIn('gemma3n_requests_total{route="/v1/chat/completions",status="200"} 1\n', text)

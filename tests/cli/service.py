@@ -102,10 +102,6 @@ class Service:
                                                context=self.trust())
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
-    def listens(self):
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
-
     def request(self, method, path, body=None, headers=None):
         """(status, headers, body)"""
         connection = self.connect()
