@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/metrics.h"
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <fstream>
 
 #include "gemma3n/media.h"
 
@@ -23,6 +26,13 @@ void One(std::string& text, const char* name, const char* type, const char* help
   text += std::string(name) + " " + Number(value) + "\n";
 }
 
+// The memory of this process; 0 where /proc does not tell.
+size_t ResidentBytes() {
+  size_t total = 0, resident = 0;  // pages
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 
 void Metrics::Count(const std::string& route, int status, double seconds) {
@@ -30,6 +40,11 @@ void Metrics::Count(const std::string& route, int status, double seconds) {
   Times& times = requests_[{route, status}];
   ++times.count;
   times.seconds += seconds;
+}
+
+void Metrics::CountRefusal(Reason reason) {
+  const std::lock_guard lock(mutex_);
+  ++refusals_[reason];
 }
 
 std::string Metrics::Text(const WorkerCounts& worker, size_t connections, size_t websockets,
@@ -48,6 +63,11 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections, size_t
          [](const Times& times) { return static_cast<double>(times.count); });
     each("gemma3n_request_seconds_total", "Time from a request's first byte to its answer's last.",
          [](const Times& times) { return times.seconds; });
+    Family(text, "gemma3n_refused_total", "counter", "Requests that were refused, and why.");
+    for (const auto& [reason, count] : refusals_) {
+      text += std::string("gemma3n_refused_total{reason=\"") + NameOf(reason) + "\"} " +
+              std::to_string(count) + "\n";
+    }
   }
   const auto counter = [&](const char* name, const char* help, double value) {
     One(text, name, "counter", help, value);
@@ -83,6 +103,8 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections, size_t
   gauge("gemma3n_connections", "Open connections.", connections);
   gauge("gemma3n_websockets", "Connections that are WebSockets.", websockets);
   gauge("gemma3n_body_bytes", "Bytes of requests that are held.", body_bytes);
+  gauge("process_resident_memory_bytes", "Memory of this process, mapped weights included.",
+        ResidentBytes());
   return text;
 }
 

@@ -57,6 +57,60 @@ int StatusOf(Reason reason) {
   return 500;
 }
 
+const char* NameOf(Reason reason) {
+  switch (reason) {
+    case Reason::kBadFraming:
+      return "bad_framing";
+    case Reason::kInvalidJson:
+      return "invalid_json";
+    case Reason::kInvalidValue:
+      return "invalid_value";
+    case Reason::kUnsupportedValue:
+      return "unsupported_value";
+    case Reason::kMissing:
+      return "missing";
+    case Reason::kInvalidJsonSchema:
+      return "invalid_json_schema";
+    case Reason::kPreviousNotFound:
+      return "previous_not_found";
+    case Reason::kInvalidImage:
+      return "invalid_image";
+    case Reason::kInvalidAudio:
+      return "invalid_audio";
+    case Reason::kInvalidVideo:
+      return "invalid_video";
+    case Reason::kContextLength:
+      return "context_length";
+    case Reason::kInvalidKey:
+      return "invalid_key";
+    case Reason::kNotAllowed:
+      return "not_allowed";
+    case Reason::kModelNotFound:
+      return "model_not_found";
+    case Reason::kNotFound:
+      return "not_found";
+    case Reason::kMethodNotAllowed:
+      return "method_not_allowed";
+    case Reason::kTooLarge:
+      return "too_large";
+    case Reason::kMediaType:
+      return "media_type";
+    case Reason::kTooManyGuesses:
+      return "too_many_guesses";
+    case Reason::kBusy:
+      return "busy";
+    case Reason::kDraining:
+      return "draining";
+    case Reason::kOutOfMemory:
+      return "out_of_memory";
+    case Reason::kInternal:
+      return "internal";
+    case Reason::kNotServed:
+      return "not_served";
+  }
+  return "internal";
+}
+
 Refusal AsRefusal(std::exception_ptr error) {
   try {
     std::rethrow_exception(std::move(error));

@@ -47,6 +47,8 @@ struct Refusal : std::runtime_error {
 
 // The status of HTTP that tells it.
 int StatusOf(Reason reason);
+// As metrics call it: "invalid_json".
+const char* NameOf(Reason reason);
 
 // What was thrown, as a refusal: what the engine says about a request is told, what it says about
 // the machine and its files goes to standard error alone.

@@ -128,6 +128,7 @@ class HttpServer : public Server, public Handler {
   }
 
   Response Refused(const Request& request, const Refusal& refusal) override {
+    metrics_.CountRefusal(refusal.reason);
     Response response = Speaking(request).Refused(refusal);
     // Clients ask again after any 429 and 5xx unless they are told not to.
     const bool again = refusal.reason == Reason::kBusy || refusal.reason == Reason::kTooManyGuesses;

@@ -206,8 +206,18 @@ class Watching(unittest.TestCase):
             text = service.request("GET", "/metrics")[2].decode()
             self.assertIn('gemma3n_requests_total{route="/v1/chat/completions",status="200"} 1\n', text)
             for line in text.splitlines():
-                self.assertRegex(line, r'^(# (HELP|TYPE) gemma3n_\w+ .+|gemma3n_\w+(\{[^}]*\})? [\d.e+-]+)$')
+                self.assertRegex(line, r'^(# (HELP|TYPE) \w+ .+|(gemma3n|process)_\w+(\{[^}]*\})? [\d.e+-]+)$')
             self.assertEqual(service.metric("gemma3n_prompt_tokens_total"), 17)
+            resident = service.metric("process_resident_memory_bytes")
+            self.assertLess(abs(resident - service.resident_bytes()), 64 << 20)
+            service.request("POST", "/v1/chat/completions", "{")
+            service.request("GET", "/nowhere?key=secret")
+            service.request("GET", "/nowhere")
+            service.raw(b"GET / HTTP/9.9\r\n\r\n")
+            refused = [line for line in service.request("GET", "/metrics")[2].decode().splitlines()
+                       if line.startswith("gemma3n_refused_total{")]
+            self.assertEqual(refused, [f'gemma3n_refused_total{{reason="{reason}"}} {count}' for reason, count
+                                       in (("bad_framing", 1), ("invalid_json", 1), ("not_found", 2))])
             head = service.request("HEAD", "/health")
             self.assertEqual((head[0], head[2]), (200, b""))
 
