@@ -2,6 +2,8 @@
 #include "server/entrance.h"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
@@ -69,6 +71,23 @@ void CheckOptions(const ServerOptions& options) {
   }
 }
 
+// With the certificate that is kept, which is looked at each day. Who trusts it by its fingerprint
+// is told when that becomes another.
+std::shared_ptr<const TlsContext> OwnTls(const std::filesystem::path& directory,
+                                         const std::vector<std::string>& names,
+                                         const std::string& fingerprint) {
+  const auto pem = [directory, names, told = fingerprint]() mutable {
+    std::string kept = OwnCertificate(directory, names);
+    const std::string now = Fingerprint(kept);
+    if (now != told) {
+      std::fprintf(stderr, "gemma3n: a new certificate, SHA-256 %s\n", now.c_str());
+      told = now;
+    }
+    return kept;
+  };
+  return TlsRenewed(pem, std::chrono::hours(24));
+}
+
 void CheckKeys(const ServerOptions& options, const std::vector<Listener>& listeners) {
   for (const Listener& one : listeners) {
     if (one.is_loopback || !options.api_keys.empty() || options.no_key_needed) continue;
@@ -107,10 +126,9 @@ Entrance OpenEntrance(ServerOptions& options) {
     entrance.tls = TlsFromFiles(options.tls_certificate, options.tls_key);
   } else if (options.tls) {
     const std::filesystem::path directory = StateDirectory(options);
-    const std::string pem = OwnCertificate(directory, names);
-    entrance.tls = TlsFromText(pem);
     entrance.reach.certificate = directory / "certificate.pem";
-    entrance.reach.fingerprint = Fingerprint(pem);
+    entrance.reach.fingerprint = Fingerprint(OwnCertificate(directory, names));
+    entrance.tls = OwnTls(directory, names, entrance.reach.fingerprint);
   }
   entrance.reach.needs_key = !options.api_keys.empty();
   for (const Listener& one : entrance.listeners) {

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <mutex>
 
 #include "gemma3n/error.h"
@@ -165,6 +166,36 @@ class OpenSslContext : public TlsContext {
   const Context context_;
 };
 
+class RenewedContext : public TlsContext {
+ public:
+  RenewedContext(std::function<std::string()> pem, std::chrono::seconds period)
+      : pem_(std::move(pem)), period_(period), current_(TlsFromText(pem_())) {}
+
+  std::unique_ptr<TlsChannel> Accept(int descriptor) const override {
+    return Current()->Accept(descriptor);
+  }
+
+ private:
+  std::shared_ptr<const TlsContext> Current() const {
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_at_ < period_) return current_;
+    looked_at_ = now;
+    try {
+      current_ = TlsFromText(pem_());
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "gemma3n: %s\n", error.what());
+    }
+    return current_;
+  }
+
+  const std::function<std::string()> pem_;
+  const std::chrono::seconds period_;
+  mutable std::mutex mutex_;  // of what follows, and of calls of pem_
+  mutable std::shared_ptr<const TlsContext> current_;
+  mutable std::chrono::steady_clock::time_point looked_at_ = std::chrono::steady_clock::now();
+};
+
 // What OpenSSL has to say about what just failed.
 std::string Why() {
   const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -207,6 +238,11 @@ std::shared_ptr<const TlsContext> TlsFromText(const std::string& pem) {
     throw Error(ErrorKind::kUsage, "tls: a certificate that is none: " + Why());
   }
   return context;
+}
+
+std::shared_ptr<const TlsContext> TlsRenewed(std::function<std::string()> pem,
+                                             std::chrono::seconds period) {
+  return std::make_shared<RenewedContext>(std::move(pem), period);
 }
 
 }  // namespace gemma3n::server

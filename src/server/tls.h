@@ -3,6 +3,8 @@
 // alone, which never waits: sockets do (server/socket.h).
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,5 +43,9 @@ std::shared_ptr<const TlsContext> TlsFromFiles(const std::string& certificate,
                                                const std::string& key);
 // Of one text that holds both. Throws Error (kUsage).
 std::shared_ptr<const TlsContext> TlsFromText(const std::string& pem);
+// Of such a text, which is asked for again once in a period by whichever connection comes first:
+// certificates end. Where there is none any more, the last one stays. Throws what `pem` throws.
+std::shared_ptr<const TlsContext> TlsRenewed(std::function<std::string()> pem,
+                                             std::chrono::seconds period);
 
 }  // namespace gemma3n::server

@@ -229,5 +229,24 @@ TEST(Certificate, OfOthersMustBeOne) {
       Error);  // the key of another
 }
 
+TEST_F(TlsTest, A16_ACertificateIsRenewedWhileItIsServed) {
+  const std::string other = MakeCertificate({"localhost", "127.0.0.1"}, hours(24 * 60));
+  int calls = 0;
+  const auto pem = [&] {
+    if (++calls == 3) throw Error(ErrorKind::kResources, "no room");
+    return calls == 1 ? Pem() : other;
+  };
+  acceptor_.reset();
+  Start(echo_, TlsRenewed(pem, std::chrono::seconds(0)));
+  EXPECT_FALSE(Client(Connect(), "localhost").is_connected());  // it is another one now
+  EXPECT_FALSE(Client(Connect(), "localhost").is_connected());  // ... and stays
+  EXPECT_EQ(calls, 3);
+  acceptor_.reset();
+  calls = 0;
+  Start(echo_, TlsRenewed(pem, hours(1)));
+  EXPECT_TRUE(Client(Connect(), "localhost").is_connected());
+  EXPECT_EQ(calls, 1);
+}
+
 }  // namespace
 }  // namespace gemma3n::server
