@@ -58,9 +58,10 @@ struct ServerLimits {
 };
 
 struct ServerOptions {
-  std::string host = "127.0.0.1";  // an address of this machine, or "localhost"
-  int port = 11434;                // 0: any free one
-  // Take the listening sockets that systemd hands over, where it does, instead of these two.
+  std::string host;  // an address of this machine, or "localhost"; "": 127.0.0.1
+  int port = 11434;  // 0: any free one
+  // Take the listening sockets that systemd hands over, where it does, instead of these two. Where
+  // they are not what `host` or `lan` ask for, the server does not start.
   bool take_inherited_sockets = true;
   // All addresses instead of `host`, with TLS, and with a key that is made if there is none.
   bool lan = false;

@@ -98,6 +98,22 @@ void CheckKeys(const ServerOptions& options, const std::vector<Listener>& listen
   }
 }
 
+// Of sockets that were handed over: whether they are what was asked for.
+void CheckInherited(const ServerOptions& options, const Entrance& entrance) {
+  if (entrance.listeners.empty()) return;
+  const std::string found = "systemd hands over " + entrance.listeners[0].address;
+  if (!options.host.empty()) {
+    throw Error(ErrorKind::kUsage, "host: " + found +
+                                       ", and nothing else is listened on; leave --host out, or "
+                                       "start without the socket");
+  }
+  if (options.lan && entrance.is_loopback_only()) {
+    throw Error(ErrorKind::kUsage, "lan: " + found +
+                                       ", which other machines do not reach; change ListenStream "
+                                       "in gemma3n.socket, or start without it");
+  }
+}
+
 }  // namespace
 
 bool Entrance::is_loopback_only() const {
@@ -109,9 +125,11 @@ Entrance OpenEntrance(ServerOptions& options) {
   CheckOptions(options);
   Entrance entrance;
   if (options.take_inherited_sockets) entrance.listeners = InheritedListeners();
+  CheckInherited(options, entrance);
   if (entrance.listeners.empty()) {
     entrance.listeners =
-        options.lan ? ListenEverywhere(options.port) : ListenOn(options.host, options.port);
+        options.lan ? ListenEverywhere(options.port)
+                    : ListenOn(options.host.empty() ? "127.0.0.1" : options.host, options.port);
   }
   if (options.lan && options.api_keys.empty() && !options.no_key_needed) {
     entrance.reach.made_key = OwnKey(StateDirectory(options) / "key");

@@ -255,28 +255,46 @@ class Watching(unittest.TestCase):
             status, _, answer = service.post("/v1/chat/completions", json.loads(body))
             self.assertEqual((status, answer["object"]), (200, "chat.completion"))
 
+    def handed_over(self, address, *arguments, **options):
+        """A server that is given a socket, and the socket."""
+        listening = socket.create_server((address, 0))
+        return listening, subprocess.Popen(
+            ["sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{listening.fileno()}', "sh",
+             GEMMA3N, "serve", "-m", str(NANO), "--port", "1", *map(str, arguments)],
+            pass_fds=(listening.fileno(),), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
     def test_systemd(self):
         place = pathlib.Path(tempfile.mkdtemp())
         told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         told.bind(str(place / "notify"))
         told.settimeout(20)
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            process = subprocess.Popen(
-                ["sh", "-c", f'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&{listening.fileno()}', "sh",
-                 GEMMA3N, "serve", "-m", str(NANO), "--port", "1"],
-                pass_fds=(listening.fileno(),), stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, env=environment({"NOTIFY_SOCKET": str(place / "notify")}))
+        env = environment({"NOTIFY_SOCKET": str(place / "notify")})
+        for address, arguments in (("127.0.0.1", ()),
+                                   ("0.0.0.0", ("--lan", "--state-directory", place / "state"))):
+            listening, process = self.handed_over(address, *arguments, env=env)
             self.assertEqual(told.recv(100), b"READY=1")
-            connection = http.client.HTTPConnection(*listening.getsockname(), timeout=20)
-            connection.request("GET", "/health")
-            self.assertEqual(connection.getresponse().status, 200)
-            connection.close()
+            where = ("127.0.0.1", listening.getsockname()[1])
+            if not arguments:
+                connection = http.client.HTTPConnection(*where, timeout=20)
+                connection.request("GET", "/health")
+                self.assertEqual(connection.getresponse().status, 200)
+                connection.close()
             process.send_signal(signal.SIGTERM)
             self.assertEqual(told.recv(100), b"STOPPING=1")
             process.communicate(timeout=20)
             self.assertEqual(process.returncode, 0)
+            with socket.create_connection(where):  # it waits for the next one
+                listening.close()
         told.close()
         shutil.rmtree(place)
+
+    def test_systemd_hands_over_what_was_not_asked_for(self):
+        for arguments, option in ((("--host", "0.0.0.0", "--insecure-no-auth"), "host"), (("--lan",), "lan")):
+            listening, process = self.handed_over("127.0.0.1", *arguments, env=environment())
+            out, err = process.communicate(timeout=60)
+            listening.close()
+            self.assertEqual((process.returncode, err.count(b"\n")), (2, 1), err)
+            self.assertIn(f"{option}: systemd hands over 127.0.0.1:".encode(), err)
 
 
 if __name__ == "__main__":
