@@ -37,9 +37,9 @@ struct ServerLimits {
   uint64_t all_media_bytes = 1ull << 30;        // the same of all requests at one time
   double header_seconds = 10;                   // from a request's first byte on
   double idle_seconds = 60;                     // between requests
-  double body_grace_seconds = 30;  // what a slow body may take longer than its rate says
-  double body_bytes_per_second = 16 << 10;
-  double stalled_seconds = 30;  // a client that reads nothing of its answer for so long is dropped
+  double body_grace_seconds = 30;           // what a slow body may take longer than its rate says
+  double body_bytes_per_second = 16 << 10;  // also of an answer, where its reader is waited for
+  double stalled_seconds = 30;              // what a slow reader may take longer
   double transcription_seconds = 6 * 3600;  // of one recording
   size_t transcriptions = 8;                // recordings that are heard at one time
   size_t connections = 256;

@@ -87,7 +87,12 @@ struct BadRequest {
 class Connection : public Exchange {
  public:
   Connection(Socket& socket, std::string peer, Connections& shared)
-      : socket_(socket), peer_(std::move(peer)), shared_(shared), limits_(shared.limits) {}
+      : socket_(socket),
+        peer_(std::move(peer)),
+        shared_(shared),
+        limits_(shared.limits),
+        pace_{std::chrono::duration<double>(limits_.stalled_seconds),
+              limits_.body_bytes_per_second} {}
   ~Connection() override { shared_.body_bytes -= held_bytes_; }
 
   // Reads a request and answers it; false when it was the last one.
@@ -97,6 +102,7 @@ class Connection : public Exchange {
     request_ = {.id = NewId(), .peer = peer_};
     status_ = 0;
     sent_bytes_ = 0;
+    pace_.left = pace_.most;
     streams_ = keep_alive_ = complete_ = is_websocket_ = false;
     try {
       if (ReadRequest()) {
@@ -416,7 +422,7 @@ class Connection : public Exchange {
 
   bool Put(std::string_view text) {
     if (failed_) return false;
-    failed_ = socket_.Write(text, Milliseconds(limits_.stalled_seconds)) != Socket::Outcome::kDone;
+    failed_ = socket_.Write(text, pace_) != Socket::Outcome::kDone;
     if (!failed_) sent_bytes_ += text.size();
     return !failed_;
   }
@@ -426,7 +432,8 @@ class Connection : public Exchange {
   Connections& shared_;
   const ServerLimits& limits_;
   std::string pending_;  // came and is not parsed yet
-  bool failed_ = false;  // the client takes nothing any more
+  bool failed_ = false;  // the client takes nothing any more, or too little
+  Pace pace_;            // of the answer under way
 
   Request request_;  // the one under way, and what becomes of it
   Clock::time_point began_;

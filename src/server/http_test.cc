@@ -224,6 +224,54 @@ TEST_F(HttpTest, WhoComesWhileItDrainsIsAnsweredOnce) {
   EXPECT_TRUE(acceptor_->WaitUntilIdle(std::chrono::seconds(20)));
 }
 
+// A reader behind small buffers that takes 512 bytes every 20 ms: less than 25,600 a second.
+class SlowReader {
+ public:
+  SlowReader() {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    const int few = 4096;
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &few, sizeof(few));
+    writer = Socket(ends[0]);
+    reader_ = Socket(ends[1]);
+    thread_ = std::thread([this] {
+      std::string taken;
+      while (reader_.Read(taken, 512, Clock::now() + std::chrono::seconds(20)) ==
+             Socket::Outcome::kDone) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    });
+  }
+  ~SlowReader() {
+    writer = Socket();
+    thread_.join();
+  }
+  Socket writer;
+
+ private:
+  Socket reader_;
+  std::thread thread_;
+};
+
+TEST(Socket, H16_AReaderThatDripsIsNotWaitedForEither) {
+  SlowReader reader;
+  const std::string text(1'000'000, 'x');  // which would take 40 s
+  Pace pace{std::chrono::seconds(1), 1e6};
+  const auto begin = Clock::now();
+  EXPECT_EQ(reader.writer.Write(text, pace), Socket::Outcome::kLate);
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10));
+}
+
+TEST(Socket, AReaderThatKeepsThePaceIsWaitedFor) {
+  SlowReader reader;
+  Pace pace{std::chrono::seconds(1), 2000};
+  const auto begin = Clock::now();
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_EQ(reader.writer.Write(std::string(1000, 'x'), pace), Socket::Outcome::kDone) << i;
+  }
+  EXPECT_GT(Clock::now() - begin, std::chrono::seconds(1));
+}
+
 // Only loopback has no limit for one address; another address of this machine stands for others.
 TEST(Acceptor, H17_OneOtherMachineHasALimit) {
   std::string own;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 namespace gemma3n::server {
 namespace {
@@ -113,16 +114,26 @@ Socket::Outcome Socket::WriteSome(std::string_view data, size_t& count) {
   }
 }
 
-Socket::Outcome Socket::Write(std::string_view data, std::chrono::milliseconds stalled) {
+Socket::Outcome Socket::Write(std::string_view data, Pace& pace) {
   while (!data.empty()) {
     size_t count = 0;
     const Step step = Transmit(data, count);
     data.remove_prefix(count);
+    pace.left += std::chrono::duration<double>(static_cast<double>(count) / pace.bytes_per_second);
+    pace.left = std::min(pace.left, pace.most);
     if (step == Step::kDone) continue;
     if (step == Step::kEnd) return Outcome::kEnd;
-    if (!server::Await(descriptor_, EventsFor(step), Clock::now() + stalled)) return Outcome::kLate;
+    const auto begin = Clock::now();
+    const auto end = begin + std::chrono::ceil<Clock::duration>(pace.left);
+    if (!server::Await(descriptor_, EventsFor(step), end)) return Outcome::kLate;
+    pace.left -= Clock::now() - begin;
   }
   return Outcome::kDone;
+}
+
+Socket::Outcome Socket::Write(std::string_view data, std::chrono::milliseconds patience) {
+  Pace pace{patience, std::numeric_limits<double>::infinity()};
+  return Write(data, pace);
 }
 
 void Socket::Await(bool for_reading, bool for_writing, const Socket& wake,

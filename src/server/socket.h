@@ -15,6 +15,14 @@ namespace gemma3n::server {
 
 using Clock = std::chrono::steady_clock;
 
+// How long a peer is waited for that is to take what is sent: a while, which waiting uses up and
+// what is taken fills again, at so many bytes a second.
+struct Pace {
+  std::chrono::duration<double> most;
+  double bytes_per_second;
+  std::chrono::duration<double> left = most;
+};
+
 // A descriptor that is closed with it, plain or under TLS. One thread reads; any may write.
 class Socket {
  public:
@@ -46,8 +54,9 @@ class Socket {
   // would be taken.
   void Await(bool for_reading, bool for_writing, const Socket& wake,
              Clock::time_point deadline) const;
-  // All of it; late when nothing was taken for so long.
-  Outcome Write(std::string_view data, std::chrono::milliseconds stalled);
+  // All of it; late when nothing is left of the pace, or of the time.
+  Outcome Write(std::string_view data, Pace& pace);
+  Outcome Write(std::string_view data, std::chrono::milliseconds patience);
   // The other side will send no more, or is gone altogether.
   bool IsLeft() const;
   void ShutDown();         // both ways: whoever waits for it wakes up

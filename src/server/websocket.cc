@@ -229,7 +229,8 @@ class OpenWebSocket : public WebSocket {
     {
       const std::lock_guard lock(mutex_);
       if (failed_) return;
-      socket_.Write(std::string_view(output_).substr(output_sent_), kGoodbye);
+      Pace pace{kGoodbye, limits_.body_bytes_per_second};
+      socket_.Write(std::string_view(output_).substr(output_sent_), pace);
     }
     socket_.ShutDownWriting();
     const auto end = Clock::now() + kGoodbye;
