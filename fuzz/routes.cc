@@ -35,6 +35,7 @@ class Checker : public Exchange {
   }
   bool Write(std::string_view) override { return !ClientIsGone(); }
   bool ClientIsGone() const override { return ++steps_ > kMostSteps; }
+  void ForgetBody(uint64_t) override {}
   std::unique_ptr<WebSocket> Upgrade(const std::string&) override {
     throw Refusal(Reason::kBadFraming, "no WebSocket");
   }

@@ -29,6 +29,7 @@ class Leaving : public Exchange {
   bool BeginStream(const Response&) override { return true; }
   bool Write(std::string_view) override { return true; }
   bool ClientIsGone() const override { return writer_.texts >= 3; }
+  void ForgetBody(uint64_t) override {}
   std::unique_ptr<WebSocket> Upgrade(const std::string&) override { return nullptr; }
 
  private:

@@ -51,9 +51,9 @@ void Finish(std::vector<float>& vector, const EmbeddingOptions& options) {
 
 }  // namespace
 
-std::optional<Embeddings> Embed(const Service& service, const Request& request,
-                                const Exchange& exchange, std::vector<EmbeddingInput> inputs,
-                                const EmbeddingOptions& options, const std::string& param) {
+std::optional<Embeddings> Embed(const Service& service, const Request& request, Exchange& exchange,
+                                std::vector<EmbeddingInput> inputs, const EmbeddingOptions& options,
+                                const std::string& param) {
   if (inputs.empty() || inputs.size() > kMostEmbeddingInputs) {
     Wrong(param, "expected 1 to " + std::to_string(kMostEmbeddingInputs) + " inputs, found " +
                      std::to_string(inputs.size()));
@@ -64,6 +64,8 @@ std::optional<Embeddings> Embed(const Service& service, const Request& request,
     asks.push_back(AskFor(service, input, options, param));
     found.tokens += static_cast<int64_t>(asks.back().options.raw_ids.size());
   }
+  inputs.clear();
+  exchange.ForgetBody(static_cast<uint64_t>(found.tokens) * sizeof(int32_t));
   const size_t count = asks.size();
   const std::shared_ptr<Answering> answering =
       service.worker.Submit(std::move(asks), {request.owner, request.peer});

@@ -34,10 +34,10 @@ struct Embeddings {
 
 // Nothing when the client left. Throws Refusal: kInvalidValue for no or too many inputs, an empty
 // one, ids that the model does not have; kContextLength; what Worker::Submit throws. Messages name
-// `param`, the path of the inputs.
-std::optional<Embeddings> Embed(const Service& service, const Request& request,
-                                const Exchange& exchange, std::vector<EmbeddingInput> inputs,
-                                const EmbeddingOptions& options, const std::string& param);
+// `param`, the path of the inputs. The request's body is forgotten: its JSON should be gone, too.
+std::optional<Embeddings> Embed(const Service& service, const Request& request, Exchange& exchange,
+                                std::vector<EmbeddingInput> inputs, const EmbeddingOptions& options,
+                                const std::string& param);
 
 // "[0.5,1]": the fewest digits that give the same floats again. Written by hand: thousands of
 // vectors as JSON values would take several times their text.

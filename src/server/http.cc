@@ -117,7 +117,7 @@ class Connection : public Exchange {
       const Refusal refusal = AsRefusal(std::current_exception());
       Refuse(StatusOf(refusal.reason), refusal);
     }
-    LetGo();
+    ForgetBody(0);
     if (is_websocket_) --shared_.websockets;
     const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
     if (status_ != 0 || !request_.method.empty()) {
@@ -149,6 +149,12 @@ class Connection : public Exchange {
   }
 
   bool ClientIsGone() const override { return failed_ || socket_.IsLeft(); }
+
+  void ForgetBody(uint64_t kept_bytes) override {
+    std::string().swap(request_.body);
+    request_.sink = nullptr;
+    shared_.body_bytes += kept_bytes - std::exchange(held_bytes_, kept_bytes);
+  }
 
   std::unique_ptr<WebSocket> Upgrade(const std::string& subprotocol) override {
     const std::string accept = CheckUpgrade();
@@ -374,17 +380,11 @@ class Connection : public Exchange {
     }
   }
 
-  void LetGo() {
-    std::string().swap(request_.body);
-    request_.sink = nullptr;
-    shared_.body_bytes -= std::exchange(held_bytes_, 0);
-  }
-
   // Tells why. Where the request did not come to its end, the connection does: what the client
   // still sends could not be told from a request. It is read and dropped for a while, else the
   // client would see a reset instead of the answer.
   void Refuse(int status, const Refusal& refusal, const Headers& headers = {}) {
-    LetGo();
+    ForgetBody(0);
     Response response = shared_.handler.Refused(request_, refusal);
     response.status = status;
     response.headers.insert(response.headers.end(), headers.begin(), headers.end());

@@ -66,6 +66,9 @@ class Exchange {
   virtual bool BeginStream(const Response& head) = 0;
   virtual bool Write(std::string_view piece) = 0;
   virtual bool ClientIsGone() const = 0;
+  // The request's body is read and not needed any more, though its answer may take long: it is
+  // freed, and counts only for what is kept of it elsewhere until the answer has ended.
+  virtual void ForgetBody(uint64_t kept_bytes) = 0;
   // Makes the connection a WebSocket, which is to end before the request's handling does. The
   // answer names `subprotocol`, one of those that the request lists (Sec-WebSocket-Protocol), or
   // none if it is "". Throws what makes a refusal: the request asks for no WebSocket or not as RFC

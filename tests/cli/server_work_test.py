@@ -153,6 +153,39 @@ class Places(Program):
             until(lambda: service.metric("gemma3n_active_requests") == 0)
 
 
+    def test_H16_a_body_is_not_held_while_it_is_answered(self):
+        padding = "x" * 100000  # what is kept of Responses counts
+        prompt, endless = [user("x")], {"logit_bias": WITHOUT_END, "max_tokens": 90000}
+        content = {"contents": [{"parts": [{"text": "x"}]}], "padding": padding}
+        asks = [("/v1/chat/completions", {"messages": prompt, **endless, "padding": padding}),
+                ("/v1/completions", {"prompt": "x", **endless, "padding": padding}),
+                ("/v1/responses", {"input": prompt, "padding": padding}),
+                ("/api/chat", {"model": "long", "messages": prompt, "padding": padding}),
+                ("/v1beta/models/long:generateContent", content),
+                ("/v1beta/models/long:streamGenerateContent", content),
+                ("/v1/embeddings", {"input": "x", "padding": padding}),
+                ("/api/embed", {"model": "long", "input": "x", "padding": padding}),
+                ("/api/embeddings", {"model": "long", "prompt": "x", "padding": padding}),
+                ("/v1beta/models/long:embedContent", {"content": content["contents"][0], "padding": padding})]
+        with self.service("--sessions", 1, "--max-bodies-bytes", 150000) as service:
+            first, events = service.events("/v1/chat/completions", ENDLESS)
+            next(events)
+            for place, (path, body) in enumerate(asks):  # each would leave no room for the next
+                waiting = service.connect()
+                waiting.request("POST", path, json.dumps(body))
+                until(lambda: service.metric("gemma3n_waiting_requests") == 1)
+                until(lambda: service.metric("gemma3n_body_bytes") < 1000)
+                waiting.close()
+                until(lambda: service.metric("gemma3n_waiting_requests") == 0)
+            kept = service.connect()
+            kept.request("POST", "/v1/responses", json.dumps({"input": [user("x", "y" * 5000)]}))
+            until(lambda: service.metric("gemma3n_waiting_requests") == 1)
+            until(lambda: service.metric("gemma3n_body_bytes") > 5000)
+            kept.close()
+            until(lambda: service.metric("gemma3n_body_bytes") < 1000)
+            first.close()
+
+
 class Endings(Program):
     def test_drain_ends_what_takes_too_long(self):  # F06
         with Service("--ctx", 100000, "--drain", 0.5, model=self.long_model()) as service:

@@ -42,11 +42,12 @@ std::string Values(const std::vector<float>& vector) {
 void EmbedContent(const Service& service, const Request& request, const std::string& model,
                   Exchange& exchange) {
   ReadModelIn(model, service);
-  const Json json = ParseJson(request.body);
+  Json json = ParseJson(request.body);
   const ProtoField body(json, "");
   const EmbeddingOptions options = ReadOptions(body, service);
-  const auto found =
-      Embed(service, request, exchange, {{.text = TextOf(body["content"])}}, options, "content");
+  std::vector<EmbeddingInput> inputs = {{.text = TextOf(body["content"])}};
+  json = nullptr;
+  const auto found = Embed(service, request, exchange, std::move(inputs), options, "content");
   if (!found) return;  // the client left
   exchange.Send({.body = "{\"embedding\":" + Values(found->vectors[0]) + "}"});
 }
@@ -54,7 +55,7 @@ void EmbedContent(const Service& service, const Request& request, const std::str
 void EmbedContents(const Service& service, const Request& request, const std::string& model,
                    Exchange& exchange) {
   ReadModelIn(model, service);
-  const Json json = ParseJson(request.body);
+  Json json = ParseJson(request.body);
   const ProtoField requests = ProtoField(json, "")["requests"];
   std::vector<EmbeddingInput> inputs;
   EmbeddingOptions options;
@@ -67,7 +68,8 @@ void EmbedContents(const Service& service, const Request& request, const std::st
     options = own;
     inputs.push_back({.text = TextOf(one["content"])});
   }
-  const auto found = Embed(service, request, exchange, std::move(inputs), options, requests.path());
+  json = nullptr;
+  const auto found = Embed(service, request, exchange, std::move(inputs), options, "requests");
   if (!found) return;  // the client left
   std::string list;
   for (const std::vector<float>& vector : found->vectors) {

@@ -70,8 +70,9 @@ void GenAi::AddModelRoutes(const std::string& models, std::vector<Route>& routes
 }
 
 void GenAi::Generate(const Request& request, const std::string& model, Exchange& exchange) const {
-  const Json body = ParseJson(request.body);
-  const GenAiCall call = ReadGenerateContent(ProtoField(body, ""), model, service_, request.owner);
+  const GenAiCall call =
+      ReadGenerateContent(ProtoField(ParseJson(request.body), ""), model, service_, request.owner);
+  exchange.ForgetBody(0);
   const std::shared_ptr<Answering> answering =
       service_.worker.Submit(call.asks, {request.owner, request.peer});
   const std::vector<GenerateResult> results = Collect(*answering, exchange, call.asks.size());
@@ -81,8 +82,9 @@ void GenAi::Generate(const Request& request, const std::string& model, Exchange&
 }
 
 void GenAi::Stream(const Request& request, const std::string& model, Exchange& exchange) const {
-  const Json body = ParseJson(request.body);
-  const GenAiCall call = ReadGenerateContent(ProtoField(body, ""), model, service_, request.owner);
+  const GenAiCall call =
+      ReadGenerateContent(ProtoField(ParseJson(request.body), ""), model, service_, request.owner);
+  exchange.ForgetBody(0);
   const bool events = QueryValue(request.query, "alt") == "sse";
   GenAiWriter writer(events ? GenAiStream::kEvents : GenAiStream::kList, call, service_);
   const std::shared_ptr<Answering> answering =

@@ -36,13 +36,16 @@ std::vector<EmbeddingInput> ReadInputs(const Field& input) {
 void Embed(const Service& service, const OllamaNames& names, const Request& request,
            Exchange& exchange) {
   const auto began = std::chrono::steady_clock::now();
-  const Json json = ParseJson(request.body);
+  Json json = ParseJson(request.body);
   const Field body(json, "");
   const std::string model = ReadCommon(body, service, names);
   const EmbeddingOptions options{
       .dimensions = body["dimensions"].Integer(1, service.engine.facts().hidden_size),
       .truncate = body["truncate"].Flag(true)};
   std::vector<EmbeddingInput> inputs = ReadInputs(body["input"]);
+  const Headers headers = IgnoredHeader(
+      body.Others({"model", "name", "input", "truncate", "dimensions", "options", "keep_alive"}));
+  json = nullptr;
   Embeddings found;  // of no input, which only loads the model: none
   if (!inputs.empty()) {
     auto embedded = Embed(service, request, exchange, std::move(inputs), options, "input");
@@ -56,8 +59,7 @@ void Embed(const Service& service, const OllamaNames& names, const Request& requ
   const auto taken = std::chrono::steady_clock::now() - began;
   const int64_t nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count();
   exchange.Send(
-      {.headers = IgnoredHeader(body.Others(
-           {"model", "name", "input", "truncate", "dimensions", "options", "keep_alive"})),
+      {.headers = headers,
        .body = "{\"model\":" + JsonLine(model) + ",\"embeddings\":[" + vectors +
                "],\"total_duration\":" + std::to_string(nanoseconds) +
                ",\"load_duration\":0,\"prompt_eval_count\":" + std::to_string(found.tokens) + "}"});
@@ -66,14 +68,15 @@ void Embed(const Service& service, const OllamaNames& names, const Request& requ
 // The older form: one text, and its vector as long as it is.
 void EmbedPrompt(const Service& service, const OllamaNames& names, const Request& request,
                  Exchange& exchange) {
-  const Json json = ParseJson(request.body);
+  Json json = ParseJson(request.body);
   const Field body(json, "");
   ReadCommon(body, service, names);
-  const Field prompt = body["prompt"];
+  const std::string prompt = body["prompt"].present() ? body["prompt"].Text() : "";
+  json = nullptr;
   std::string vector = "[]";
-  if (prompt.present() && !prompt.Text().empty()) {
-    const auto found = Embed(service, request, exchange, {{.text = prompt.Text()}},
-                             {.normalize = false, .truncate = true}, prompt.path());
+  if (!prompt.empty()) {
+    const auto found = Embed(service, request, exchange, {{.text = prompt}},
+                             {.normalize = false, .truncate = true}, "prompt");
     if (!found) return;  // the client left
     vector = NumbersText(found->vectors[0]);
   }

@@ -117,8 +117,9 @@ std::vector<Route> Ollama::Management() {
 }
 
 void Ollama::Answer(OllamaKind kind, const Request& request, Exchange& exchange) const {
-  const Json body = ParseJson(request.body);
-  const OllamaCall call = ReadOllamaCall(kind, Field(body, ""), service_, names_, request.owner);
+  const OllamaCall call =
+      ReadOllamaCall(kind, Field(ParseJson(request.body), ""), service_, names_, request.owner);
+  exchange.ForgetBody(0);
   const Headers headers = IgnoredHeader(call.ignored);
   OllamaWriter writer(kind, call, service_);
   if (!call.has_prompt) {

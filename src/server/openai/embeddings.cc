@@ -66,7 +66,7 @@ std::string Answer(const Embeddings& found, const std::string& model, bool base6
 }
 
 void Handle(const Service& service, const Request& request, Exchange& exchange) {
-  const Json json = ParseJson(request.body);
+  Json json = ParseJson(request.body);
   const Field body(json, "");
   if (!json.is_object()) throw Refusal(Reason::kInvalidJson, "body: expected an object");
   const Field model = body["model"];
@@ -76,11 +76,13 @@ void Handle(const Service& service, const Request& request, Exchange& exchange) 
   const EmbeddingOptions options{
       .dimensions = body["dimensions"].Integer(1, service.engine.facts().hidden_size)};
   if (body["user"].present()) body["user"].Text();
-  const auto found = Embed(service, request, exchange, ReadInputs(body["input"]), options, "input");
+  const Headers headers =
+      IgnoredHeader(body.Others({"model", "input", "encoding_format", "dimensions", "user"}));
+  std::vector<EmbeddingInput> inputs = ReadInputs(body["input"]);
+  json = nullptr;
+  const auto found = Embed(service, request, exchange, std::move(inputs), options, "input");
   if (!found) return;  // the client left
-  exchange.Send({.headers = IgnoredHeader(
-                     body.Others({"model", "input", "encoding_format", "dimensions", "user"})),
-                 .body = Answer(*found, name, base64)});
+  exchange.Send({.headers = headers, .body = Answer(*found, name, base64)});
 }
 
 }  // namespace

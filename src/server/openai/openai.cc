@@ -5,7 +5,6 @@
 
 #include "server/answer_stream.h"
 #include "server/model_list.h"
-#include "server/model_list.h"
 #include "server/openai/answer.h"
 #include "server/openai/chat_answer.h"
 #include "server/openai/completion_answer.h"
@@ -58,14 +57,14 @@ std::vector<Route> OpenAi::Routes() {
 }
 
 void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {
-  const Json body = ParseJson(request.body);
-  const ChatCall call = ReadChatCall(Field(body, ""), service_, request.owner);
+  const ChatCall call = ReadChatCall(Field(ParseJson(request.body), ""), service_, request.owner);
+  exchange.ForgetBody(0);
   Answer<ChatWriter>(call, service_, {request.owner, request.peer}, exchange);
 }
 
 void OpenAi::Completions(const Request& request, Exchange& exchange) const {
-  const Json body = ParseJson(request.body);
-  const CompletionCall call = ReadCompletionCall(Field(body, ""), service_);
+  const CompletionCall call = ReadCompletionCall(Field(ParseJson(request.body), ""), service_);
+  exchange.ForgetBody(0);
   Answer<CompletionWriter>(call, service_, {request.owner, request.peer}, exchange);
 }
 

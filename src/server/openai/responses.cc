@@ -19,6 +19,12 @@ namespace {
                 "response_id");
 }
 
+uint64_t BytesOf(const std::vector<ResponseItem>& items) {
+  uint64_t bytes = 0;
+  for (const ResponseItem& item : items) bytes += item.json.size();
+  return bytes;
+}
+
 }  // namespace
 
 std::vector<Route> Responses::Routes() {
@@ -57,8 +63,10 @@ std::shared_ptr<const KeptResponse> Responses::Find(const Request& request, cons
 }
 
 void Responses::Create(const Request& request, Exchange& exchange) {
-  const Json body = ParseJson(request.body);
-  const ResponseCall call = ReadResponseCall(Field(body, ""), service_, request.owner, store_);
+  ResponseCall call =
+      ReadResponseCall(Field(ParseJson(request.body), ""), service_, request.owner, store_);
+  if (!call.store) call.input.clear();
+  exchange.ForgetBody(BytesOf(call.input));
   const Headers headers = IgnoredHeader(call.ignored);
   const std::shared_ptr<Answering> answering =
       service_.worker.Submit(call.asks, {request.owner, request.peer});
