@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -76,6 +77,9 @@ struct MediaOptions {
   std::string decoder_program;
   // Decode even where the kernel gives no sandbox (no seccomp): only for files you trust.
   bool allow_unsandboxed_decoder = false;
+  // Asked many times a second while gemma3n-media decodes; false ends it, and what it was to decode
+  // fails. May be empty.
+  std::function<bool()> goes_on = nullptr;
 };
 
 // By what the frames of a film are chosen: so many a second, or one for each scene, its first.

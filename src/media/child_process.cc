@@ -131,7 +131,7 @@ bool ChildProcess::Read(void* to, size_t bytes) {
     const auto before = std::chrono::steady_clock::now();
     const int ready = poll(&wait, 1, kPollMs);
     waited_ += std::chrono::steady_clock::now() - before;
-    if (stopped_) {
+    if (stopped_ || (goes_on_ && !goes_on_())) {
       Kill();
       return false;
     }

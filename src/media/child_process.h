@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -48,6 +49,9 @@ class ChildProcess {
   // thread.
   void Stop() { stopped_ = true; }
 
+  // Asked while Read waits; false is as Stop.
+  void set_goes_on(std::function<bool()> goes_on) { goes_on_ = std::move(goes_on); }
+
   // Fills `to`; false when the program closed its pipe or passed its limit (then it is killed).
   bool Read(void* to, size_t bytes);
 
@@ -67,6 +71,7 @@ class ChildProcess {
   double clock_factor_ = 10;  // a busy machine may starve the program
   double read_limit_s_ = std::numeric_limits<double>::infinity();
   std::atomic<bool> stopped_ = false;
+  std::function<bool()> goes_on_;
   bool over_limit_ = false, killed_ = false;
   std::optional<int> status_;
   std::chrono::duration<double> waited_{0};

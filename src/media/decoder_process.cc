@@ -233,6 +233,7 @@ FilmDecoder::FilmDecoder(const Descriptor& file, const std::string& name, const 
   if (DemuxerName(job.format) == nullptr) ThrowMedia(name, "unsupported format: " + job.format);
   child_ = std::make_unique<ChildProcess>(
       JobWords(DecoderProgram(name, job.format, options), job, options), file, JobEnvironment(job));
+  child_->set_goes_on(options.goes_on);
   if (!job.device.empty()) {
     // A screen gives its first picture after a few, of which none comes sooner than was asked for.
     constexpr double kPicturesAtFirst = 5;

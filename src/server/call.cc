@@ -70,19 +70,21 @@ void AddChoices(Ask& ask, const Service& service, Call& call) {
 
 Part MediaParts::Picture(const Field& uri, bool bare) {
   CountPictures(1, uri);
-  return CountBytes(
-      service_.media.Read(MediaReader::Kind::kPicture, uri.Text(), bare, uri.path(), owner_), uri);
+  return CountBytes(service_.media.Read(MediaReader::Kind::kPicture, uri.Text(), bare, uri.path(),
+                                        owner_, {}, service_.client_waits),
+                    uri);
 }
 
 Part MediaParts::Sound(const Field& uri) {
   ++call_.clips;
-  return CountBytes(
-      service_.media.Read(MediaReader::Kind::kSound, uri.Text(), true, uri.path(), owner_), uri);
+  return CountBytes(service_.media.Read(MediaReader::Kind::kSound, uri.Text(), true, uri.path(),
+                                        owner_, {}, service_.client_waits),
+                    uri);
 }
 
 Part MediaParts::Film(const Field& uri, const VideoOptions& video, bool bare) {
-  Part part =
-      service_.media.Read(MediaReader::Kind::kFilm, uri.Text(), bare, uri.path(), owner_, video);
+  Part part = service_.media.Read(MediaReader::Kind::kFilm, uri.Text(), bare, uri.path(), owner_,
+                                  video, service_.client_waits);
   CountFilm(*std::get<std::shared_ptr<const VideoClip>>(part.content), uri);
   return CountBytes(std::move(part), uri);
 }
@@ -130,7 +132,8 @@ Part MediaParts::Any(const Field& uri, const VideoOptions& video) {
 
 Part MediaParts::File(const Field& field, const std::string& id, const VideoOptions& video) {
   const StoredFile file = service_.files.Get(owner_, id);
-  Part part = service_.media.ReadFile(*file.bytes, field.path(), owner_, video);
+  Part part =
+      service_.media.ReadFile(*file.bytes, field.path(), owner_, video, service_.client_waits);
   if (part.is_picture()) {
     CountPictures(1, field);
   } else if (const auto* film = std::get_if<std::shared_ptr<const VideoClip>>(&part.content)) {

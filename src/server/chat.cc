@@ -16,6 +16,12 @@ std::vector<std::string> Service::ModelNames() const {
   return names;
 }
 
+Service Service::For(const Exchange& exchange) const {
+  Service same = *this;
+  same.client_waits = [&exchange] { return !exchange.ClientIsGone(); };
+  return same;
+}
+
 void Service::CheckModel(const std::string& name) const {
   std::string known;
   for (const std::string& ours : ModelNames()) {

@@ -34,6 +34,10 @@ struct Service {
   std::shared_ptr<DiskBudget> disk;  // of uploads and files
   FileStore& files;
   std::shared_ptr<const ModelCard> card = nullptr;  // what listings tell
+  MediaReader::GoesOn client_waits = nullptr;       // asked while the media of a request are read
+
+  // The same for a request whose client may leave.
+  Service For(const Exchange& exchange) const;
 
   // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.
   void CheckModel(const std::string& name) const;

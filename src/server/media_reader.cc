@@ -118,7 +118,7 @@ MediaReader::MediaReader(const ModelFacts& facts, const ServerLimits& limits)
 }
 
 Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std::string& param,
-                       const std::string& owner, const VideoOptions& video) {
+                       const std::string& owner, const VideoOptions& video, const GoesOn& goes_on) {
   CheckTaken(kind, param);
   if (IsAddress(text)) {
     throw Refusal(Reason::kUnsupportedValue,
@@ -139,7 +139,7 @@ Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std:
                       ", found '" + Shown(text) + "'",
                   param);
   }
-  return ReadBytes(kind, AsBytes(*bytes), param, owner, video);
+  return ReadBytes(kind, AsBytes(*bytes), param, owner, video, goes_on);
 }
 
 void MediaReader::CheckTaken(Kind kind, const std::string& param) const {
@@ -152,23 +152,24 @@ void MediaReader::CheckTaken(Kind kind, const std::string& param) const {
 }
 
 Part MediaReader::ReadFile(const Spool& file, const std::string& param, const std::string& owner,
-                           const VideoOptions& video) {
+                           const VideoOptions& video, const GoesOn& goes_on) {
   const Mapped mapped(file);
   const Kind kind =
       KindOfBytes(mapped.bytes().first(std::min<size_t>(mapped.bytes().size(), 8192)), param);
   CheckTaken(kind, param);
-  return ReadBytes(kind, mapped.bytes(), param, owner, video);
+  return ReadBytes(kind, mapped.bytes(), param, owner, video, goes_on);
 }
 
 Part MediaReader::ReadBytes(Kind kind, std::span<const uint8_t> bytes, const std::string& param,
-                            const std::string& owner, const VideoOptions& video) {
+                            const std::string& owner, const VideoOptions& video,
+                            const GoesOn& goes_on) {
   const std::string settings = std::to_string(static_cast<int>(kind)) + "," +
                                std::to_string(video.fps) + "," + std::to_string(video.from_s) +
                                "," + std::to_string(video.to_s);
   const ContentId id =
       ContentIdOf({settings, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
   if (std::optional<Part> known = Find(owner, id)) return *known;
-  Part part = Decode(kind, bytes, video, param);
+  Part part = Decode(kind, bytes, video, param, goes_on);
   part.id = id;
   Keep(owner, part);
   return part;
@@ -182,12 +183,16 @@ MediaReader::Kind MediaReader::KindOf(const std::string& text, const std::string
 }
 
 Part MediaReader::Decode(Kind kind, std::span<const uint8_t> data, const VideoOptions& video,
-                         const std::string& param) {
-  decoders_.acquire();
+                         const std::string& param, const GoesOn& goes_on) {
+  while (!decoders_.try_acquire_for(std::chrono::milliseconds(50))) {
+    if (goes_on && !goes_on()) throw Refusal(Reason::kBusy, "the client left");
+  }
   struct Release {
     std::counting_semaphore<>& decoders;
     ~Release() { decoders.release(); }
   } const release{decoders_};
+  MediaOptions options = options_;
+  options.goes_on = goes_on;
   Part part("");
   try {
     switch (kind) {
@@ -195,12 +200,12 @@ Part MediaReader::Decode(Kind kind, std::span<const uint8_t> data, const VideoOp
         part.content = Count(ImageFile({data.begin(), data.end()}, param, options_));
         return part;
       case Kind::kSound:
-        part.content = Count(ParseAudio(data, param, options_));
+        part.content = Count(ParseAudio(data, param, options));
         return part;
       case Kind::kFilm:
         break;
     }
-    part.content = Count(ParseVideo(data, param, video, options_));
+    part.content = Count(ParseVideo(data, param, video, options));
     return part;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kMedia) throw;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -29,13 +30,16 @@ class MediaReader {
   // `text`: "data:image/png;base64,..." or, where `bare` allows it, base64 alone. What is kept of
   // one owner is not shared with another. Throws Refusal (kUnsupportedValue for what this model
   // does not take and for addresses, kInvalidImage, kInvalidAudio, kInvalidVideo, kBusy while media
-  // of other requests take all the memory there is for them).
+  // of other requests take all the memory there is for them). `goes_on` is asked while it takes
+  // long: whoever waits for it may leave.
+  using GoesOn = std::function<bool()>;
   Part Read(Kind kind, const std::string& text, bool bare, const std::string& param,
-            const std::string& owner, const VideoOptions& video = {});
+            const std::string& owner, const VideoOptions& video = {},
+            const GoesOn& goes_on = nullptr);
   // The same of the bytes of a file, whatever they are; also throws (kUnsupportedValue) for none of
   // these.
   Part ReadFile(const Spool& file, const std::string& param, const std::string& owner,
-                const VideoOptions& video = {});
+                const VideoOptions& video = {}, const GoesOn& goes_on = nullptr);
   // What the bytes of such a text are. Throws Refusal (kUnsupportedValue) for none of these.
   Kind KindOf(const std::string& text, const std::string& param) const;
   // The memory that a medium takes; of a text its bytes.
@@ -56,9 +60,9 @@ class MediaReader {
   void CheckTaken(Kind kind, const std::string& param) const;
   // From what is kept, or decoded and kept.
   Part ReadBytes(Kind kind, std::span<const uint8_t> bytes, const std::string& param,
-                 const std::string& owner, const VideoOptions& video);
+                 const std::string& owner, const VideoOptions& video, const GoesOn& goes_on);
   Part Decode(Kind kind, std::span<const uint8_t> bytes, const VideoOptions& video,
-              const std::string& param);
+              const std::string& param, const GoesOn& goes_on);
 
   const ModelFacts& facts_;
   MediaOptions options_;

@@ -5,11 +5,16 @@
 """
 import base64
 import json
+import pathlib
 import socket
+import struct
+import tempfile
 import unittest
+import zlib
 
 from endpoints import CHAT, GENERATE, OLLAMA_CHAT, OLLAMA_GENERATE, RESPONSES, error_of
-from service import NANO, ServedTest
+from program import environment
+from service import MEASURED, NANO, ServedTest, Service, film, until, user
 
 PICTURE = (NANO / "eval" / "pictures-0069.png").read_bytes()
 DATA = base64.b64encode(PICTURE).decode()
@@ -125,6 +130,54 @@ class Media(ServedTest):
             status, _, answer = self.service.post(one.path, one.with_(fields, one.set(most=1)))
             self.assertEqual(status, 400, (one.path, answer))
             self.assertIn("at most 512", error_of(answer))
+
+
+def png(side, text):
+    """Black, one bit a pixel: a few kilobytes of file, `side` squared of pixels."""
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) +
+            chunk(b"tEXt", b"Comment\0" + text) +
+            chunk(b"IDAT", zlib.compress(bytes((side // 8 + 1) * side))) + chunk(b"IEND", b""))
+
+
+class Memory(unittest.TestCase):
+    def test_pictures_of_a_request_take_the_memory_of_one(self):
+        with Service("--ctx", 2048, env=MEASURED) as service:
+            ask = {"messages": [user(*(picture_of(png(6000, b"%d" % i)) for i in range(12)))], "max_tokens": 1}
+            self.assertEqual(service.post(CHAT.path, ask)[0], 200)  # 1.3 GB of pixels
+            self.assertLess(service.peak_bytes(), 900 << 20)
+
+    def test_what_media_take_is_bounded(self):
+        with Service("--max-request-media-bytes", 2 * len(PICTURE)) as service:
+            for count, status in ((2, 200), (3, 413)):
+                pictures = [picture_of(PICTURE)] * count
+                found, _, answer = service.post(CHAT.path, {"messages": [user(*pictures)], "max_tokens": 1})
+                self.assertEqual(found, status, answer)
+        with Service("--max-media-bytes", len(PICTURE) - 1) as service:
+            found, _, answer = service.post(CHAT.path, {"messages": [user(picture_of(PICTURE))]})
+            self.assertEqual((found, answer["error"]["code"]), (429, "server_busy"))
+
+    def test_H18_a_client_that_leaves_while_its_film_is_decoded(self):
+        with tempfile.TemporaryDirectory() as place:
+            slow = pathlib.Path(place) / "slow"
+            slow.write_text("#!/bin/sh\nexec sleep 600\n")
+            slow.chmod(0o755)
+            with Service(env=environment({"GEMMA3N_MEDIA": str(slow)})) as service:
+                body = json.dumps({"messages": [user(film(NANO / "eval" / "film-0158.mp4"))]})
+                clients = [service.connect() for _ in range(4)]
+                for client in clients:
+                    client.request("POST", CHAT.path, body)
+                until(lambda: len(service.children()) == 2)  # two at one time
+                for client in clients:
+                    client.close()
+                until(lambda: not service.children())
+                self.assertEqual(service.post(CHAT.path, {
+                    "messages": [user(picture_of(PICTURE))], "max_tokens": 1})[0], 200)
+
+
+def picture_of(data):
+    return {"type": "image_url", "image_url": {"url": "data:;base64," + base64.b64encode(data).decode()}}
 
 
 if __name__ == "__main__":

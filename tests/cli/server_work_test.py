@@ -15,17 +15,10 @@ import time
 import unittest
 
 from program import GEMMA3N, Program, call, environment
-from service import NANO, WITHOUT_END, Service, user
+from service import NANO, WITHOUT_END, Service, until, user
 
 # An answer of the long model that would take minutes.
 ENDLESS = {"messages": [user("x")], "max_tokens": 90000, "logit_bias": WITHOUT_END}
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.02)
 
 
 def health(service):

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import time
 import unittest
 
 from program import GEMMA3N, call, environment
@@ -49,6 +50,13 @@ def run(*arguments, model=NANO):
     code, out, err = call("run", "-m", model, "--json", *arguments)
     assert code == 0, err
     return json.loads(out)
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)
 
 
 class Service:
@@ -159,6 +167,21 @@ class Service:
     def resident_bytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) << 10
+
+    def peak_bytes(self):
+        """The most memory that it has had."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+
+    def children(self):
+        """The programs that it runs: their processes."""
+        def parent(process):
+            try:
+                return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:  # it has just ended
+                return 0
+        return [process for process in pathlib.Path("/proc").glob("[0-9]*")
+                if parent(process) == self.process.pid]
 
     def metric(self, name):
         for line in self.request("GET", "/metrics")[2].decode().splitlines():

@@ -70,8 +70,8 @@ void GenAi::AddModelRoutes(const std::string& models, std::vector<Route>& routes
 }
 
 void GenAi::Generate(const Request& request, const std::string& model, Exchange& exchange) const {
-  const GenAiCall call =
-      ReadGenerateContent(ProtoField(ParseJson(request.body), ""), model, service_, request.owner);
+  const GenAiCall call = ReadGenerateContent(ProtoField(ParseJson(request.body), ""), model,
+                                             service_.For(exchange), request.owner);
   exchange.ForgetBody(0);
   const std::shared_ptr<Answering> answering =
       service_.worker.Submit(call.asks, {request.owner, request.peer});
@@ -82,8 +82,8 @@ void GenAi::Generate(const Request& request, const std::string& model, Exchange&
 }
 
 void GenAi::Stream(const Request& request, const std::string& model, Exchange& exchange) const {
-  const GenAiCall call =
-      ReadGenerateContent(ProtoField(ParseJson(request.body), ""), model, service_, request.owner);
+  const GenAiCall call = ReadGenerateContent(ProtoField(ParseJson(request.body), ""), model,
+                                             service_.For(exchange), request.owner);
   exchange.ForgetBody(0);
   const bool events = QueryValue(request.query, "alt") == "sse";
   GenAiWriter writer(events ? GenAiStream::kEvents : GenAiStream::kList, call, service_);
@@ -95,7 +95,8 @@ void GenAi::Stream(const Request& request, const std::string& model, Exchange& e
 void GenAi::CountTokens(const Request& request, const std::string& model,
                         Exchange& exchange) const {
   const Json body = ParseJson(request.body);
-  const GenAiCall call = ReadCountTokens(ProtoField(body, ""), model, service_, request.owner);
+  const GenAiCall call =
+      ReadCountTokens(ProtoField(body, ""), model, service_.For(exchange), request.owner);
   exchange.Send({.headers = IgnoredHeader(call.ignored), .body = CountText(call, service_)});
 }
 

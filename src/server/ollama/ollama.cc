@@ -117,8 +117,8 @@ std::vector<Route> Ollama::Management() {
 }
 
 void Ollama::Answer(OllamaKind kind, const Request& request, Exchange& exchange) const {
-  const OllamaCall call =
-      ReadOllamaCall(kind, Field(ParseJson(request.body), ""), service_, names_, request.owner);
+  const OllamaCall call = ReadOllamaCall(kind, Field(ParseJson(request.body), ""),
+                                         service_.For(exchange), names_, request.owner);
   exchange.ForgetBody(0);
   const Headers headers = IgnoredHeader(call.ignored);
   OllamaWriter writer(kind, call, service_);

@@ -57,7 +57,8 @@ std::vector<Route> OpenAi::Routes() {
 }
 
 void OpenAi::ChatCompletions(const Request& request, Exchange& exchange) const {
-  const ChatCall call = ReadChatCall(Field(ParseJson(request.body), ""), service_, request.owner);
+  const ChatCall call =
+      ReadChatCall(Field(ParseJson(request.body), ""), service_.For(exchange), request.owner);
   exchange.ForgetBody(0);
   Answer<ChatWriter>(call, service_, {request.owner, request.peer}, exchange);
 }

@@ -63,8 +63,8 @@ std::shared_ptr<const KeptResponse> Responses::Find(const Request& request, cons
 }
 
 void Responses::Create(const Request& request, Exchange& exchange) {
-  ResponseCall call =
-      ReadResponseCall(Field(ParseJson(request.body), ""), service_, request.owner, store_);
+  ResponseCall call = ReadResponseCall(Field(ParseJson(request.body), ""), service_.For(exchange),
+                                       request.owner, store_);
   if (!call.store) call.input.clear();
   exchange.ForgetBody(BytesOf(call.input));
   const Headers headers = IgnoredHeader(call.ignored);
