@@ -161,6 +161,80 @@ class Realtime(Sessions):
         self.assertEqual(second["usage"]["input_tokens"], wanted["usage"]["prompt_tokens"])
         self.assertGreater(second["usage"]["input_token_details"]["cached_tokens"], 0)
 
+    def test_the_assistant_may_speak_first(self):
+        question = "What is the opposite of left?"
+
+        def said(*before):
+            return self.service.chat(*before, user(question))["choices"][0]["message"]["content"]
+
+        greeting = {"type": "message", "role": "assistant", "content": [
+            {"type": "output_text", "text": "Hello! How can I help?"}]}
+        talk = self.talk()
+        talk.send({"type": "conversation.item.create", "item": greeting})
+        self.assertEqual(text_of(talk.ask(question)), said(
+            user(""), {"role": "assistant", "content": "Hello! How can I help?"}))
+        # A client that forgets is answered as one that greets.
+        talk = self.talk()
+        talk.send({"type": "conversation.item.create", "item": {
+            "id": "oldest", "type": "message", "role": "user",
+            "content": [{"type": "input_text", "text": "What is 3 plus 4?"}]}})
+        talk.send({"type": "response.create"})
+        talk.next("response.done")
+        talk.send({"type": "conversation.item.delete", "item_id": "oldest"})
+        self.assertEqual(text_of(talk.ask(question)),
+                         said(user(""), {"role": "assistant", "content": "7"}))
+        # So is one whose instructions were answered, where nothing had been said.
+        talk = self.talk({"instructions": "What is 3 plus 4?"})
+        talk.send({"type": "response.create"})
+        first = talk.next("response.done")["response"]
+        self.assertEqual(first["status"], "completed")
+        self.assertEqual(text_of(talk.ask(question)), said(
+            {"role": "system", "content": "What is 3 plus 4?"}, user(""),
+            {"role": "assistant", "content": text_of(first)}))
+
+    def test_an_answer_stands_behind_what_it_answers(self):
+        """What is said while it is prepared comes behind it, and is answered too."""
+        detection = {"type": "server_vad", "interrupt_response": False}
+        talk = self.talk({"audio": {"input": {"turn_detection": detection}}})
+        long = "boat " * 1200  # takes a while to be read
+
+        def begin(id):
+            talk.send({"type": "conversation.item.create", "item": {
+                "id": id, "type": "message", "role": "user",
+                "content": [{"type": "input_text", "text": long}]}})
+            talk.send({"type": "response.create", "response": {"max_output_tokens": 5}})
+
+        def places(events):
+            return {event["item"]["id"]: event["previous_item_id"] for event in events
+                    if event["type"] == "conversation.item.added"}
+
+        begin("first")
+        talk.say("What is 3 plus 4?")
+        events = talk.events("response.done")
+        answer = events[-1]["response"]["output"][0]["id"]
+        found = places(events)
+        self.assertEqual(list(found.values()), [None, "first", "first"])  # the question came first
+        self.assertEqual(found[answer], "first")
+        talk.send({"type": "response.create"})
+        wanted = self.service.chat(
+            user(long), {"role": "assistant", "content": text_of(events[-1]["response"])},
+            user("What is 3 plus 4?"))["choices"][0]["message"]["content"]
+        self.assertEqual(text_of(talk.next("response.done")["response"]), wanted)
+        # Where the one it answers is gone, it stands at the end.
+        begin("second")
+        talk.send({"type": "conversation.item.delete", "item_id": "second"})
+        talk.say("Hello!")
+        events = talk.events("response.done")
+        *_, hello, answer = places(events)
+        self.assertEqual(places(events)[answer], hello)
+        # Spoken: it is answered without being asked for.
+        begin("third")
+        talk.hear(pcm(joined(at_rate(speech(), 24000), silence(1, 24000))))
+        events = talk.events("response.done")
+        self.assertEqual(places(events)[events[-1]["response"]["output"][0]["id"]], "third")
+        again = talk.next("response.done")["response"]
+        self.assertEqual((again["status"], len(again["output"])), ("completed", 1))
+
     def test_answers_beside_the_conversation(self):
         talk = self.talk({"instructions": "Answer briefly."})
         talk.send({"type": "response.create", "response": {

@@ -212,6 +212,10 @@ std::vector<Turn> TurnsOf(const std::list<RealtimeItem>& items, std::string syst
     }
   }
   AddCalls(calls, turns);
+  // The template has the user speak first, and a client may begin with a greeting of the assistant.
+  if (!turns.empty() && turns[0].role == Role::kModel) {
+    turns.insert(turns.begin(), {Role::kUser, {Part("")}});
+  }
   system = WithTools(system, tools);
   if (!system.empty()) turns.insert(turns.begin(), {Role::kSystem, {Part(system)}});
   return turns;

@@ -59,7 +59,8 @@ class RealtimeItems {
 // Whose output it is: throws Refusal (kInvalidValue) where none of the items is that call.
 void NameOutput(RealtimeItem& output, const std::list<RealtimeItem>& items);
 
-// Items as turns of the model, those of the system as one text behind `system`.
+// Items as turns of the model, those of the system as one text behind `system`; where the assistant
+// speaks first, behind an empty turn of the user.
 std::vector<Turn> TurnsOf(const std::list<RealtimeItem>& items, std::string system,
                           const ToolUse& tools);
 

@@ -47,7 +47,8 @@ RealtimeResponse::RealtimeResponse(RealtimeItems& items, const Service& service,
       service_(service),
       emit_(std::move(emit)),
       options_(std::move(options)),
-      id_(NewId("resp_")) {
+      id_(NewId("resp_")),
+      behind_(options_.behind.value_or("root")) {
   emit_("response.created", {{"response", Body("in_progress", nullptr, nullptr)}});
 }
 
@@ -85,11 +86,15 @@ RealtimeItem& RealtimeResponse::Begin(RealtimeItem item) {
   RealtimeItem& begun = output_.back();
   emit_("response.output_item.added",
         {{"response_id", id_}, {"output_index", output_.size() - 1}, {"item", ItemJson(begun)}});
-  if (options_.in_conversation && !items_.is_full()) {
-    items_.Insert(begun);
-    EmitItemAdded(items_, begun, options_.spelling, emit_);
-  }
+  if (options_.in_conversation && !items_.is_full()) Insert(begun);
   return begun;
+}
+
+void RealtimeResponse::Insert(const RealtimeItem& item) {
+  const bool is_there = behind_ == "root" || items_.Find(behind_) != nullptr;
+  items_.Insert(item, is_there ? std::optional(behind_) : std::nullopt);
+  behind_ = item.id;
+  EmitItemAdded(items_, item, options_.spelling, emit_);
 }
 
 void RealtimeResponse::AddText(const std::string& text) {

@@ -27,6 +27,9 @@ void EmitItemDone(const RealtimeItems& items, const RealtimeItem& item, Realtime
 struct RealtimeAnswerOptions {
   RealtimeSpelling spelling;
   bool in_conversation = true;
+  // Where its items stand: behind what it answers. More may be said before the first of them is
+  // there. Nothing: in front.
+  std::optional<std::string> behind = std::nullopt;
   std::optional<int64_t> max_output_tokens;
   Json metadata = nullptr;
   Spent media = {};  // what those in the prompt take
@@ -47,6 +50,7 @@ class RealtimeResponse {
 
  private:
   RealtimeItem& Begin(RealtimeItem item);
+  void Insert(const RealtimeItem& item);
   void EndItem(const char* status);
   void EndMessage(RealtimeItem& item);
   void AddText(const std::string& text);
@@ -60,6 +64,7 @@ class RealtimeResponse {
   const EmitRealtime emit_;
   const RealtimeAnswerOptions options_;
   const std::string id_;
+  std::string behind_;  // the item where the next one of its own goes; "root": none
   std::vector<RealtimeItem> output_;
   bool open_ = false;  // the last of them is under way
 };

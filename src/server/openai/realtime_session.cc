@@ -422,6 +422,7 @@ void RealtimeSession::Begin(Wish wish) {
     service_.worker.LayOut(ask);
   }
   wish.options.media = SpentOnMedia(ask.turns, service_.engine.facts());
+  wish.options.behind = items_.Last();
   reply_.Begin(service_.worker, std::move(ask), asker_, wish.tools.use.calls());
   response_ = std::make_unique<RealtimeResponse>(
       items_, service_, [this](const char* type, Json fields) { Emit(type, std::move(fields)); },
