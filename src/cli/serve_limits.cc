@@ -31,6 +31,7 @@ constexpr char kFixed[] =
 request: 4096 messages, 512 parts, 64 pictures and frames, 8 choices, 32 prompts, 128 functions, 16 stop texts of 256 bytes, 1024 biases, 20 alternatives of a token, 2048 texts to embed
 schema: 256 KiB, 32 schemas in schemas, 100000 states, patterns of 1 KiB, 1000 repetitions, 250 ms to compile
 requests that wait, where clients can be told apart (several keys; no key, and other machines): the last quarter is for clients that have none here
+utterances of a live session that wait to be written down: 32; meanwhile nothing more of it is read
 uploads in pieces: 64 at one time, an hour of silence
 responses that are kept: 64 of a key, 256 MiB of all, an hour
 wrong keys of one address: 10 a second

@@ -142,6 +142,10 @@ std::optional<Transcription> Transcribe(const Service& service, const Asker& ask
   return Recording(service, asker, param, request, events).Hear(sound);
 }
 
+std::string ContextHint(const std::string& prompt) {
+  return prompt.empty() ? "" : "\nContext: " + prompt;
+}
+
 std::string TextOf(const std::vector<Segment>& segments) {
   std::string text;
   for (const Segment& segment : segments) text += (text.empty() ? "" : " ") + segment.text;

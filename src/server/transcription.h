@@ -40,6 +40,9 @@ std::optional<Transcription> Transcribe(const Service& service, const Asker& ask
                                         const TranscriptionRequest& request,
                                         const TranscriptionEvents& events);
 
+// What stands behind a question about speech, where `prompt` says what it is about; empty: nothing.
+std::string ContextHint(const std::string& prompt);
+
 // All that is said, in one line.
 std::string TextOf(const std::vector<Segment>& segments);
 

@@ -87,6 +87,8 @@ class OpenWebSocket : public WebSocket {
     return Outcome::kClosed;
   }
 
+  void Hold(bool held) override { held_ = held; }
+
   std::optional<Clock::time_point> ends_at() const override {
     return closing_.begun ? std::optional(closing_.until) : std::nullopt;
   }
@@ -121,7 +123,8 @@ class OpenWebSocket : public WebSocket {
   // Whether the peer's next frame is taken on.
   bool IsHeard() {
     const std::lock_guard lock(mutex_);
-    return !ended_ && Unread() <= limits_.websocket_unread_bytes;
+    const bool held = held_ && !said_goodbye_;
+    return !ended_ && !held && Unread() <= limits_.websocket_unread_bytes;
   }
 
   // Under the mutex.
@@ -207,7 +210,7 @@ class OpenWebSocket : public WebSocket {
       // What a full socket takes, the peer has taken. Else a buffer on the way may have.
       is_there |= !is_heard && took_some_;
     }
-    if (is_there) unanswered_since_.reset();
+    if (is_there || held_) unanswered_since_.reset();
     // Time in which we did not listen is not held against the peer: what counts is a ping.
     ended_ |=
         unanswered_since_ && Seconds(Clock::now() - *unanswered_since_) >
@@ -248,6 +251,7 @@ class OpenWebSocket : public WebSocket {
 
   // The reading thread's.
   FrameReader frames_;
+  bool held_ = false;     // nothing is read for a while
   bool ended_ = false;    // nothing is read any more
   bool lingers_ = false;  // ... but what comes is dropped for a while
   Clock::time_point pinged_at_ = Clock::now();

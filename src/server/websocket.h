@@ -41,6 +41,9 @@ class WebSocket {
   // Pings and closing are answered, the peer is pinged and what waits is sent in here: whoever has
   // other things to do, reads often. A deadline that is past: takes what is there.
   virtual Outcome Read(Message& message, Clock::time_point deadline) = 0;
+  // While it is held, Read takes no message, ping or goodbye: they wait where the peer notices. Of
+  // the reading thread. Not for long: a peer that has left is not noticed either.
+  virtual void Hold(bool held) = 0;
   // Returns at once. False when it is closed; a peer that leaves too much unread is dropped. The
   // text must be UTF-8.
   virtual bool Send(std::string_view text) = 0;

@@ -10,6 +10,7 @@ import tempfile
 import time
 import unittest
 
+from form import HEADERS, file, form
 from live_sound import WAV, at_rate, joined, mu_law, pcm, pieces, silence, speech, text
 from service import NANO, Service, data_uri, run, user
 from web_socket import BINARY, Closed, WebSocket
@@ -329,6 +330,44 @@ class Realtime(Sessions):
         self.assertTrue(events[-1]["transcript"])
         talk.send({"type": "response.create", "response": {"instructions": QUESTION}})
         self.assertEqual(talk.next("response.done")["response"]["status"], "completed")
+
+    def test_a_hint_stands_behind_the_question(self):
+        """As that of a recording does."""
+        sound = speech()
+
+        def spoken(**hints):
+            talk = self.talk({"audio": {"input": {"turn_detection": None, "transcription": hints}}})
+            talk.hear(pcm(at_rate(sound, 24000)))
+            talk.send({"type": "input_audio_buffer.commit"})
+            done = talk.next("conversation.item.input_audio_transcription.completed")
+            return done["usage"]["input_token_details"]["text_tokens"]
+
+        def recorded(*hints):
+            _, _, answer = self.service.request("POST", "/v1/audio/transcriptions", form(
+                *hints, file(WAV.read_bytes())), HEADERS)
+            return json.loads(answer)["usage"]["input_token_details"]["text_tokens"]
+
+        language, prompt = ("language", "es"), ("prompt", "In the house of Hugo.")
+        more = recorded(language, prompt) - recorded(language)
+        self.assertGreater(more, 5)
+        self.assertEqual(spoken(**dict([language, prompt])) - spoken(**dict([language])), more)
+        self.assertGreater(spoken(**dict([language])), spoken())
+
+    def test_all_that_is_said_is_written_down(self):
+        """However much of it comes at once."""
+        talk = self.talk(MANUAL, path="/v1/realtime?intent=transcription")
+        for _ in range(100):
+            talk.hear(pcm(silence(0.1, 24000)))
+            talk.send({"type": "input_audio_buffer.commit"})
+        committed, ended = [], []
+        while len(ended) < 100:
+            event = talk.next("input_audio_buffer.committed",
+                              "conversation.item.input_audio_transcription.completed",
+                              "conversation.item.input_audio_transcription.failed")
+            (committed if event["type"].endswith("committed") else ended).append(event["item_id"])
+            self.assertFalse(event["type"].endswith("failed"), event)
+            self.assertLessEqual(len(committed) - len(ended), 32)
+        self.assertEqual(ended, committed)
 
     def test_silence_can_be_an_utterance(self):
         talk = self.talk({"audio": {"input": {"turn_detection": {

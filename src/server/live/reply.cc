@@ -5,12 +5,12 @@
 
 #include "gemma3n/transcribe.h"
 #include "server/languages.h"
+#include "server/transcription.h"
 
 namespace gemma3n::server {
 namespace {
 
 constexpr std::chrono::milliseconds kNow(0);
-constexpr size_t kMostTranscripts = 32;  // that wait
 constexpr int64_t kMostTranscriptTokens = 1024;
 
 }  // namespace
@@ -44,7 +44,7 @@ std::optional<ReplyNews> Reply::Next() {
 
 void Transcripts::Add(const std::string& id, const Clips& clips, const Wish& wish) {
   const TranscribeOptions options{.language = LanguageNamed(wish.language).value_or("")};
-  const std::string question = wish.prompt.empty() ? SpeechPrompt(options) : wish.prompt;
+  const std::string question = SpeechPrompt(options) + ContextHint(wish.prompt);
   Waiting waiting{.news = {.id = id, .clips = clips.size()}};
   for (const auto& clip : clips) {
     Part part("");
@@ -67,9 +67,6 @@ std::optional<TranscriptNews> Transcripts::Next() {
   if (waiting_.empty()) return std::nullopt;
   Waiting& first = waiting_.front();
   try {
-    if (waiting_.size() > kMostTranscripts) {
-      throw Refusal(Reason::kBusy, "too much has been said that is not written down yet");
-    }
     if (answering_ == nullptr) {
       answering_ = service_.worker.Submit({std::move(first.asks.front())}, asker_);
       first.asks.pop_front();

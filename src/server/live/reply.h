@@ -48,18 +48,19 @@ struct TranscriptNews {
   size_t clips = 0;
 };
 
-// One after another, in the order they came.
+// One after another, in the order they came. Whoever adds some asks before whether it is full.
 class Transcripts {
  public:
   Transcripts(const Service& service, const Asker& asker) : service_(service), asker_(asker) {}
 
   struct Wish {
     std::string language;  // as LanguageNamed takes it; empty: as heard
-    std::string prompt;    // instead of the usual question; empty: that
+    std::string prompt;    // what it is about, behind the usual question; empty: nothing
   };
   // `id`: what the clips are of.
   void Add(const std::string& id, const Clips& clips, const Wish& wish);
   bool under_way() const { return !waiting_.empty(); }
+  bool is_full() const { return waiting_.size() >= kMostWaiting; }
   std::optional<TranscriptNews> Next();
   void Drop(const std::string& id);  // nothing more comes of it
 
@@ -70,6 +71,7 @@ class Transcripts {
     std::string text = "";  // what is written down so far
     bool begins = true;     // the text of a clip
   };
+  static constexpr size_t kMostWaiting = 32;
   std::optional<TranscriptNews> Take(AnswerEvent event);
   TranscriptNews End(TranscriptNews news);
 

@@ -27,6 +27,7 @@ LiveSession::LiveSession(const Service& service, const Asker& asker, WebSocket& 
 void LiveSession::Run() {
   WebSocket::Message message;
   while (true) {
+    socket_.Hold(transcripts_.is_full());
     const auto outcome = socket_.Read(message, Clock::now() + (busy() ? kGlance : kTick));
     if (outcome == WebSocket::Outcome::kClosed) return;
     try {

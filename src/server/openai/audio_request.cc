@@ -75,7 +75,7 @@ std::string ReadHints(const MultipartForm& form) {
     if (prompt->size() > kMostPromptBytes) {
       Expected("prompt", "at most " + std::to_string(kMostPromptBytes) + " bytes");
     }
-    hints += "\nContext: " + *prompt;
+    hints += ContextHint(*prompt);
   }
   return hints;
 }
