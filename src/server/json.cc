@@ -20,6 +20,8 @@ constexpr size_t kMostValues = 4 << 20;  // in the whole document
 
 class Builder : public nlohmann::json_sax<Json> {
  public:
+  explicit Builder(bool repeats = false) : repeats_(repeats) {}
+
   Json root;
   std::optional<Refusal> refusal;  // why it ended before its end
 
@@ -41,7 +43,8 @@ class Builder : public nlohmann::json_sax<Json> {
   bool end_array() override { return Close(); }
   bool key(string_t& name) override {
     // An ordered object compares all its keys when it looks for one; these do not.
-    if (!keys_.back().insert(name).second) return Stop("the key '" + Shown(name) + "' comes twice");
+    const bool is_new = keys_.back().insert(name).second;
+    if (!is_new && !repeats_) return Stop("the key '" + Shown(name) + "' comes twice");
     if (keys_.back().size() > kMostKeys) {
       return Stop("an object has more than " + std::to_string(kMostKeys) + " keys");
     }
@@ -138,6 +141,7 @@ class Builder : public nlohmann::json_sax<Json> {
     return true;
   }
 
+  const bool repeats_;       // keys may come twice; then the document has both
   std::vector<Json*> open_;  // objects and lists that are not closed yet, outermost first
   std::vector<std::unordered_set<std::string>> keys_;  // of each of them
   Json* member_ = nullptr;  // of the innermost object: its value comes next
@@ -160,6 +164,11 @@ Json ParseJson(std::string_view text) {
     throw *builder.refusal;
   }
   return std::move(builder.root);
+}
+
+bool IsJsonObject(std::string_view text) {
+  Builder builder(/*repeats=*/true);
+  return Json::sax_parse(text.begin(), text.end(), &builder) && builder.root.is_object();
 }
 
 void Field::Complain(const std::string& expected) const {

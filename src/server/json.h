@@ -20,6 +20,10 @@ using Json = nlohmann::ordered_json;
 // in an object or too many values; kInvalidValue, with its path, for a number beyond 64 bits.
 Json ParseJson(std::string_view text);
 
+// Whether it is the JSON of an object, as ParseJson takes it, but for keys that come twice: a model
+// that writes arguments may do that.
+bool IsJsonObject(std::string_view text);
+
 // A value of a request, and the path that leads to it. What is absent and what is null are the
 // same. Getters throw Refusal (kInvalidValue, kMissing) that names the path.
 class Field {

@@ -71,6 +71,13 @@ TEST(Json, HasEachKeyOnce) {
   ParseJson(R"({"a":1,"b":{"a":1}})");
 }
 
+TEST(Json, OfAModelMayHaveAKeyTwice) {
+  EXPECT_TRUE(IsJsonObject(R"({"a":1,"b":{"c":[1],"c":{}},"a":{"a":2}})"));
+  for (const char* const text : {R"([{"a":1}])", "1", "", R"({"a":1)", R"({"a":1e400})", "{} {}"}) {
+    EXPECT_FALSE(IsJsonObject(text)) << text;
+  }
+}
+
 TEST(Json, hostile_J03_NumbersBeyond64BitsAreNamed) {
   for (const auto& [text, param] : std::vector<std::pair<std::string, std::string>>{
            {R"({"a":1,"seed":18446744073709551616})", "seed"},

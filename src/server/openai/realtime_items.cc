@@ -236,12 +236,7 @@ RealtimeItem ReadItem(const Field& field, const RealtimeSettings& settings, cons
     item.name = field["name"].Text();
     CheckToolName(item.name, field["name"].path());
     item.text = ReadText(field["arguments"]);
-    bool is_object = false;
-    try {
-      is_object = ParseJson(item.text).is_object();
-    } catch (const Refusal&) {
-    }
-    if (!is_object) Expected(field["arguments"], "the JSON of an object");
+    if (!IsJsonObject(item.text)) Expected(field["arguments"], "the JSON of an object");
   } else if (type == "function_call_output") {
     item.kind = RealtimeItem::Kind::kCallOutput;
     item.call_id = field["call_id"].Text();
