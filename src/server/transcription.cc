@@ -40,7 +40,7 @@ class Recording {
       KeepBeginning(heard);
     }
     if (!transcriber_->Finish(TakeSegment())) return std::nullopt;
-    found_.language = request_.speech.language;
+    found_.language = request_.language;
     if (request_.tell_language && found_.language.empty() && !found_.segments.empty()) {
       found_.language = transcriber_->DetectLanguage(beginning_);
     }

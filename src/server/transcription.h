@@ -15,8 +15,9 @@
 namespace gemma3n::server {
 
 struct TranscriptionRequest {
-  TranscribeOptions speech;    // `together` and `live` say nothing
-  bool tell_language = false;  // asks the model for it, where speech.language does not say
+  TranscribeOptions speech;  // `together` and `live` say nothing
+  std::string language;      // an English name, where it is known; speech.language may name several
+  bool tell_language = false;  // asks the model for it, where it is not
 };
 
 struct Transcription {

@@ -168,6 +168,13 @@ class Recordings(unittest.TestCase):
             answer = json.loads(self.send(file(self.talk), *hints)[1])
             tokens.append(answer["usage"]["input_token_details"]["text_tokens"])
         self.assertTrue(all(more > tokens[0] for more in tokens[1:]), tokens)
+
+        def language(*hints):
+            return json.loads(self.send(file(self.talk), *hints, ("response_format", "verbose_json"))[1])["language"]
+        self.assertEqual(language(("language", "ES")), "spanish")
+        self.assertEqual(language(("languages[]", "es"), ("language", "es")), "spanish")
+        # Of several it is asked for, as without any.
+        self.assertEqual(language(("languages[]", "es"), ("languages[]", "it")), language())
         # A short pause makes more pieces; a high bar leaves out those that are less like speech.
         def segments(*strategy):
             answer = self.send(file(self.talk), *strategy, ("response_format", "verbose_json"))[1]
@@ -242,7 +249,10 @@ class Recordings(unittest.TestCase):
                 self.assertNotIn("\x1b", error["message"])
                 self.assertLess(len(error["message"]), 200)
         self.assertIn("languages", self.refused(*[("languages[]", "es")] * 9, sound)["message"])
-        self.assertIn("64 parts", self.refused(*[("keywords[]", "x")] * 129, sound, status=413)["message"])
+        beside = (("model", "nano"), ("language", "es"), ("temperature", "0"))
+        self.send(*[("keywords[]", "x")] * 60, *beside, sound)
+        self.assertIn("60", self.refused(*[("keywords[]", "x")] * 61, sound)["message"])
+        self.assertIn("64 parts", self.refused(*[("keywords[]", "x")] * 64, sound, status=413)["message"])
 
     def test_hostile_U05(self):
         """A recording that says it is longer than six hours is refused before it is heard."""

@@ -10,7 +10,8 @@
 namespace gemma3n::server {
 namespace {
 
-constexpr size_t kMostLanguages = 8, kMostKeywords = 128, kMostKeywordBytes = 64;
+// As many keywords as the 64 parts of a form have room for, beside the file and three other fields.
+constexpr size_t kMostLanguages = 8, kMostKeywords = 60, kMostKeywordBytes = 64;
 constexpr size_t kMostPromptBytes = 4 << 10;
 
 [[noreturn]] void CannotDo(const std::string& name, const std::string& what) {
@@ -40,7 +41,8 @@ AudioFormat ReadFormat(const MultipartForm& form) {
   return *word == "vtt" ? AudioFormat::kVtt : AudioFormat::kVerboseJson;
 }
 
-std::string ReadLanguages(const MultipartForm& form) {
+// English names.
+std::vector<std::string> ReadLanguages(const MultipartForm& form) {
   std::vector<std::string> codes = form.List("languages");
   if (codes.size() > kMostLanguages) {
     Expected("languages", "at most " + std::to_string(kMostLanguages));
@@ -55,7 +57,7 @@ std::string ReadLanguages(const MultipartForm& form) {
     }
     if (std::find(names.begin(), names.end(), *language) == names.end()) names.push_back(*language);
   }
-  return Listed(names, " or ");
+  return names;
 }
 
 // What the question says beyond the task.
@@ -153,7 +155,9 @@ AudioCall ReadAudioCall(const MultipartForm& form, bool translates, const Servic
           "chunking_strategy", "known_speaker_names", "known_speaker_references"}) {
       known.push_back(name);
     }
-    speech.language = ReadLanguages(form);
+    const std::vector<std::string> languages = ReadLanguages(form);
+    if (languages.size() == 1) call.work.language = languages.front();
+    speech.language = Listed(languages, " or ");
     ReadChunking(form, speech);
     ReadDetails(form, call);
   }
