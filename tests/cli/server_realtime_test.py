@@ -118,6 +118,7 @@ class Realtime(Sessions):
         talk = self.talk({"instructions": "one"})
         for session, code, param in (
                 ({"output_modalities": ["audio"]}, "unsupported_value", "session.output_modalities"),
+                ({"output_modalities": ["text", "audio"]}, "unsupported_value", "session.output_modalities"),
                 ({"model": "other"}, "model_not_found", "model"),
                 ({"type": "transcription"}, "unsupported_value", "session.type"),
                 ({"instructions": 5}, "invalid_value", "session.instructions"),

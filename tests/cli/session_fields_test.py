@@ -43,8 +43,9 @@ OF_DETECTION = (
 OF_TRANSCRIPTION = ((None, kinds(
     model=text("x" * 256), language={"wrong": (*NO_TEXT, "x"), "right": ("en", "de", "", None)}, prompt=text("x" * 4096))),)
 MOST = {"wrong": (True, [], {}, "1", "x", 0, -1, INT + 1, 2**64 - 1, 0.5), "right": (1, INT, 2.0, "inf", None)}
-MODALITIES = {"wrong": (1, True, "text", {}, [1], ["smell"], ["audio"], [None]),
-              "right": (["text"], ["audio", "text"], None)}
+MODALITIES = {"wrong": (1, True, "text", {}, [1], ["smell"], ["audio"], [], [None], ["audio", "text"]),
+              "right": (["text"], None)}
+OLD_MODALITIES = {"wrong": MODALITIES["wrong"][:-1], "right": (["text"], ["audio", "text"], None)}
 OF_BOTH = (
     (None, kinds(
         instructions={"wrong": (*NO_TEXT, "x" * ((1 << 20) + 1)), "right": ("", "x", None)},
@@ -75,7 +76,7 @@ GA = (
 )
 BETA = (
     *inside(HOLE, "session.", ((None, kinds(
-        modalities=MODALITIES, max_response_output_tokens=MOST,
+        modalities=OLD_MODALITIES, max_response_output_tokens=MOST,
         input_audio_format={"wrong": (*NO_TEXT, "opus"), "right": ("pcm16", "g711_ulaw", "g711_alaw")})),)),
     *inside({"turn_detection": HOLE}, "session.turn_detection.", OF_DETECTION),
     *inside({"input_audio_transcription": HOLE}, "session.input_audio_transcription.", OF_TRANSCRIPTION),

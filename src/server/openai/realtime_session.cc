@@ -339,7 +339,7 @@ RealtimeSession::Wish RealtimeSession::ReadWish(const Field& response) {
                         .max_output_tokens = settings_.max_output_tokens}};
   if (response.present() && !response.json().is_object()) Expected(response, "an object");
   if (response["instructions"].present()) wish.instructions = response["instructions"].Text();
-  ReadOutputModalities(response[ga ? "output_modalities" : "modalities"]);
+  ReadOutputModalities(response[ga ? "output_modalities" : "modalities"], settings_.spelling);
   ReadRealtimeTools(response, wish.tools);
   ReadRealtimeSampling(response, service_, wish.sampling);
   const char* const most = ga ? "max_output_tokens" : "max_response_output_tokens";

@@ -199,7 +199,7 @@ void UpdateRealtimeSettings(const Field& session, bool is_new, const Service& se
     next.instructions = ReadText(session["instructions"], kMostInstructions);
   }
   const bool ga = next.spelling == RealtimeSpelling::kGa;
-  ReadOutputModalities(session[ga ? "output_modalities" : "modalities"]);
+  ReadOutputModalities(session[ga ? "output_modalities" : "modalities"], next.spelling);
   ReadSound(ga ? session["audio"]["input"] : session, next);
   ReadRealtimeTools(session, next.tools);
   const char* const most = ga ? "max_output_tokens" : "max_response_output_tokens";
@@ -239,13 +239,14 @@ Json RealtimeSessionJson(const RealtimeSettings& settings, const std::string& id
   return json;
 }
 
-void ReadOutputModalities(const Field& modalities) {
+void ReadOutputModalities(const Field& modalities, RealtimeSpelling spelling) {
   if (!modalities.present()) return;
-  bool text = false;
+  bool text = false, audio = false;
   for (const Field& one : modalities.Items(8)) {
     if (!one.present()) one.Text();  // complains
-    if (*one.Word({"text", "audio"}) == "text") text = true;
+    (*one.Word({"text", "audio"}) == "text" ? text : audio) = true;
   }
+  if (audio && spelling == RealtimeSpelling::kGa) text = false;
   if (!text) CannotDo(modalities, "this model answers in text; expected [\"text\"]");
 }
 

@@ -66,7 +66,8 @@ Json RealtimeSessionJson(const RealtimeSettings& settings, const std::string& id
                          int64_t expires_at);
 
 // Of a session or of one response.
-void ReadOutputModalities(const Field& modalities);  // "text" is served
+// "text" is served. The older clients' own default is both, of which they get the text.
+void ReadOutputModalities(const Field& modalities, RealtimeSpelling spelling);
 std::optional<int64_t> ReadMostTokens(const Field& field);
 // `temperature`, and beyond OpenAI's `seed` and `logit_bias`; what is not there stays as it was.
 void ReadRealtimeSampling(const Field& holder, const Service& service, SamplingOptions& sampling);
