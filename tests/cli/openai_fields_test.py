@@ -59,7 +59,7 @@ ENDPOINTS = {
         "text": mapping(), "reasoning": mapping(),
         "previous_response_id": {"wrong": (1, True, [], {}), "right": (None,)},
         "truncation": {"wrong": (1, True, [], {}, "x"), "right": ("auto", "disabled", None)},
-        "max_tool_calls": integer(0, HUGE, 1), "service_tier": text("auto"),
+        "max_tool_calls": integer(0, HUGE, 1), "service_tier": text("auto"), "cache_prompt": flag(),
         "safety_identifier": text("x"), "prompt_cache_key": text("x"),
         "prompt_cache_retention": text("24h"), "prompt_cache_options": mapping()}),
     "/v1/embeddings": ({"input": "Hello"}, {

@@ -203,6 +203,11 @@ class Responses(unittest.TestCase):
                     "input": "x", "previous_response_id": response["id"]})[0], 400)
                 self.assertEqual(ask("first", "GET", place)[0], 200)
 
+    def test_fields_of_chats_are_none_of_these(self):
+        status, headers, _ = self.service.post(PATH, {
+            "input": "x", "max_output_tokens": 1, "max_tokens": 1, "n": 2, "logprobs": True, "seed": 1})
+        self.assertEqual((status, headers["x-gemma3n-ignored"]), (200, "max_tokens,n,logprobs"))
+
     def test_cancelled_in_the_middle(self):
         connection, events = self.service.events(PATH, {
             "input": "Hello!", "max_output_tokens": 2000, "logit_bias": WITHOUT_END})
@@ -215,7 +220,9 @@ class Responses(unittest.TestCase):
             last = json.loads(list(events)[-1])
         finally:
             connection.close()
-        self.assertEqual(last["response"]["status"], "cancelled")
+        # OpenAI's clients know no other event for it, and read `incomplete_details` of this one.
+        self.assertEqual((last["type"], last["response"]["status"]), ("response.incomplete", "cancelled"))
+        self.assertEqual(last["response"]["incomplete_details"], {})
 
     def test_cancelled_while_it_waits(self):
         endless = {"input": "Hello!", "max_output_tokens": 2000, "logit_bias": WITHOUT_END}

@@ -10,12 +10,12 @@
 namespace gemma3n::server {
 namespace {
 
-const std::vector<std::string_view> kSampling = {
-    "model", "stream", "stream_options", "max_tokens", "temperature", "top_p", "n", "stop", "seed",
-    "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user",
-    // beyond OpenAI's:
-    "top_k", "min_p", "typical_p", "repeat_penalty", "num_ctx", "keep_alive", "cache_prompt",
-    "size"};
+const std::vector<std::string_view> kSampling = {"model", "stream", "stream_options", "temperature",
+                                                 "top_p", "stop", "seed", "presence_penalty",
+                                                 "frequency_penalty", "logit_bias", "user",
+                                                 // beyond OpenAI's:
+                                                 "top_k", "min_p", "typical_p", "repeat_penalty",
+                                                 "num_ctx", "keep_alive", "cache_prompt", "size"};
 
 }  // namespace
 

@@ -26,11 +26,24 @@ const std::vector<LeftAlone> kLeftAlone = {{"prediction", Type::kObject},
                                            {"prompt_cache_retention", Type::kText},
                                            {"prompt_cache_options", Type::kObject},
                                            {"moderation", Type::kAny}};
-const std::vector<std::string_view> kOfChat = {
-    "messages",  "max_completion_tokens", "top_logprobs", "response_format", "tools",
-    "functions", "parallel_tool_calls",   "tool_choice",  "function_call",   "modalities",
-    "audio",     "web_search_options",    "metadata"};
-const std::vector<std::string_view> kOfCompletions = {"prompt", "echo", "best_of", "suffix"};
+const std::vector<std::string_view> kOfChat = {"messages",
+                                               "max_tokens",
+                                               "max_completion_tokens",
+                                               "n",
+                                               "logprobs",
+                                               "top_logprobs",
+                                               "response_format",
+                                               "tools",
+                                               "functions",
+                                               "parallel_tool_calls",
+                                               "tool_choice",
+                                               "function_call",
+                                               "modalities",
+                                               "audio",
+                                               "web_search_options",
+                                               "metadata"};
+const std::vector<std::string_view> kOfCompletions = {"prompt", "max_tokens", "n",     "logprobs",
+                                                      "echo",   "best_of",    "suffix"};
 
 // Fields of a chat that would change the answer and are not served.
 void RefuseWhatCannotBeDone(const Field& body) {

@@ -193,6 +193,9 @@ Json ResponseWriter::Ended(const GenerateResult& result) {
   Json response = Response(status);
   if (status == "completed") response["completed_at"] = Now();
   if (status == "incomplete") response["incomplete_details"] = {{"reason", "max_output_tokens"}};
+  // No event but response.incomplete tells of it, whose readers look here; OpenAI has no reason for
+  // it.
+  if (status == "cancelled") response["incomplete_details"] = Json::object();
   for (const Item& item : items_) response["output"].push_back(ItemJson(item));
   response["usage"] = UsageOf(SpentOf(call_, service_, {&result, 1}));
   if (call_.store) Keep(response);

@@ -22,6 +22,8 @@ const std::vector<LeftAlone> kLeftAlone = {{"max_tool_calls", Type::kInteger},
                                            {"prompt_cache_retention", Type::kText},
                                            {"prompt_cache_options", Type::kObject},
                                            {"moderation", Type::kAny},
+                                           {"cache_prompt", Type::kFlag},
+                                           {"keep_alive", Type::kAny},
                                            {"context_management", Type::kAny}};
 const std::vector<std::string_view> kOfResponses = {"input",
                                                     "instructions",
