@@ -2,6 +2,7 @@
 #include "server/call.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -14,6 +15,7 @@ namespace gemma3n::server {
 namespace {
 
 constexpr size_t kMostStops = 16, kMostStopBytes = 256, kMostBiases = 1024;
+std::atomic<uint64_t> unknown_fields = 0;
 
 }  // namespace
 
@@ -180,7 +182,12 @@ std::string NewId(const std::string& prefix) {
   return id;
 }
 
+uint64_t CountUnknownFields() {
+  return unknown_fields;
+}
+
 Headers IgnoredHeader(const std::vector<std::string>& names) {
+  unknown_fields += names.size();
   constexpr size_t kMostNames = 20, kMostBytes = 64;
   // It is the client who wrote them.
   constexpr std::string_view kAllowed =

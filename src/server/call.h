@@ -77,7 +77,10 @@ class MediaParts {
 // The prefix and 24 letters and digits, other ones each time; not to be guessed from earlier ones.
 std::string NewId(const std::string& prefix);
 
-// The names of fields that were left alone, as the header x-gemma3n-ignored tells them.
+// The names of fields that were left alone, as the header x-gemma3n-ignored tells them; counts
+// them.
 Headers IgnoredHeader(const std::vector<std::string>& names);
+// How many it has counted.
+uint64_t CountUnknownFields();
 
 }  // namespace gemma3n::server

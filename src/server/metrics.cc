@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "gemma3n/media.h"
+#include "server/call.h"
 
 namespace gemma3n::server {
 namespace {
@@ -93,6 +94,8 @@ std::string Metrics::Text(const WorkerCounts& worker, size_t connections, size_t
   counter("gemma3n_forbidden_decoder_calls_total",
           "Decoder processes that were ended for a call their sandbox forbids.",
           static_cast<double>(ForbiddenDecoderCalls()));
+  counter("gemma3n_unknown_fields_total", "Fields of requests that were left alone as unknown.",
+          static_cast<double>(CountUnknownFields()));
   gauge("gemma3n_sessions", "Answers that can be under way at one time.", worker.sessions);
   gauge("gemma3n_active_requests", "Requests that hold a session.", worker.active);
   gauge("gemma3n_waiting_requests", "Requests that wait for a session.", worker.waiting);

@@ -233,8 +233,10 @@ class Fields(unittest.TestCase):
     def test_hostile_j15_unknown_fields(self):
         for path, (body, _) in ENDPOINTS.items():
             many = {f"unknown{i}": i for i in range(4000)}
+            before = self.service.metric("gemma3n_unknown_fields_total")
             status, headers, answer = self.service.post(path, {**body, **many})
             self.assertEqual(status, 200, answer)
+            self.assertEqual(self.service.metric("gemma3n_unknown_fields_total"), before + 4000)
             self.assertTrue(headers["x-gemma3n-ignored"].startswith("unknown0,unknown1,"))
             status, _, answer = self.service.post(path, {**body, **{str(i): 0 for i in range(10000)}})
             self.assertEqual((status, answer["error"]["code"]), (400, "invalid_json"))
