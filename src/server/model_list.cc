@@ -20,6 +20,7 @@ void AddOpenAi(const Service& service, const std::string& name, Json& model) {
   model["created"] = service.created_at;
   model["owned_by"] = "local";
   model["meta"] = {{"context", service.context},
+                   {"params", service.card->report.total},
                    {"effective_params", size.effective_parameters},
                    {"size", service.engine.size().name},
                    {"modalities", modalities},

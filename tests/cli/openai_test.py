@@ -5,6 +5,7 @@
 """
 import json
 import pathlib
+import shutil
 import tempfile
 import unittest
 
@@ -313,7 +314,17 @@ class Conversations(OpenAi):
     def test_fingerprint_and_metadata(self):
         first = self.service.chat(user("Hello!"), store=True, metadata={"a": "b"})
         self.assertRegex(first["system_fingerprint"], "^fp_[0-9a-f]{10}$")
+        self.assertEqual(first["timings"]["load_ms"], 0)
         self.assertEqual(first["metadata"], {"a": "b"})
+        with tempfile.TemporaryDirectory() as place:  # other files, and be it by their time alone
+            model = pathlib.Path(place) / "nano"
+            shutil.copytree(NANO, model)
+            prints = [first["system_fingerprint"]]
+            for _ in range(2):
+                (model / "config.json").touch()
+                with Service(model=model) as other:
+                    prints.append(other.chat(user("Hello!"))["system_fingerprint"])
+        self.assertEqual(len(set(prints)), 3, prints)
         self.assertNotIn("metadata", self.service.chat(user("Hello!"), metadata={"a": "b"}))
 
 

@@ -191,7 +191,11 @@ class Answers(unittest.TestCase):
         self.assertEqual(status, 200)
         listed = json.loads(body)
         self.assertEqual([model["id"] for model in listed["data"]], ["nano", "gpt-4o-mini"])
-        self.assertEqual(listed["data"][0]["meta"]["modalities"], ["text", "image", "audio", "video"])
+        meta = listed["data"][0]["meta"]
+        self.assertEqual(meta["modalities"], ["text", "image", "audio", "video"])
+        self.assertGreater(meta["params"], meta["effective_params"])
+        self.assertGreater(meta["size_bytes"], meta["params"])
+        self.assertTrue(meta["format"])
         for path in ("/v1/models/gpt-4o-mini", "/v1/models/gpt%2D4o-mini"):
             status, _, body = self.service.request("GET", path)
             self.assertEqual((status, json.loads(body)["id"]), (200, "gpt-4o-mini"))

@@ -87,8 +87,9 @@ std::string ErrorText(const Refusal& refusal) {
 
 std::string Fingerprint(const Service& service) {
   const SizeFacts size = service.engine.FactsOf(service.engine.size());
+  const std::string files = service.card == nullptr ? "" : service.card->digest;
   const std::string text = std::string(GEMMA3N_VERSION "|") + service.options.model_name + "|" +
-                           service.engine.size().name + "|" +
+                           files + "|" + service.engine.size().name + "|" +
                            std::to_string(size.effective_parameters) + "|" +
                            std::to_string(service.context);
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
@@ -125,9 +126,13 @@ Json TimingsJson(std::span<const GenerateResult> results, double waited_ms) {
     prefill += result.timings.prefill_tokens;
     decode += result.timings.decode_tokens;
   }
-  return {{"queue_ms", waited_ms},    {"media_ms", media_ms},
-          {"prefill_ms", prefill_ms}, {"prefill_tps", PerSecond(prefill, prefill_ms)},
-          {"decode_ms", decode_ms},   {"decode_tps", PerSecond(decode, decode_ms)}};
+  return {{"queue_ms", waited_ms},
+          {"load_ms", 0},  // a model is there before the first request
+          {"media_ms", media_ms},
+          {"prefill_ms", prefill_ms},
+          {"prefill_tps", PerSecond(prefill, prefill_ms)},
+          {"decode_ms", decode_ms},
+          {"decode_tps", PerSecond(decode, decode_ms)}};
 }
 
 }  // namespace gemma3n::server

@@ -20,7 +20,7 @@ Json ErrorJson(const Refusal& refusal);
 // {"error": that}.
 std::string ErrorText(const Refusal& refusal);
 
-// "fp_" and 10 hex digits: other ones for another version, model, size or context.
+// "fp_" and 10 hex digits: other ones for another version, model, its files, size or context.
 std::string Fingerprint(const Service& service);
 
 // As chats and completions tell it.
