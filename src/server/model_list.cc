@@ -22,6 +22,8 @@ void AddOpenAi(const Service& service, const std::string& name, Json& model) {
   model["meta"] = {{"context", service.context},
                    {"params", service.card->report.total},
                    {"effective_params", size.effective_parameters},
+                   {"size_bytes", service.card->report.file_bytes},
+                   {"format", service.card->report.dtypes},
                    {"size", service.engine.size().name},
                    {"modalities", modalities},
                    {"loaded", true}};
@@ -36,7 +38,8 @@ void AddGoogle(const Service& service, const std::string& name, Json& model) {
                          " parameters, on this server";
   model["inputTokenLimit"] = service.context;
   model["outputTokenLimit"] = service.context;
-  model["supportedGenerationMethods"] = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"};
+  model["supportedGenerationMethods"] = {"generateContent", "streamGenerateContent", "countTokens",
+                                         "embedContent", "batchEmbedContents"};
   model["temperature"] = service.card->report.temperature;
   model["maxTemperature"] = 2.0;
   model["topP"] = service.card->report.top_p;

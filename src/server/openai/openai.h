@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenAI's dialect: chat completions, completions, responses, models, Realtime. docs/server-openai.md
-// and docs/server-live.md say what is honoured.
+// OpenAI's dialect: chat completions, completions, responses, models, Realtime.
+// docs/server-openai.md and docs/server-live.md say what is honoured.
 #pragma once
 
 #include "server/chat.h"
