@@ -3,7 +3,8 @@
 
     clients_test.py GEMMA3N CLIENT DIRECTORY
 
-CLIENT.mjs is run by Node with the server's address and the model's directory. The packages of
+CLIENT.mjs is run by Node with the server's address, the model's directory and a key, which is asked
+for where errors are tried. The packages of
 package-lock.json come from npm's registry into DIRECTORY, once. Exit code 77, which is "not run",
 where there is no npm.
 """
@@ -45,8 +46,11 @@ def main(client, directory):
     shutil.copy(HERE / script.name, script)
     secure = ("--tls", "--state-directory", directory / "state") if client in NEED_TLS else ()
     management = ("--allow-model-management",) if client == "ollama" else ()
-    with Service(*secure, *management) as service:
-        done = subprocess.run(["node", str(script), service.url, str(NANO)], timeout=300,
+    keys = directory / "keys"
+    keys.write_text("a-key-of-tests\n")
+    guarded = ("--api-key-file", keys, "--sessions", 1, "--queue", 1) if client == "openai" else ()
+    with Service(*secure, *management, *guarded) as service:
+        done = subprocess.run(["node", str(script), service.url, str(NANO), keys.read_text().strip()], timeout=300,
                               env={**os.environ, "NODE_NO_WARNINGS": "1",
                                    **({"NODE_EXTRA_CA_CERTS": service.certificate} if secure else {})})
     return done.returncode

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenAI's client for JavaScript against our server with the embedded model: openai.mjs URL NANO
+// OpenAI's client for JavaScript against our server with the embedded model, which asks for a key and has one session:
+// openai.mjs URL NANO KEY
 import OpenAI from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 import fs from "node:fs";
 import assert from "node:assert/strict";
-const [url, nano] = process.argv.slice(2);
-const client = new OpenAI({ baseURL: url + "/v1", apiKey: "none", maxRetries: 0 });
+const [url, nano, key] = process.argv.slice(2);
+const client = new OpenAI({ baseURL: url + "/v1", apiKey: key, maxRetries: 0 });
 const b64 = (name) => fs.readFileSync(`${nano}/eval/${name}`).toString("base64");
 const user = (content) => [{ role: "user", content }];
 const create = (body) => client.chat.completions.create({ model: "nano", temperature: 0, messages: user("Hello!"), ...body });
@@ -101,11 +102,23 @@ await assert.rejects(create({ messages: [] }), OpenAI.BadRequestError);
 await assert.rejects(create({ response_format: { type: "json_schema", json_schema: { name: "x", schema: { not: {} } } } }),
   (error) => error.code === "invalid_json_schema" && error.param === "response_format.json_schema.schema.not");
 
-// Aborted in the middle: the server goes on for the next one.
-const endless = await create({ stream: true, max_tokens: 2000, logit_bias: { 1: -100, 5: -100 } });
+await assert.rejects(new OpenAI({ baseURL: url + "/v1", apiKey: "wrong", maxRetries: 0 }).models.list(),
+  (error) => error instanceof OpenAI.AuthenticationError && error.code === "invalid_api_key");
+
+// Aborted in the middle: the answer ends, and so does one that waits. A third is one too many meanwhile.
+const metrics = async () => (await fetch(url + "/metrics", { headers: { authorization: `Bearer ${key}` } })).text();
+const cancelled = async () => Number(/^gemma3n_cancelled_total (\d+)$/m.exec(await metrics())[1]);
+const without_end = { stream: true, max_tokens: 2000, logit_bias: { 1: -100, 5: -100, 7: -100 } };
+const before = await cancelled();
+const endless = await create(without_end);
 for await (const chunk of endless) {
   assert.equal(chunk.object, "chat.completion.chunk");
+  const waiting = await create(without_end);
+  await assert.rejects(create({}), (error) => error instanceof OpenAI.RateLimitError && error.code === "server_busy");
+  waiting.controller.abort();
   endless.controller.abort();
   break;
 }
+for (let i = 0; i < 200 && (await cancelled()) < before + 2; ++i) await new Promise((resolve) => setTimeout(resolve, 50));
+assert.equal(await cancelled(), before + 2);
 assert.equal(text(await create({ messages: user("What is 3 plus 4?") })), "7");

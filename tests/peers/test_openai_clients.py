@@ -6,7 +6,9 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 import typing
+import urllib.request
 
 import openai
 import pydantic
@@ -91,6 +93,21 @@ def test_errors(client):
         "invalid_json_schema", "response_format.json_schema.schema.not")
     with pytest.raises(openai.BadRequestError):
         chat(client, [{"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}}])
+
+
+def test_abort_in_the_middle(client, url):
+    def cancelled():
+        with urllib.request.urlopen(url + "/metrics") as page:
+            return int(re.search(r"^gemma3n_cancelled_total (\d+)$", page.read().decode(), re.M).group(1))
+    before = cancelled()
+    endless = {"max_tokens": 2000, "logit_bias": {"1": -100, "5": -100, "7": -100}, "stream": True}
+    with chat(client, "Hello!", **endless) as stream:
+        assert next(stream).object == "chat.completion.chunk"
+    deadline = time.monotonic() + 10
+    while cancelled() == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert cancelled() == before + 1
+    assert chat(client, "What is 3 plus 4?").choices[0].message.content == "7"
 
 
 class Place(pydantic.BaseModel):
