@@ -18,6 +18,7 @@ async function bundle(name) {
     absWorkingDir: here,
     entryPoints: [name],
     bundle: true,
+    alias: { entities: './src/entities.js' },
     minify: true,
     write: false,
     format: 'esm',

@@ -72,6 +72,12 @@ test('P09: links lead to http, https and mailto only, in a window that cannot re
     assert.ok(!links.some(([href]) => href.includes(word)), word);
 });
 
+test('P09: references to characters are the characters, and no markup', async () => {
+  const body = await answerWith('&auml; &#x41; &copy;&nbsp;1 &lt;img src=x&gt; &Tab;a &nope; &amp;');
+  assert.equal(await body.innerText(), 'ä A ©\u00a01 <img src=x> \ta &nope; &');
+  assert.equal(await body.locator(DANGEROUS).count(), 0);
+});
+
 test('P09: huge tables, 100,000 nested quotes and unclosed code leave the page alive', async () => {
   const table = '|a|b|\n|-|-|\n' + '|x|y|\n'.repeat(3000);
   assert.equal(await (await answerWith(table)).locator('tr').count(), 3001);
