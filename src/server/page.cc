@@ -17,6 +17,7 @@ namespace gemma3n::server {
 namespace {
 
 constexpr uint64_t kMostLabBytes = 16 << 20;
+constexpr const char* kCertificate = "certificate.pem";  // the last part of its path, too
 
 std::string Dump(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -75,11 +76,22 @@ Json InfoOf(const Service& service, bool has_lab) {
           {"audio_tokens", facts.audio_tokens},
           {"clip_seconds", facts.max_clip_seconds},
           {"body_bytes", limits.body_bytes},
+          {"upload_bytes", limits.upload_bytes},
           {"urls", service.reach.urls},
           {"needs_key", service.reach.needs_key},
+          {"certificate", service.reach.certificate.empty() ? "" : kCertificate},
           {"qr", service.reach.HasOthers()},
           {"lab", has_lab},
           {"notes", facts.notes}};
+}
+
+// The server's own certificate, which it shows to everybody who connects; empty: it has none.
+std::string ReadCertificate(const std::filesystem::path& path) {
+  if (path.empty()) return "";
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw Error(ErrorKind::kResources, path.string() + ": cannot be read");
+  return text;
 }
 
 // The size in the form of `--size FILE.json`, as the text that requests ask for it with.
@@ -137,7 +149,8 @@ std::string ReadLab(const std::filesystem::path& path, const Engine& engine) {
 Page::Page(const Service& service)
     : service_(service),
       info_(Dump(InfoOf(service, !service.options.lab.empty()))),
-      lab_(ReadLab(service.options.lab, service.engine)) {}
+      lab_(ReadLab(service.options.lab, service.engine)),
+      certificate_(ReadCertificate(service.reach.certificate)) {}
 
 std::vector<Route> Page::Routes() const {
   const auto route = [](const char* method, const char* path, auto answer, bool open = false) {
@@ -154,6 +167,8 @@ std::vector<Route> Page::Routes() const {
       route("POST", "/page/count", [this](const Request& r) { return Count(r); }),
       route("GET", "/page/info", [this](const Request&) { return NotKept(info_); }),
       route("GET", "/page/lab", [this](const Request&) { return LabResult(); }),
+      route(
+          "GET", "/page/certificate.pem", [this](const Request&) { return Certificate(); }, true),
       route("GET", "/page/qr.svg", [this](const Request&) { return QrPicture(); }),
       route(
           "GET", "/page/*", [this](const Request& r) { return File(r); }, true),
@@ -197,6 +212,16 @@ Response Page::LabResult() const {
                   "there is no result of `gemma3n lab`; `gemma3n serve --lab FILE` shows one");
   }
   return NotKept(lab_);
+}
+
+// For programs that are to trust this server. Open, since each connection begins with it.
+Response Page::Certificate() const {
+  if (certificate_.empty()) {
+    throw Refusal(Reason::kNotFound, "this server has no certificate of its own");
+  }
+  Response response = NotKept(certificate_);
+  response.content_type = "application/x-pem-file";
+  return response;
 }
 
 // Not open: the key is in it.

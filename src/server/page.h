@@ -25,12 +25,14 @@ class Page {
   Response File(const Request& request) const;
   Response Home(const Request& request) const;
   Response LabResult() const;
+  Response Certificate() const;
   Response QrPicture() const;
   // How many tokens a conversation is, in the body of chat completions, by what they stand for.
   Response Count(const Request& request) const;
 
   const Service& service_;
-  const std::string info_, lab_;  // JSON; `lab_` is empty where there is none
+  const std::string info_, lab_;   // JSON; `lab_` is empty where there is none
+  const std::string certificate_;  // PEM; empty where it is not the server's own
 };
 
 }  // namespace gemma3n::server

@@ -33,6 +33,9 @@ class PageApi(unittest.TestCase):
         self.assertEqual((self.info["model"], self.info["size"]), ("nano", "full"))
         self.assertTrue(self.info["sees"] and self.info["hears"])
         self.assertEqual((self.info["needs_key"], self.info["lab"]), (False, False))
+        self.assertEqual((self.info["body_bytes"], self.info["upload_bytes"]), (64 << 20, 1 << 30))
+        self.assertEqual(self.info["certificate"], "")
+        self.assertEqual(self.service.request("GET", "/page/certificate.pem")[0], 404)
         parameters = [size["effective_parameters"] for size in self.info["sizes"]]
         self.assertGreater(len(parameters), 3)
         self.assertEqual(parameters, sorted(parameters, reverse=True))
