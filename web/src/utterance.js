@@ -6,6 +6,7 @@ const GO_ON_RATIO = 2; // less is enough once it has begun
 const LEAST = 0.006; // of full scale; below is never speech
 const BEGIN_MS = 100; // so long it must be loud
 const END_MS = 700; // so long it must be quiet
+const PAUSES = 0.02; // of the blocks of speech at least, the ones between words
 const BEFORE_MS = 300; // kept from before the beginning
 const NOISE_RISE = 1.02,
   NOISE_FALL = 0.9; // a block's step of the estimate
@@ -21,14 +22,17 @@ export class UtteranceFinder {
     this.blocks = /** @type {Float32Array[]} */ ([]);
     this.loudMs = 0;
     this.quietMs = 0;
+    this.levels = /** @type {number[]} */ ([]); // of the blocks since the beginning
   }
 
   /**
    * @param {Float32Array} block @param {number} level its loudness
-   * @returns {'begin'|'end'|null} what has happened with it
+   * @returns {'begin'|'end'|'noise'|null} what has happened with it; 'noise': what had begun was the
+   *   room, which has become louder
    */
   push(block, level) {
     const ms = (1000 * block.length) / this.rate;
+    const fits = this.#length() + 2 * block.length <= this.most; // so does the next one
     this.blocks.push(block);
     const threshold = Math.max(LEAST, this.noise * (this.speaking ? GO_ON_RATIO : BEGIN_RATIO));
     const loud = level > threshold;
@@ -46,13 +50,20 @@ export class UtteranceFinder {
       }
       this.speaking = true;
       this.quietMs = 0;
+      this.levels = [level];
       return 'begin';
     }
+    this.levels.push(level);
     this.quietMs = loud ? 0 : this.quietMs + ms;
-    if (this.quietMs < END_MS && this.#length() < this.most) return null;
+    if (this.quietMs < END_MS && fits) return null;
     this.speaking = false;
     this.loudMs = 0;
-    return 'end';
+    // Who speaks pauses between words; what never does is a fan.
+    const quietest = this.levels.sort((a, b) => a - b)[Math.floor(this.levels.length * PAUSES)];
+    if (quietest <= threshold) return 'end';
+    this.noise = quietest;
+    this.blocks = [];
+    return 'noise';
   }
 
   /** What has been said so far, or was; after the end it is handed out once. */

@@ -69,8 +69,20 @@ test('noise alone is none, nor a click', () => {
   assert.deepEqual(hear([[1, 1.04]], 3), []);
 });
 
-test('one that does not end is cut', () => {
-  const found = hear([[1, 9]], 9, { most: 3 });
-  assert.ok(found.length >= 3);
-  assert.ok(found.every((one) => !one.seconds || one.seconds <= 3.1));
+test('one that does not end is cut, with the pauses between its words', () => {
+  const words = Array.from({ length: 16 }, (_, i) => [1 + i / 2, 1.4 + i / 2]);
+  const found = hear(words, 9, { most: 3 });
+  assert.ok(found.length >= 4, JSON.stringify(found));
+  assert.ok(found.every((one) => !one.seconds || one.seconds <= 3));
+  assert.ok(found[1].seconds > 2.9, JSON.stringify(found));
+});
+
+test('noise that begins is handed out never, and known from then on', () => {
+  const finder = new UtteranceFinder(RATE, 3);
+  const events = [];
+  for (let i = 0; i < 3000; ++i) {
+    const event = finder.push(new Float32Array(BLOCK), (i < 500 ? 0.003 : 0.02) + 0.001 * (i % 3));
+    if (event) events.push(event);
+  }
+  assert.deepEqual(events, ['begin', 'noise']);
 });
