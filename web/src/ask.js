@@ -2,7 +2,8 @@
 // From a conversation to a request, and from its stream to an answer.
 import { stream } from './api.js';
 import { dataUri } from './export.js';
-import { perSecond, seconds } from './numbers.js';
+import { NUMBERS, perSecond, seconds } from './numbers.js';
+import { sizeOf } from './state.js';
 
 const uris = /** @type {WeakMap<Blob, Promise<string>>} */ (new WeakMap());
 const uriOf = (blob) => {
@@ -33,8 +34,6 @@ async function messageOf(message, { media, detail }) {
   if (message.text) parts.push({ type: 'text', text: message.text });
   return { role: 'user', content: parts };
 }
-
-const NUMBERS = ['temperature', 'top_p', 'top_k', 'min_p', 'repeat_penalty', 'max_tokens', 'seed'];
 
 /**
  * @param {import('./tree.js').Message[]} messages @param {any} settings

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conversations as files: JSON that can be read in again, Markdown to read.
+import { NUMBERS } from './numbers.js';
 import { newId, path } from './tree.js';
 
 const FORMAT = 'gemma3n conversation 1';
@@ -52,7 +53,57 @@ const text = (value, most = 1e7) => {
   if (typeof value !== 'string' || value.length > most) throw new Error('expected a text');
   return value;
 };
+const list = (value) => {
+  if (!Array.isArray(value)) throw new Error('expected a list');
+  return value;
+};
 const number = (value) => (Number.isFinite(value) ? value : Date.now());
+
+const isNumber = Number.isFinite;
+const isText = (value) => typeof value === 'string';
+const USAGE = {
+  prompt_tokens: isNumber,
+  completion_tokens: isNumber,
+  prompt_tokens_details: { cached_tokens: isNumber },
+};
+const TIMINGS = {
+  decode_tps: isNumber,
+  prefill_tps: isNumber,
+  media_ms: isNumber,
+  queue_ms: isNumber,
+};
+const MESSAGE = {
+  usage: USAGE,
+  timings: TIMINGS,
+  error: { code: isText, message: isText, details: isText },
+  firstWordMs: isNumber,
+  size: isText,
+  sizeLabel: isText,
+  finish: isText,
+  transcript: isText,
+};
+const SETTINGS = {
+  system: isText,
+  size: isText,
+  model: isText,
+  aloud: (value) => typeof value === 'boolean',
+  ...Object.fromEntries(NUMBERS.map((name) => [name, isNumber])),
+  stop: (value) => Array.isArray(value) && value.every(isText),
+  detail: (value) => ['auto', 'low', 'high'].includes(value),
+};
+
+/** Of what was found only what is known, and of its type. */
+function known(found, shape) {
+  const out = {};
+  for (const [key, good] of Object.entries(shape)) {
+    const value = found?.[key];
+    if (value === undefined || value === null) continue;
+    if (typeof good === 'function') {
+      if (good(value)) out[key] = value;
+    } else if (typeof value === 'object') out[key] = known(value, good);
+  }
+  return out;
+}
 
 function messageFrom(found) {
   if (!['user', 'assistant'].includes(found?.role))
@@ -64,8 +115,8 @@ function messageFrom(found) {
     text: text(found.text),
     at: number(found.at),
   };
-  const attachments = (found.attachments ?? []).map((one) => {
-    if (!KINDS.includes(one.kind)) throw new Error('an attachment of an unknown kind');
+  const attachments = list(found.attachments ?? []).map((one) => {
+    if (!KINDS.includes(one?.kind)) throw new Error('an attachment of an unknown kind');
     return {
       kind: one.kind,
       name: text(one.name, 1000),
@@ -75,12 +126,7 @@ function messageFrom(found) {
     };
   });
   if (attachments.length) message.attachments = attachments;
-  for (const key of ['usage', 'timings'])
-    if (found[key] && typeof found[key] === 'object') message[key] = found[key];
-  for (const key of ['size', 'finish', 'transcript'])
-    if (typeof found[key] === 'string') message[key] = found[key];
-  if (Number.isFinite(found.firstWordMs)) message.firstWordMs = found.firstWordMs;
-  return message;
+  return { ...message, ...known(found, MESSAGE) };
 }
 
 /**
@@ -98,7 +144,7 @@ export function fromJson(json) {
   if (found?.format !== FORMAT || !Array.isArray(found.conversations))
     throw new Error(`expected "format": "${FORMAT}"`);
   return found.conversations.map((one) => {
-    const messages = one.messages.map(messageFrom);
+    const messages = list(one?.messages).map(messageFrom);
     const ids = new Set(messages.map((message) => message.id));
     if (ids.size !== messages.length) throw new Error('two messages have one id');
     const seen = new Set([null]);
@@ -110,7 +156,6 @@ export function fromJson(json) {
     const chosen = {};
     for (const [parent, child] of Object.entries(one.chosen ?? {}))
       if (ids.has(child)) chosen[parent] = child;
-    const settings = one.settings && typeof one.settings === 'object' ? one.settings : {};
     return {
       id: newId(),
       title: text(one.title, 500),
@@ -119,7 +164,7 @@ export function fromJson(json) {
       updated: number(one.updated),
       messages,
       chosen,
-      settings,
+      settings: known(one.settings, SETTINGS),
     };
   });
 }

@@ -77,6 +77,32 @@ test('what is no export is refused, with a reason', async () => {
   }
 });
 
+test('of an import only what is known is taken, of the type it has here', async () => {
+  const all = JSON.parse(await toJson([sample()]));
+  const [one] = all.conversations;
+  Object.assign(one.messages[1], {
+    usage: { completion_tokens: 3, prompt_tokens: {}, prompt_tokens_details: 'x' },
+    timings: { decode_tps: '5', prefill_tps: 7, more: 1 },
+    error: { code: 'gone', message: 5 },
+    finish: ['stop'],
+    firstWordMs: null,
+    html: '<b>',
+  });
+  one.settings = { temperature: '1', top_p: 0.5, stop: 'x', system: 7, size: 'full', more: 1 };
+  const [found] = fromJson(JSON.stringify(all));
+  const { id, parent, role, text, at, size, ...rest } = found.messages[1];
+  assert.deepEqual(rest, {
+    usage: { completion_tokens: 3 },
+    timings: { prefill_tps: 7 },
+    error: { code: 'gone' },
+  });
+  assert.deepEqual(found.settings, { top_p: 0.5, size: 'full' });
+  for (const wrong of [5, 'x', { a: 1 }]) {
+    one.messages = wrong;
+    assert.throws(() => fromJson(JSON.stringify(all)), /expected a list/);
+  }
+});
+
 test('Markdown has the path that is shown', () => {
   const text = toMarkdown(sample());
   assert.match(

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Numbers as they are read.
 
+/** Settings that are numbers, as requests name them. */
+export const NUMBERS = [
+  'temperature',
+  'top_p',
+  'top_k',
+  'min_p',
+  'repeat_penalty',
+  'max_tokens',
+  'seed',
+];
+
 /** "2.31 M", "1.90 B". */
 export function shortNumber(value) {
   if (value >= 1e9) return `${(value / 1e9).toFixed(2)} B`;
