@@ -51,7 +51,9 @@ test('a key that is not given: the page says so and asks nothing on its own', as
   const page = await (await browser.newContext()).newPage();
   await page.goto(server.url);
   await page.getByRole('button', { name: 'Cancel' }).click();
-  await page.locator('#model').filter({ hasText: /key/ }).waitFor();
+  await page.locator('#notices .error').filter({ hasText: /key/ }).waitFor();
+  await page.getByRole('button', { name: 'Retry' }).click();
+  await page.getByRole('dialog', { name: 'Key' }).waitFor();
   await page.context().close();
 });
 

@@ -140,6 +140,15 @@ test('what cannot be read or is too large is said before anything is sent', asyn
   await page.keyboard.press('Enter');
   await page.waitForTimeout(200);
   assert.equal(sent.length, 0);
-  for (let left = 3; left > 0; --left) await page.locator('.chip .icon-button').first().click();
+  // What was refused stays to be seen when the question goes without it.
+  await ask(page, 'Hello!');
+  assert.equal(sent[0].postDataJSON().messages[0].content, 'Hello!');
+  const copy = page.getByRole('button', { name: 'Copy details of broken.png' });
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await copy.click();
+  const details = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
+  assert.equal(details.code, 'invalid_image');
+  for (let left = 3; left > 0; --left)
+    await page.getByRole('button', { name: /^Remove/ }).first().click();
   assert.equal(await page.locator('.chip').count(), 0);
 });

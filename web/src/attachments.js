@@ -3,7 +3,7 @@
 // is too large or cannot be read is said before anything is sent, and its tokens are known.
 import { post } from './api.js';
 import { bodyOf } from './ask.js';
-import { el, icon, iconButton } from './dom.js';
+import { announce, copyText, el, icon, iconButton } from './dom.js';
 import { megabytes } from './numbers.js';
 import { state } from './state.js';
 
@@ -102,12 +102,14 @@ export class AttachmentList {
       }
     } catch (error) {
       // What cannot be reached now may be sent later.
-      if (error.code !== 'server_gone')
+      if (error.code !== 'server_gone') {
         entry.trouble = error.message.replace(/^messages\[0\]\.content\[0\]\.[\w.]+: /, '');
     }
     entry.checking = false;
     this.#draw();
   }
+        Object.assign(entry, { code: error.code ?? 'page_error', details: error.details });
+      }
 
   /** Those that can be sent, as messages keep them. */
   good() {
@@ -149,7 +151,13 @@ export class AttachmentList {
           entry.trouble ? 'li.chip.bad' : 'li.chip',
           entry.trouble ? { role: 'alert' } : {},
           preview(entry),
-          el('span.chip-text', {}, el('span.name', {}, entry.name), el('span.note', {}, note)),
+          el(
+            'span.chip-text',
+            {},
+            el('span.name', {}, entry.name),
+            el('span.note', {}, code || '', code ? ' ' : '', note),
+          ),
+          entry.trouble ? copy : '',
           remove,
         );
       }),
@@ -163,6 +171,10 @@ const urls = /** @type {WeakMap<Blob, string>} */ (new WeakMap());
 export function urlOf(blob) {
   if (!urls.has(blob)) urls.set(blob, URL.createObjectURL(blob));
   return urls.get(blob);
+        const code = entry.trouble && el('strong', {}, entry.code ?? 'not_sent');
+        const copy = iconButton('copy', `Copy details of ${entry.name}`, {
+          onclick: () => copyText(entry.details ?? `${entry.name}: ${entry.trouble}`, copy),
+        });
 }
 
 function preview(entry) {

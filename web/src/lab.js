@@ -2,6 +2,7 @@
 // What `gemma3n lab` found: each size's loss against what it costs, the current one marked.
 import { get } from './api.js';
 import { byId, el } from './dom.js';
+import { errorBox } from './error_box.js';
 import { lossOf, plot } from './lab_plot.js';
 import { shortNumber } from './numbers.js';
 import { changeSettings, on, state } from './state.js';
@@ -105,7 +106,7 @@ export async function showLab() {
   try {
     lab = await get('/page/lab');
   } catch (error) {
-    return place.replaceChildren(el('p', {}, error.message));
+    return place.replaceChildren(errorBox(error, { Retry: showLab }));
   }
   on('settings', draw);
   on('conversation', draw);

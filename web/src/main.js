@@ -9,6 +9,7 @@ import { onReturn, whenBack } from './connection.js';
 import { startConversationView } from './conversation_view.js';
 import { byId } from './dom.js';
 import { startDropping } from './dropping.js';
+import { notice } from './error_box.js';
 import { showLab } from './lab.js';
 import { takeKeyFromAddress } from './login.js';
 import { startSettings, startSizePicker } from './settings.js';
@@ -26,8 +27,8 @@ async function loadInfo() {
       break;
     } catch (error) {
       if (error.code !== 'server_gone') {
-        byId('model').textContent = error.message;
-        return;
+        byId('model').textContent = error.code;
+        return notice(error, { Retry: loadInfo });
       }
       await whenBack();
     }

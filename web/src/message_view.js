@@ -4,6 +4,7 @@ import { shown } from './attachments.js';
 import { timingsText } from './ask.js';
 import { edit, retry } from './chat.js';
 import { copyText, el, iconButton } from './dom.js';
+import { errorBox } from './error_box.js';
 import { render } from './markdown.js';
 import { speak } from './speaking.js';
 import { keep, state, tell } from './state.js';
@@ -25,26 +26,6 @@ function branches(message) {
     iconButton('previous', `Previous ${what}`, { onclick: go(-1), disabled: index === 0 }),
     el('span', {}, `${index + 1} / ${count}`),
     iconButton('next', `Next ${what}`, { onclick: go(1), disabled: index === count - 1 }),
-  );
-}
-
-function errorBox(message) {
-  const { code, message: text, details } = message.error;
-  const copy = el(
-    'button.plain',
-    { type: 'button', onclick: () => copyText(details ?? text, copy) },
-    'Copy details',
-  );
-  return el(
-    'div.error',
-    { role: 'alert' },
-    el('p', {}, el('strong', {}, code), ' ', text),
-    el(
-      'div.row',
-      {},
-      el('button.plain', { type: 'button', onclick: () => retry(message) }, 'Retry'),
-      copy,
-    ),
   );
 }
 
@@ -109,7 +90,8 @@ export class MessageView {
             ? []
             : [el('p.quiet', {}, 'No answer.')]),
       );
-    if (message.error) this.body.append(errorBox(message));
+    if (message.error)
+      this.body.append(errorBox(message.error, { Retry: () => retry(message) }));
     if (this.underWay) return this.foot.replaceChildren();
     this.foot.replaceChildren(
       el(
