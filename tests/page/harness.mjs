@@ -95,7 +95,7 @@ export async function open(
     ...contextOptions,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  context.setDefaultTimeout(15000);
   const complaints = [];
   page.on('console', (message) => {
     const text = `${message.text()} ${message.location().url}`;
@@ -123,6 +123,41 @@ export function endless(route) {
   const body = { ...route.request().postDataJSON(), logit_bias: { 1: -100, 7: -100 } };
   return route.continue({ postData: JSON.stringify(body) });
 }
+
+/**
+ * Answers come piece by piece from the page's own fetch: these events, one after so many ms, then
+ * the end, or none where `endless`.
+ */
+export function streamed(page, path, events, { ms = 100, endless: open_ = false } = {}) {
+  return page.evaluate(
+    ([wanted, frames, pause, unending]) => {
+      const real = (window.realFetch ??= window.fetch);
+      window.fetch = (to, options) => {
+        if (to !== wanted) return real(to, options);
+        const encoder = new TextEncoder();
+        const body = new ReadableStream({
+          async start(stream) {
+            options.signal?.addEventListener('abort', () =>
+              stream.error(new DOMException('stopped', 'AbortError')),
+            );
+            for (const frame of frames) {
+              stream.enqueue(encoder.encode(`data: ${JSON.stringify(frame)}\n\n`));
+              await new Promise((resolve) => setTimeout(resolve, pause));
+              if (options.signal?.aborted) return;
+            }
+            if (!unending) stream.close();
+          },
+        });
+        return Promise.resolve(new Response(body));
+      };
+    },
+    [path, events, ms, open_],
+  );
+}
+
+/** Events of an answer of these words. */
+export const words = (...all) =>
+  all.map((content) => ({ choices: [{ index: 0, delta: { content } }] }));
 
 /** Types a question, sends it and waits for the answer's text. */
 export async function ask(page, text) {

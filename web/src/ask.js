@@ -50,7 +50,7 @@ export async function bodyOf(messages, settings, { media = true } = {}) {
   }
   for (const name of NUMBERS) if (Number.isFinite(settings[name])) body[name] = settings[name];
   if (settings.stop?.length) body.stop = settings.stop;
-  if (settings.size) body.size = settings.size;
+  if (sizeOf(settings)) body.size = sizeOf(settings);
   return body;
 }
 

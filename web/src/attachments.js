@@ -20,14 +20,16 @@ export function kindOf(file) {
   return family === 'text' || TEXT_ENDINGS.test(file.name) ? 'text' : null;
 }
 
+/** What a request in JSON holds: base64 takes four bytes for three. */
+const mostOf = (info) => (info ? (info.body_bytes * 3) / 4 - 65536 : Infinity);
+
 /** What is wrong with a file at first sight; empty: nothing. */
-export function troubleWith(file, kind, info) {
+export function troubleWith(file, kind, info, most = mostOf(info)) {
   if (!kind) return 'neither a picture, sound, film nor text';
   if (kind === 'text')
     return file.size > MOST_TEXT
       ? `${megabytes(file.size)} of text; at most ${megabytes(MOST_TEXT)} are taken`
       : '';
-  const most = info ? (info.body_bytes * 3) / 4 - 65536 : Infinity; // base64 takes four bytes for three
   if (file.size > most)
     return `${megabytes(file.size)}; the server takes at most ${megabytes(most)}`;
   if (info && !info.sees && kind !== 'audio') return 'this model does not see';
@@ -61,6 +63,7 @@ export class AttachmentList {
     this.list = list;
     this.changed = changed;
     this.entries = /** @type {any[]} */ ([]);
+    this.waiting = /** @type {((done?: any) => void)[]} */ ([]);
   }
 
   /** @param {Iterable<File>} files */
@@ -83,6 +86,7 @@ export class AttachmentList {
     this.entries.push(entry);
     this.#draw();
     if (!entry.trouble) await this.#check(entry);
+    if (entry.trouble) announce(`${name}: ${entry.trouble}`);
     return entry;
   }
 
@@ -104,12 +108,12 @@ export class AttachmentList {
       // What cannot be reached now may be sent later.
       if (error.code !== 'server_gone') {
         entry.trouble = error.message.replace(/^messages\[0\]\.content\[0\]\.[\w.]+: /, '');
+        Object.assign(entry, { code: error.code ?? 'page_error', details: error.details });
+      }
     }
     entry.checking = false;
     this.#draw();
   }
-        Object.assign(entry, { code: error.code ?? 'page_error', details: error.details });
-      }
 
   /** Those that can be sent, as messages keep them. */
   good() {
@@ -120,6 +124,20 @@ export class AttachmentList {
 
   get checking() {
     return this.entries.some((one) => one.checking);
+  }
+
+  /** Resolves when the server has seen all that are left. */
+  checked() {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      this.#draw();
+    });
+  }
+
+  /** Those that were sent go; what was refused stays to be seen. */
+  sent() {
+    this.entries = this.entries.filter((one) => one.trouble);
+    this.#draw();
   }
 
   get tokens() {
@@ -147,9 +165,13 @@ export class AttachmentList {
             this.#draw();
           },
         });
+        const code = entry.trouble && el('strong', {}, entry.code ?? 'not_sent');
+        const copy = iconButton('copy', `Copy details of ${entry.name}`, {
+          onclick: () => copyText(entry.details ?? `${entry.name}: ${entry.trouble}`, copy),
+        });
         return el(
           entry.trouble ? 'li.chip.bad' : 'li.chip',
-          entry.trouble ? { role: 'alert' } : {},
+          {},
           preview(entry),
           el(
             'span.chip-text',
@@ -163,6 +185,7 @@ export class AttachmentList {
       }),
     );
     this.changed();
+    if (!this.checking) for (const resolve of this.waiting.splice(0)) resolve();
   }
 }
 
@@ -171,10 +194,6 @@ const urls = /** @type {WeakMap<Blob, string>} */ (new WeakMap());
 export function urlOf(blob) {
   if (!urls.has(blob)) urls.set(blob, URL.createObjectURL(blob));
   return urls.get(blob);
-        const code = entry.trouble && el('strong', {}, entry.code ?? 'not_sent');
-        const copy = iconButton('copy', `Copy details of ${entry.name}`, {
-          onclick: () => copyText(entry.details ?? `${entry.name}: ${entry.trouble}`, copy),
-        });
 }
 
 function preview(entry) {

@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 // The camera: take a photo, or live, when its newest frame goes with every question.
-import { attachments } from './composer.js';
+import { attachments, changed } from './composer.js';
 import { announce, byId, el, iconButton } from './dom.js';
+import { errorBox } from './error_box.js';
+import { state } from './state.js';
 
 const SIDE = 1024; // pixels of a photo's longer side; the model sees 768 at most
 
 let stream = /** @type {MediaStream|null} */ (null);
 let facing = 'environment';
 let live = false;
+let opened = 0; // how often; who was overtaken while waiting gives up
 
 const video = () => /** @type {HTMLVideoElement} */ (byId('camera-picture'));
 
 async function start() {
   stop();
+  const ours = opened;
+  byId('camera').hidden = false; // where it is closed again, also while it opens
+  byId('camera-note').textContent = 'Opening the camera …';
+  let found;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({
+    found = await navigator.mediaDevices.getUserMedia({
       video: { facingMode: facing, width: { ideal: 1280 } },
     });
   } catch (error) {
-    byId('camera-note').textContent =
-      `No camera: ${error.message || error.name}.` +
-      (window.isSecureContext ? '' : ' Browsers give it only to https and localhost.');
-    byId('camera').hidden = false;
+    if (ours === opened) byId('camera-note').replaceChildren(errorBox(trouble(error)));
     return;
   }
-  byId('camera-note').textContent = '';
+  if (ours !== opened) return found.getTracks().forEach((track) => track.stop());
+  stream = found;
   video().srcObject = stream;
-  byId('camera').hidden = false;
-  await video().play();
+  await video()
+    .play()
+    .catch(() => {}); // it was closed meanwhile
+  if (ours !== opened) return;
+  showNote();
   byId('shutter').focus();
 }
 
+const trouble = (error) => ({
+  code: error.name,
+  message:
+    `No camera: ${error.message || error.name}.` +
+    (window.isSecureContext ? '' : ' Browsers give it only to https and localhost.'),
+  details: `${error.name}: ${error.message}\n${navigator.userAgent}`,
+});
+
+function showNote() {
+  byId('camera-note').textContent = live ? 'The newest frame goes with each question.' : '';
+}
+
 function stop() {
+  opened += 1;
   for (const track of stream?.getTracks() ?? []) track.stop();
   stream = null;
   video().srcObject = null;
@@ -41,6 +62,7 @@ function close() {
   stop();
   live = false;
   byId('live').setAttribute('aria-pressed', 'false');
+  changed();
   byId('camera').hidden = true;
   byId('open-camera').focus();
 }
@@ -66,8 +88,12 @@ const nameNow = () => `camera ${new Date().toLocaleTimeString('en-GB')}.jpg`;
 export async function liveFrame() {
   if (!live) return null;
   const blob = await frame();
-  return blob && { kind: 'image', name: nameNow(), type: blob.type, blob, tokens: undefined };
+  const tokens = state.info?.image_tokens;
+  return blob && { kind: 'image', name: nameNow(), type: blob.type, blob, tokens };
 }
+
+/** What the frame adds to the next question. */
+export const liveTokens = () => (live && stream ? (state.info?.image_tokens ?? 0) : 0);
 
 export function startCamera() {
   byId('open-camera').addEventListener('click', () => (byId('camera').hidden ? start() : close()));
@@ -95,7 +121,8 @@ export function startCamera() {
         onclick: (event) => {
           live = !live;
           event.currentTarget.setAttribute('aria-pressed', String(live));
-          byId('camera-note').textContent = live ? 'The newest frame goes with each question.' : '';
+          showNote();
+          changed();
         },
       },
       'Live',

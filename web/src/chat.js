@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be done to a conversation: send, stop, retry, edit. One answer is under way at a time.
-import { ApiError } from './api.js';
 import { answerInto, bodyOf } from './ask.js';
-import { isGone, lost, whenBack } from './connection.js';
 import { announce } from './dom.js';
-import { keep, sizeLabel, state, tell } from './state.js';
+import { untilAnswered } from './insist.js';
+import { keep, sizeLabel, sizeOf, state, tell } from './state.js';
+import * as store from './store.js';
 import * as tree from './tree.js';
 
-const MOST_WAITS = 8; // for a busy server
+const KEEP_MS = 2000; // between two looks at an answer under way that are kept
 
 /**
  * Sends a question below the last message that is shown, or below `parent`; the answer comes later.
@@ -45,20 +45,11 @@ export function stop() {
   state.answering?.abort.abort();
 }
 
-const pause = (ms, signal) =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(new DOMException('stopped', 'AbortError'));
-    });
-  });
-
 async function answer(question) {
   stop();
   const { conversation } = state;
   const { settings } = conversation;
-  const size = settings.size ?? state.info?.size;
+  const size = sizeOf(settings) ?? state.info?.size;
   const offered = state.info?.sizes.find((one) => one.name === size);
   const message = tree.add(conversation, question.id, {
     role: 'assistant',
@@ -70,10 +61,23 @@ async function answer(question) {
   tell('answering');
   tell('conversation');
   void keep(conversation);
-  const changed = () => tell('message', message);
+  let keptAt = performance.now();
+  const changed = () => {
+    tell('message', message);
+    if (performance.now() - keptAt < KEEP_MS) return;
+    keptAt = performance.now();
+    void keepPart(conversation, message);
+  };
   try {
     const body = await bodyOf(tree.pathTo(conversation, question.id), settings);
-    await untilAnswered(body, message, changed, abort.signal);
+    await untilAnswered(() => answerInto(body, message, changed, abort.signal), {
+      began: () => message.text !== '',
+      waits: (text) => {
+        message.waiting = text;
+        tell('message', message);
+      },
+      signal: abort.signal,
+    });
     announce(`Answer: ${message.text}`);
   } catch (error) {
     message.waiting = undefined;
@@ -91,30 +95,13 @@ async function answer(question) {
   tell('message', message);
   tell('answering');
   await keep(conversation);
+  await store.drop('drafts', `answer ${conversation.id}`).catch(() => {});
   return message;
 }
 
-// A server that is gone or busy before the answer began is waited for.
-async function untilAnswered(body, message, changed, signal) {
-  for (let attempt = 0; ; ++attempt) {
-    try {
-      return await answerInto(body, message, changed, signal);
-    } catch (error) {
-      if (signal.aborted || !(error instanceof ApiError) || message.text) throw error;
-      const { code, status, retryAfter } = /** @type {any} */ (error);
-      if (code === 'server_gone' || code === 'shutting_down' || code === 'model_loading') {
-        if (!isGone()) lost();
-        message.waiting = 'Waiting for the server; the question will be asked again.';
-        changed();
-        await whenBack(signal);
-      } else if (status === 429 && code === 'server_busy' && attempt < MOST_WAITS) {
-        const seconds = Math.max(retryAfter, Math.min(2 ** attempt, 30));
-        message.waiting = `The server is busy. Asking again in ${seconds} s.`;
-        changed();
-        await pause(seconds * 1000, signal);
-      } else throw error;
-      message.waiting = undefined;
-      changed();
-    }
-  }
+// Apart from the conversation, whose films would be written again each time.
+function keepPart({ id }, message) {
+  return store
+    .put('drafts', { id: `answer ${id}`, conversation: id, message })
+    .catch(() => {});
 }

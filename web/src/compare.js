@@ -2,10 +2,12 @@
 // One prompt over up to four columns of settings and sizes.
 import { answerInto, bodyOf, timingsText } from './ask.js';
 import { AttachmentList } from './attachments.js';
-import { byId, copyText, el, iconButton } from './dom.js';
+import { byId, el, iconButton } from './dom.js';
+import { errorBox } from './error_box.js';
+import { untilAnswered } from './insist.js';
 import { render } from './markdown.js';
 import { numberField, sizeOptions } from './settings.js';
-import { on, sizeLabel, state } from './state.js';
+import { on, sizeLabel, sizeOf, state } from './state.js';
 import { keepSetting, setting } from './store.js';
 
 const MOST_COLUMNS = 4;
@@ -44,12 +46,13 @@ function addColumn(settings) {
   const prefix = `compare-${made++}`;
   const change = (name, value) => {
     settings[name] = value;
+    if (name === 'size') settings.model = state.info?.model;
     keepColumns();
   };
   const size = el(
     'select',
     { id: `${prefix}-size`, onchange: () => change('size', size.value) },
-    ...sizeOptions(settings.size),
+    ...sizeOptions(settings),
   );
   const output = el('div.output', { 'aria-live': 'polite' });
   const foot = el('p.timings');
@@ -83,45 +86,31 @@ function addColumn(settings) {
 }
 
 async function runColumn(column, prompt, attachments, signal) {
-  const size = state.info?.sizes.find((one) => one.name === column.settings.size);
-  const answer = {
-    role: 'assistant',
-    text: '',
-    size: column.settings.size,
-    sizeLabel: size && sizeLabel(size),
-  };
+  const size = sizeOf(column.settings);
+  const offered = state.info?.sizes.find((one) => one.name === size);
+  const answer = { role: 'assistant', text: '', size, sizeLabel: offered && sizeLabel(offered) };
   const changed = () => {
     column.output.replaceChildren(render(answer.text));
     column.foot.textContent = timingsText(answer);
   };
-  column.output.replaceChildren(el('p.quiet', {}, '…'));
+  const waits = (text = '…') => column.output.replaceChildren(el('p.quiet', {}, text));
+  waits();
   column.foot.textContent = '';
   column.root.setAttribute('aria-busy', 'true');
   try {
-    await answerInto(
-      await bodyOf([{ role: 'user', text: prompt, attachments }], column.settings),
-      answer,
-      changed,
+    const body = await bodyOf([{ role: 'user', text: prompt, attachments }], column.settings);
+    await untilAnswered(() => answerInto(body, answer, changed, signal), {
+      began: () => answer.text !== '',
+      waits,
       signal,
-    );
+    });
   } catch (error) {
     if (signal.aborted) answer.finish = 'stopped';
     changed();
-    if (!signal.aborted) {
-      const copy = el(
-        'button.plain',
-        { type: 'button', onclick: () => copyText(error.details ?? error.message, copy) },
-        'Copy details',
-      );
+    if (!signal.aborted)
       column.output.append(
-        el(
-          'div.error',
-          { role: 'alert' },
-          el('p', {}, el('strong', {}, error.code ?? 'error'), ' ', error.message),
-          copy,
-        ),
+        errorBox(error, { Retry: () => runColumn(column, prompt, attachments, signal) }),
       );
-    }
   }
   column.root.setAttribute('aria-busy', 'false');
 }
@@ -162,6 +151,6 @@ export function startCompare() {
     draw();
   });
   on('info', () => {
-    for (const column of columns) column.size.replaceChildren(...sizeOptions(column.settings.size));
+    for (const column of columns) column.size.replaceChildren(...sizeOptions(column.settings));
   });
 }

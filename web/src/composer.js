@@ -3,10 +3,10 @@
 import { post } from './api.js';
 import { AttachmentList } from './attachments.js';
 import { bodyOf } from './ask.js';
-import { liveFrame } from './camera.js';
+import { liveFrame, liveTokens } from './camera.js';
 import { send, stop } from './chat.js';
 import { announce, byId } from './dom.js';
-import { on, state } from './state.js';
+import { claim, on, state, tellFull } from './state.js';
 import * as store from './store.js';
 import { path } from './tree.js';
 
@@ -14,6 +14,7 @@ const COUNT_MS = 350; // after the last key
 let countTimer = 0;
 let counting = 0;
 let draftTimer = 0;
+let waiting = false; // a question, for files that are being read
 /** @type {AttachmentList} */
 export let attachments;
 
@@ -43,7 +44,8 @@ async function count() {
     ...shown.flatMap((message) => message.attachments ?? []),
     ...attachments.good(),
   ].reduce((sum, one) => sum + (one.kind === 'text' ? 0 : (one.tokens ?? 0)), 0);
-  const asked = draft || attachments.entries.length > 0;
+  const live = liveTokens();
+  const asked = draft || attachments.entries.length > 0 || live > 0;
   const texts = attachments.good().filter((one) => one.kind === 'text');
   const messages = [...shown, { role: 'user', text: draft, attachments: texts }];
   try {
@@ -53,9 +55,9 @@ async function count() {
       await bodyOf(messages, { system }, { media: false }),
     );
     if (ours !== counting) return;
-    showContext(tokens + media);
+    showContext(tokens + media + live);
     byId('count').textContent = asked
-      ? `${(await draftTokens(draft)) + attachments.tokens} tokens to send`
+      ? `${(await draftTokens(draft)) + attachments.tokens + live} tokens to send`
       : '';
   } catch (error) {
     if (ours !== counting) return;
@@ -72,20 +74,19 @@ export function changed() {
   clearTimeout(countTimer);
   countTimer = window.setTimeout(count, COUNT_MS);
   clearTimeout(draftTimer);
-  draftTimer = window.setTimeout(keepDraft, 200);
+  draftTimer = window.setTimeout(() => keepDraft(), 200);
   showButtons();
 }
 
-function keepDraft() {
-  const draft = { id: state.conversation.id, text: input().value, attachments: attachments.good() };
-  if (draft.text || draft.attachments.length) return store.put('drafts', draft);
+function keepDraft(id = state.conversation.id) {
+  clearTimeout(draftTimer);
+  const draft = { id, text: input().value, attachments: attachments.good() };
+  if (draft.text || draft.attachments.length) return store.put('drafts', draft).catch(tellFull);
   return store.drop('drafts', draft.id);
 }
 
 async function showDraft() {
   const { id } = state.conversation;
-  input().value = '';
-  attachments.set([]);
   fit();
   const draft = await store.take('drafts', id);
   // What was typed meanwhile is newer.
@@ -106,18 +107,27 @@ function showButtons() {
  * @returns {Promise<import('./tree.js').Message|null>} the question; null: there was nothing to send
  */
 export async function submit(extra = []) {
+  const { conversation } = state;
   if (attachments.checking) {
-    announce('A file is still being read.');
-    return null;
+    if (waiting && extra.length === 0) return null; // Enter, again
+    waiting = true;
+    byId('count').textContent = 'A file is still being read; the question goes then.';
+    announce(byId('count').textContent);
+    await attachments.checked();
+    waiting = false;
+    if (conversation !== state.conversation) return null;
   }
-  const text = input().value.trim();
+  const { id } = conversation;
+  await claim(conversation);
   const frame = await liveFrame();
+  if (conversation !== state.conversation) return null;
+  const text = input().value.trim();
   const files = [...attachments.good(), ...(frame ? [frame] : []), ...extra];
   if (!text && files.length === 0) return null;
   input().value = '';
-  attachments.set([]);
+  attachments.sent();
   fit();
-  await store.drop('drafts', state.conversation.id);
+  void store.drop('drafts', id);
   const question = send(text, files);
   changed();
   return question;
@@ -150,8 +160,16 @@ export function startComposer() {
   });
   let shown = '';
   on('conversation', () => {
-    if (shown !== state.conversation.id) void showDraft();
+    const left = shown;
     shown = state.conversation.id;
+    if (left !== shown) {
+      if (left) {
+        void keepDraft(left);
+        input().value = '';
+        attachments.set([]);
+      }
+      void showDraft();
+    }
     changed();
   });
   on('answering', () => {

@@ -5,7 +5,7 @@ import { byId, el } from './dom.js';
 import { errorBox } from './error_box.js';
 import { lossOf, plot } from './lab_plot.js';
 import { shortNumber } from './numbers.js';
-import { changeSettings, on, state } from './state.js';
+import { changeSettings, on, sizeOf, state } from './state.js';
 
 let lab = null;
 
@@ -74,7 +74,7 @@ function table(current) {
 
 /** The current size as the result writes it, if it has it. */
 function currentSize() {
-  const own = state.conversation.settings.size ?? state.info?.size;
+  const own = sizeOf(state.conversation.settings) ?? state.info?.size;
   return lab.sizes.find(
     (row) => row.name === own || row.size === own || (own === 'full' && row.kind === 'full'),
   )?.size;

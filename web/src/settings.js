@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How answers are made: the system prompt, the size of the model, how tokens are chosen.
 import { byId, el } from './dom.js';
-import { changeSettings, on, sizeLabel, state } from './state.js';
-import { keepSetting, setting } from './store.js';
+import { changeSettings, on, sizeLabel, sizeOf, state } from './state.js';
 
 /** @type {{name: string, label: string, min: number, max: number, step: number, hint: string}[]} */
 const NUMBERS = [
@@ -89,11 +88,11 @@ export function numberField(field, value, change, prefix) {
   );
 }
 
-/** Options of all sizes, and of `own`, which may be none of them. */
-export function sizeOptions(own) {
+/** Options of all sizes, and of the one that settings have, which may be none of them. */
+export function sizeOptions(settings) {
   const { info } = state;
   const sizes = info?.sizes ?? [];
-  const chosen = own ?? info?.size;
+  const chosen = sizeOf(settings) ?? info?.size;
   const options = sizes.map((size) =>
     el('option', { value: size.name, selected: size.name === chosen }, sizeLabel(size)),
   );
@@ -105,16 +104,10 @@ export function sizeOptions(own) {
 export function startSizePicker() {
   const picker = byId('size');
   const draw = () => {
-    picker.replaceChildren(...sizeOptions(state.conversation.settings.size));
+    picker.replaceChildren(...sizeOptions(state.conversation.settings));
     picker.disabled = !state.info;
     byId('model').textContent = state.info?.model ?? '';
   };
-  on('info', () => {
-    // Sizes of another model mean nothing to this one.
-    if (setting('model', state.info.model) !== state.info.model)
-      changeSettings({ size: undefined });
-    keepSetting('model', state.info.model);
-  });
   picker.addEventListener('change', () => changeSettings({ size: picker.value }));
   on('info', draw);
   on('conversation', draw);
@@ -152,7 +145,7 @@ function fields() {
     id: 'own-size',
     placeholder: 'such as ffn=8192 skip=20-24',
     onchange: () => change('size', size.value.trim() || undefined),
-    value: settings.size ?? '',
+    value: sizeOf(settings) ?? '',
   });
   const aloud = el('input', {
     id: 'aloud',
@@ -185,7 +178,8 @@ export function startSettings() {
     dialog.showModal();
   });
   byId('reset-settings').addEventListener('click', () => {
-    const { system, size } = state.conversation.settings;
+    const { system } = state.conversation.settings;
+    const size = sizeOf(state.conversation.settings);
     for (const name of Object.keys(state.conversation.settings))
       delete state.conversation.settings[name];
     changeSettings({ ...(system ? { system } : {}), ...(size ? { size } : {}) });

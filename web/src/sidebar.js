@@ -2,11 +2,12 @@
 // The conversations that this browser keeps: list, search, rename, delete, export, import.
 import { ask, askText } from './dialog.js';
 import { announce, byId, download, el, iconButton } from './dom.js';
+import { errorBox, notice } from './error_box.js';
 import { fileName, fromJson, toJson, toMarkdown } from './export.js';
 import { stop } from './chat.js';
-import { keep, on, show, state } from './state.js';
+import { begunId, forget, keep, on, show, state } from './state.js';
 import * as store from './store.js';
-import { newConversation } from './tree.js';
+import { merge, newConversation } from './tree.js';
 
 let kept = /** @type {import('./tree.js').Conversation[]} */ ([]);
 
@@ -45,9 +46,8 @@ async function remove(conversation) {
     ))
   )
     return;
-  await store.drop('conversations', conversation.id);
-  await store.drop('drafts', conversation.id);
   if (state.conversation.id === conversation.id) begin();
+  await forget(conversation.id);
   await refresh();
   announce('Deleted');
 }
@@ -92,15 +92,22 @@ function draw() {
 async function refresh() {
   const found = await store.all('conversations');
   // The one that is shown stays the object that others hold.
-  kept = found.map((one) => (one.id === state.conversation.id ? state.conversation : one));
+  const { conversation } = state;
+  kept = found.map((one) =>
+    one.id === conversation.id && conversation.messages.length > 0 ? conversation : one,
+  );
   draw();
 }
+
+const isKept = (id) =>
+  kept.some((one) => one.id === id) ||
+  (state.conversation.id === id && state.conversation.messages.length > 0);
 
 /** A new conversation, with the settings of the last one. */
 export function begin() {
   stop();
   const { system, ...settings } = state.conversation.settings;
-  open(newConversation({ ...settings }));
+  open({ ...newConversation({ ...settings }), id: begunId(isKept) });
   byId('prompt').focus();
 }
 
@@ -112,7 +119,8 @@ async function importFile(file) {
     if (found.length) open(kept.find((one) => one.id === found[0].id));
     announce(`${found.length} conversations imported`);
   } catch (error) {
-    await ask('It cannot be imported', [el('p', {}, `${file.name}: ${error.message}`)]);
+    const told = { code: 'not_imported', message: `${file.name}: ${error.message}` };
+    await ask('It cannot be imported', [errorBox(told)]);
   }
 }
 
@@ -156,7 +164,40 @@ export async function startSidebar() {
   });
   on('conversations', refresh);
   on('conversation', draw);
-  const last = await store.take('conversations', store.setting('shown', '')).catch(() => null);
-  if (last && state.conversation.messages.length === 0) show(last);
+  await adoptAnswers().catch(() => {});
   await refresh();
+  await showLast();
+}
+
+// Answers that a page did not live to see the end of.
+async function adoptAnswers() {
+  for (const { id, conversation, message } of await store.all('drafts')) {
+    if (!message) continue;
+    await store.update('conversations', conversation, (found) => {
+      const messages = found?.messages.map((one) => (one.id === message.id ? message : one));
+      if (found) merge(found, { ...found, messages });
+      return found;
+    });
+    await store.drop('drafts', id);
+  }
+}
+
+// What was shown last, or what was typed in a new conversation.
+async function showLast() {
+  if (state.conversation.messages.length > 0) return;
+  const last = kept.find((one) => one.id === store.setting('shown', ''));
+  try {
+    if (last) show(last);
+  } catch (error) {
+    notice({
+      code: 'not_shown',
+      message: `“${last.title}” cannot be shown: ${error.message}`,
+      details: error.stack,
+    });
+    state.conversation = newConversation(store.setting('settings', {}));
+  }
+  if (state.conversation !== last) state.conversation.id = begunId(isKept);
+  const begun = begunId(isKept);
+  for (const { id } of await store.all('drafts'))
+    if (id !== begun && !isKept(id)) await store.drop('drafts', id);
 }

@@ -28,10 +28,12 @@ async function inStore(name, mode, ask, otherwise) {
   } catch {
     return otherwise(memory[name]);
   }
+  // That there is no more room may be known at the transaction's end only.
   return new Promise((resolve, reject) => {
+    const { transaction } = store;
     const asked = ask(store);
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
+    transaction.oncomplete = () => resolve(asked.result);
+    transaction.onabort = () => reject(transaction.error);
   });
 }
 
@@ -42,6 +44,24 @@ export const put = (name, value) =>
     'readwrite',
     (store) => store.put(value),
     (map) => map.set(value.id, value),
+  );
+/** Puts what `change` makes of the one that is kept; nobody writes between. `undefined` is none. */
+export const update = (name, id, change) =>
+  inStore(
+    name,
+    'readwrite',
+    (store) => {
+      const asked = store.get(id);
+      asked.onsuccess = () => {
+        const changed = change(asked.result);
+        if (changed) store.put(changed);
+      };
+      return asked;
+    },
+    (map) => {
+      const changed = change(map.get(id));
+      if (changed) map.set(id, changed);
+    },
   );
 export const take = (name, id) =>
   inStore(

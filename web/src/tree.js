@@ -87,11 +87,39 @@ export function turn(conversation, message, step) {
   return next ?? message;
 }
 
+const removed = /** @type {Set<string>} */ (new Set());
 /** Takes a message away, and all that follows it. */
 export function remove(conversation, id) {
   const gone = new Set([id]);
   for (const message of conversation.messages) if (gone.has(message.parent)) gone.add(message.id);
+  for (const one of gone) removed.add(one);
   conversation.messages = conversation.messages.filter((message) => !gone.has(message.id));
+}
+
+/**
+ * Takes over what another tab has kept of the same conversation. Messages of ours stay the objects
+ * that they are.
+ * @param {Conversation} ours @param {Conversation} kept @returns {boolean} whether there was something
+ */
+export function merge(ours, kept) {
+  const own = new Map(ours.messages.map((message) => [message.id, message]));
+  const asked = new Set(kept.messages.map((message) => message.parent));
+  let came = false;
+  const messages = [];
+  for (const message of kept.messages) {
+    const mine = own.get(message.id);
+    own.delete(message.id);
+    if (!mine && removed.has(message.id) && !asked.has(message.id)) continue;
+    const longer = mine && message.text.length > mine.text.length; // texts only grow
+    if (longer) Object.assign(mine, message);
+    else if (mine) Object.assign(mine, { ...message, ...mine });
+    came ||= !mine || longer;
+    messages.push(mine ?? message);
+  }
+  ours.messages = [...messages, ...own.values()]; // parents stand first in both
+  ours.chosen = { ...kept.chosen, ...ours.chosen };
+  if (kept.titled && !ours.titled) Object.assign(ours, { title: kept.title, titled: true });
+  return came;
 }
 
 /** A title from the first words of somebody's question. */

@@ -30,6 +30,34 @@ test('an edited first question is a branch at the root', () => {
   assert.deepEqual(texts(tree.path(conversation)), ['q', 'a2']);
 });
 
+test('what two tabs added to a conversation is in both, and objects stay the same', () => {
+  const { conversation: ours, question, second } = twoAnswers();
+  const kept = structuredClone(ours);
+  const answer = tree.add(ours, second.id, { role: 'user', text: 'mine' });
+  tree.add(kept, second.id, { role: 'user', text: 'theirs' });
+  kept.messages[3].text = 'a2 and more';
+  kept.messages[0].transcript = 'heard';
+  Object.assign(kept, { title: 'named', titled: true });
+  assert.equal(tree.merge(ours, kept), true);
+  assert.deepEqual(texts(ours.messages), ['q', 'a1', 'q2', 'a2 and more', 'theirs', 'mine']);
+  assert.equal(ours.messages[0], question);
+  assert.equal(question.transcript, 'heard');
+  assert.equal(ours.title, 'named');
+  assert.equal(tree.path(ours).at(-1), answer);
+  assert.equal(tree.merge(ours, structuredClone(ours)), false);
+});
+
+test('what was removed here does not come back from what is kept, unless somebody asked below it', () => {
+  const { conversation, first, second } = twoAnswers();
+  const kept = structuredClone(conversation);
+  tree.remove(conversation, second.id);
+  tree.merge(conversation, kept);
+  assert.ok(!texts(conversation.messages).includes('a2'));
+  tree.remove(conversation, first.id);
+  tree.merge(conversation, kept);
+  assert.ok(texts(conversation.messages).includes('a1'));
+});
+
 test('what is asked is the way to the message, not what is shown', () => {
   const { conversation, next } = twoAnswers();
   assert.deepEqual(texts(tree.pathTo(conversation, next.id)), ['q', 'a1', 'q2']);
