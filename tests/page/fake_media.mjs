@@ -15,6 +15,37 @@ export function readWav(path) {
   };
 }
 
+/** How loud it is in each 20 ms. */
+const envelope = (samples, rate) => {
+  const step = Math.round(rate / 50);
+  return Array.from({ length: Math.floor(samples.length / step) }, (_, i) =>
+    Math.sqrt(samples.subarray(i * step, (i + 1) * step).reduce((sum, x) => sum + x * x, 0)),
+  );
+};
+
+/** How alike two rows of numbers rise and fall, from -1 to 1. */
+function correlation(a, b) {
+  const mean = (all) => all.reduce((sum, x) => sum + x, 0) / all.length;
+  const [ma, mb] = [mean(a), mean(b)];
+  let [ab, aa, bb] = [0, 0, 0];
+  a.forEach((x, i) => {
+    ab += (x - ma) * (b[i] - mb);
+    aa += (x - ma) ** 2;
+    bb += (b[i] - mb) ** 2;
+  });
+  return ab / Math.sqrt(aa * bb || 1);
+}
+
+/** How much of the speech is in a recording of it, wherever it begins: 1 is all. */
+export function heard(recording, rate, speech) {
+  const wanted = envelope(speech.samples, speech.rate);
+  const found = envelope(recording, rate);
+  let best = 0;
+  for (let at = 0; at + wanted.length <= found.length; ++at)
+    best = Math.max(best, correlation(wanted, found.slice(at, at + wanted.length)));
+  return best;
+}
+
 /** Silence, speech, silence. */
 export function writeSpeech(path, { rate, samples }, { before = 1, after = 3 } = {}) {
   const all = new Int16Array(Math.round((before + after) * rate) + samples.length);

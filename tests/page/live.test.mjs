@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { readWav, writeSpeech, writeY4m } from './fake_media.mjs';
+import { heard, readWav, writeSpeech, writeY4m } from './fake_media.mjs';
 import { answered, ask, launch, likeliest, NANO, open, scratch, serve } from './harness.mjs';
 
 const SPEECH = join(scratch, 'speech.wav'),
   CAMERA = join(scratch, 'camera.y4m');
+const SAID = readWav(join(NANO, 'examples/spanish.wav'));
 let server, page, close;
 
 /** The pixels of a picture, four times as large. */
@@ -34,10 +35,11 @@ async function pixelsOf(path) {
 }
 
 before(async () => {
-  writeSpeech(SPEECH, readWav(join(NANO, 'examples/spanish.wav')), { before: 2, after: 20 });
+  writeSpeech(SPEECH, SAID, { before: 2, after: 20 });
   writeY4m(CAMERA, await pixelsOf(join(NANO, 'examples/shapes.png')));
   server = await serve();
   ({ page, close } = await open(server.url, {
+    expectErrors: /ERR_CONNECTION_REFUSED/, // of the last test
     args: [
       '--use-fake-ui-for-media-stream',
       '--use-fake-device-for-media-stream',
@@ -91,7 +93,21 @@ test('the live camera sends its newest frame with each question', async () => {
     /^data:image\/jpeg;base64,/,
   );
   const first = await page.locator('article.assistant .body').innerText();
+  // The frame that was sent is in the context, and the next one is counted before it is.
+  const { image_tokens: frame } = await page.evaluate(async () =>
+    (await fetch('/page/info')).json(),
+  );
+  await page.locator('#count').filter({ hasText: `${frame} tokens to send` }).waitFor();
+  const { usage } = await (
+    await fetch(`${server.url}/v1/chat/completions`, {
+      method: 'POST',
+      body: JSON.stringify({ ...request.postDataJSON(), stream: false, stream_options: undefined }),
+    })
+  ).json();
+  const used = Number((await page.locator('#context-text').innerText()).split(' ')[0]);
+  assert.ok(used >= usage.prompt_tokens + frame, `${used} tokens`);
   await page.getByRole('button', { name: 'Close camera' }).click();
+  await page.locator('#count').filter({ hasText: /^$/ }).waitFor({ state: 'attached' });
   assert.match(first, /(circle|square|triangle|cross|star)/);
   const [without] = await Promise.all([
     page.waitForRequest('**/v1/chat/completions'),
@@ -106,16 +122,13 @@ test('holding the microphone records, letting go sends', async () => {
   await page.locator('#talk').hover();
   await page.mouse.down();
   await page.locator('#voice-text').filter({ hasText: 'Listening' }).waitFor();
-  await page.waitForTimeout(1200);
+  await page.waitForTimeout(2300 + (1000 * SAID.samples.length) / SAID.rate);
   const [request] = await Promise.all([
     page.waitForRequest('**/v1/chat/completions'),
     page.mouse.up(),
   ]);
   const samples = clipOf(request);
-  assert.ok(
-    samples.length > 0.8 * 16000 && samples.length < 3 * 16000,
-    `${samples.length} samples`,
-  );
+  assert.ok(heard(samples, 16000, SAID) > 0.9, `${heard(samples, 16000, SAID)}`);
   await answered(page);
   await page.locator('article.user audio').waitFor();
 });
@@ -131,19 +144,60 @@ test('hands-free: speech is noticed, its pause ends it, and it interrupts an ans
   await page.keyboard.press('Enter');
   await page.locator('#stop').waitFor();
   await page.locator('#prompt').fill('Transcribe the following speech segment.');
-  const heard = page.waitForRequest(
-    (request) =>
+  let sent = false;
+  const clip = page.waitForRequest((request) => {
+    sent ||=
       request.url().endsWith('/v1/chat/completions') &&
-      Array.isArray(request.postDataJSON().messages.at(-1).content),
-  );
+      Array.isArray(request.postDataJSON().messages.at(-1).content);
+    return sent;
+  });
   await page.locator('#ears').click();
-  const samples = clipOf(await heard);
-  assert.ok(samples.length > 0.8 * 16000, `${samples.length} samples`);
-  assert.ok(Math.max(...samples) > 2000, 'speech was in it');
+  // The answer ends when the speech begins, not when it is over.
+  await page.locator('article.assistant .timings').filter({ hasText: 'stopped' }).waitFor();
+  assert.ok(!sent, 'the answer was stopped by the question that was spoken');
+  const samples = clipOf(await clip);
+  assert.ok(heard(samples, 16000, SAID) > 0.9, `${heard(samples, 16000, SAID)}`);
   await page.unroute('**/v1/chat/completions');
   await answered(page);
-  await page.locator('article.user .transcript').waitFor();  // what was heard, as text
-  assert.match(await page.locator('article.assistant .timings').first().innerText(), /stopped/);
+  await page.locator('article.user .transcript').waitFor(); // what was heard, as text
   await page.locator('#ears').click();
   await page.locator('#voice').waitFor({ state: 'hidden' });
+});
+
+test('camera and microphone that are closed while they open are off', async () => {
+  await page.evaluate(() => {
+    window.streams = [];
+    const { mediaDevices } = navigator;
+    const real = mediaDevices.getUserMedia.bind(mediaDevices);
+    mediaDevices.getUserMedia = async (wanted) => {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      window.streams.push(await real(wanted));
+      return window.streams.at(-1);
+    };
+  });
+  for (const id of ['#ears', '#open-camera']) {
+    await page.locator(id).click();
+    await page.locator(id).click();
+  }
+  await page.getByRole('link', { name: 'Transcribe' }).click();
+  await page.locator('#transcribe-record').click();
+  await page.locator('#transcribe-record').click();
+  await page.waitForFunction(() => window.streams.length === 3);
+  await page.waitForFunction(() =>
+    window.streams.every((one) => one.getTracks().every((track) => track.readyState === 'ended')),
+  );
+  await page.getByRole('link', { name: 'Chat' }).click();
+  await page.locator('#voice').waitFor({ state: 'hidden' });
+  await page.locator('#camera').waitFor({ state: 'hidden' });
+});
+
+test('a recording needs no server', async () => {
+  await page.getByRole('link', { name: 'Transcribe' }).click();
+  await server.stop();
+  await page.locator('#transcribe-record').click();
+  await page.locator('#transcribe-note').filter({ hasText: 'Recording' }).waitFor();
+  await page.waitForFunction(() => document.getElementById('transcribe-level').value > 0);
+  await page.locator('#transcribe-record').click();
+  await page.locator('#transcribe-note').filter({ hasText: 'Waiting for the server' }).waitFor();
+  await page.locator('#transcribe-stop').click();
 });

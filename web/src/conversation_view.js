@@ -50,9 +50,11 @@ function draw() {
     view.update();
     views.set(id, view);
   }
-  byId('messages').replaceChildren(
-    ...(shown.length ? [...kept.values()].map((view) => view.root) : [welcome()]),
-  );
+  const roots = shown.length ? [...kept.values()].map((view) => view.root) : [welcome()];
+  // What is put in its own place again loses the focus.
+  const { children } = byId('messages');
+  if (roots.length !== children.length || roots.some((root, i) => root !== children[i]))
+    byId('messages').replaceChildren(...roots);
   if (stays || state.answering) toEnd();
 }
 

@@ -6,7 +6,7 @@ import { edit, retry } from './chat.js';
 import { copyText, el, iconButton } from './dom.js';
 import { errorBox } from './error_box.js';
 import { render } from './markdown.js';
-import { speak } from './speaking.js';
+import { toggle } from './speaking.js';
 import { keep, state, tell } from './state.js';
 import * as tree from './tree.js';
 
@@ -35,6 +35,7 @@ export class MessageView {
   constructor(message) {
     this.message = message;
     this.since = performance.now();
+    this.editing = false; // what is typed there stays, whatever else changes
     this.body = el('div.body');
     this.foot = el('div.foot');
     const who = message.role === 'user' ? 'You' : 'Answer';
@@ -53,6 +54,7 @@ export class MessageView {
 
   update() {
     const { message } = this;
+    if (this.editing) return;
     if (message.role === 'user') this.#question();
     else this.#answer();
     this.root.setAttribute('aria-busy', String(this.underWay));
@@ -102,7 +104,7 @@ export class MessageView {
         }),
         iconButton('retry', 'Another answer', { onclick: () => retry(message) }),
         'speechSynthesis' in window
-          ? iconButton('speak', 'Read aloud', { onclick: () => speak(message.text) })
+          ? iconButton('speak', 'Read aloud', { onclick: () => toggle(message.text) })
           : '',
       ),
       branches(message) ?? '',
@@ -127,7 +129,9 @@ export class MessageView {
     const area = /** @type {HTMLTextAreaElement} */ (
       el('textarea', { 'aria-label': 'Question', rows: 3, value: message.text })
     );
+    this.editing = true;
     const done = () => {
+      this.editing = false;
       this.update();
       this.root.querySelector('[aria-label="Edit question"]')?.focus();
     };
@@ -136,10 +140,14 @@ export class MessageView {
       {
         onsubmit: (event) => {
           event.preventDefault();
+          this.editing = false;
           edit(message, area.value, message.attachments);
         },
         onkeydown: (event) => {
-          if (event.key === 'Escape') done();
+          if (event.key === 'Escape') {
+            event.stopPropagation(); // an answer under way goes on
+            done();
+          }
           if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
             form.requestSubmit();

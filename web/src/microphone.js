@@ -2,14 +2,33 @@
 // What the microphone hears, as blocks of samples.
 import { loudness } from './wav.js';
 
+// One for all, made at the start: the worklet is there when the server is not.
+let context = /** @type {AudioContext|null} */ (null);
+let loaded = /** @type {Promise<void>|null} */ (null);
+const open = /** @type {Set<Microphone>} */ (new Set());
+
+/** Loads what runs beside the page, so that recording needs no server. */
+export function loadRecorder() {
+  context ??= new AudioContext();
+  loaded ??= context.audioWorklet.addModule('/page/recorder.js').catch((error) => {
+    loaded = null; // the next one tries again
+    throw error;
+  });
+  return loaded;
+}
+
 export class Microphone {
   /** @param {(block: Float32Array, level: number) => void} take */
   constructor(take) {
     this.take = take;
     this.rate = 0;
+    this.closed = false;
   }
 
-  /** Throws what the browser throws when it is not allowed. */
+  /**
+   * Throws what the browser throws when it is not allowed.
+   * @returns {Promise<boolean>} whether it is open; it may have been closed meanwhile
+   */
   async open() {
     this.stream = await navigator.mediaDevices.getUserMedia({
       audio: {
@@ -19,24 +38,39 @@ export class Microphone {
         autoGainControl: true,
       },
     });
-    this.context = new AudioContext();
-    this.rate = this.context.sampleRate;
-    await this.context.audioWorklet.addModule('/page/recorder.js');
-    this.node = new AudioWorkletNode(this.context, 'recorder', { numberOfOutputs: 0 });
-    this.node.port.onmessage = ({ data }) => this.take(data, loudness(data));
-    this.context.createMediaStreamSource(this.stream).connect(this.node);
-    await this.context.resume();
+    if (!this.closed) await loadRecorder();
+    if (!this.closed) {
+      open.add(this);
+      await context.resume();
+    }
+    if (this.closed) {
+      this.close();
+      return false;
+    }
+    this.rate = context.sampleRate;
+    this.node = new AudioWorkletNode(context, 'recorder', { numberOfOutputs: 0 });
+    this.node.port.onmessage = ({ data }) => {
+      if (!this.closed) this.take(data, loudness(data));
+    };
+    this.source = context.createMediaStreamSource(this.stream);
+    this.source.connect(this.node);
+    return true;
   }
 
   close() {
+    this.closed = true;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
-    void this.context?.close();
-    this.stream = this.context = undefined;
+    this.source?.disconnect();
+    if (open.delete(this) && open.size === 0) void context.suspend();
   }
 }
 
 /** What to tell when the microphone cannot be had. */
 export function microphoneTrouble(error) {
   const secure = window.isSecureContext ? '' : ' Browsers give it only to https and localhost.';
-  return `No microphone: ${error.message || error.name}.${secure}`;
+  return {
+    code: error.name,
+    message: `No microphone: ${error.message || error.name}.${secure}`,
+    details: `${error.name}: ${error.message}\n${navigator.userAgent}`,
+  };
 }

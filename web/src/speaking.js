@@ -8,13 +8,16 @@ const spoken = (text) =>
     .replace(/[*_`#>|]/g, '')
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1');
 
+/** Reads a text in place of what is read. @param {string} text */
+export function read(text) {
+  hush();
+  window.speechSynthesis?.speak(new SpeechSynthesisUtterance(spoken(text)));
+}
+
 /** Reads a text, or stops what is read. @param {string} text */
-export function speak(text) {
-  const voice = window.speechSynthesis;
-  if (!voice) return;
-  const silent = !voice.speaking;
-  voice.cancel();
-  if (silent) voice.speak(new SpeechSynthesisUtterance(spoken(text)));
+export function toggle(text) {
+  if (window.speechSynthesis?.speaking) hush();
+  else read(text);
 }
 
 export function hush() {

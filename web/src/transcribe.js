@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The view that turns a film or a recording into lines with their times.
 import { announce, byId, copyText, download, el } from './dom.js';
+import { errorBox } from './error_box.js';
 import { fileName } from './export.js';
+import { untilAnswered } from './insist.js';
 import { kindOf, troubleWith, urlOf } from './attachments.js';
 import { Microphone, microphoneTrouble } from './microphone.js';
 import { state } from './state.js';
@@ -32,6 +34,8 @@ const LANGUAGES = [
   ['nb', 'Norwegian'],
   ['vi', 'Vietnamese'],
 ];
+
+const FORM_BYTES = 65536; // more than what stands around the file
 
 let segments = /** @type {import('./subtitles.js').Segment[]} */ ([]);
 let name = 'recording';
@@ -80,7 +84,7 @@ export async function transcribeFile(file) {
   const kind = kindOf({ type: file.type, name, size: file.size });
   const trouble =
     kind === 'audio' || kind === 'video'
-      ? troubleWith(file, 'audio', state.info)
+      ? troubleWith(file, 'audio', state.info, state.info?.upload_bytes - FORM_BYTES)
       : 'neither sound nor film';
   if (trouble) return fail({ code: 'not_sent', message: `${name}: ${trouble}` });
   const video = kind === 'video';
@@ -96,8 +100,15 @@ export async function transcribeFile(file) {
       translate: byId('translate').checked,
       signal: ours.signal,
     };
-    const done = await transcribeLines(file, options, addLine, (text) => {
+    const partial = (text) => {
       byId('partial').textContent = text;
+    };
+    const done = await untilAnswered(() => transcribeLines(file, options, addLine, partial), {
+      began: () => segments.length > 0 || byId('partial').textContent !== '',
+      waits: (text = `${name} is being heard …`) => {
+        if (abort === ours) note(text);
+      },
+      signal: ours.signal,
     });
     if (segments.length === 0 && done.text)
       addLine({ start: 0, end: playerSeconds(), text: done.text });
@@ -109,7 +120,7 @@ export async function transcribeFile(file) {
     announce(`${segments.length} lines`);
   } catch (error) {
     if (ours.signal.aborted) note(`${name}: stopped`);
-    else fail(error);
+    else fail(error, { Retry: () => transcribeFile(file) });
   }
   byId('partial').textContent = '';
   if (abort === ours) byId('transcribe-stop').hidden = true;
@@ -120,50 +131,42 @@ const playerSeconds = () => {
   return Number.isFinite(seconds) ? seconds : 0;
 };
 
-function fail(error) {
+function fail(error, todo = {}) {
   note('');
-  const copy = el(
-    'button.plain',
-    { type: 'button', onclick: () => copyText(error.details ?? error.message, copy) },
-    'Copy details',
-  );
-  byId('transcribe-error').replaceChildren(
-    el(
-      'div.error',
-      { role: 'alert' },
-      el('p', {}, el('strong', {}, error.code ?? 'error'), ' ', error.message),
-      copy,
-    ),
-  );
+  byId('transcribe-error').replaceChildren(errorBox(error, todo));
+}
+
+function showRecorder() {
+  byId('transcribe-record').textContent = recorder ? 'Stop and transcribe' : 'Record';
+  byId('transcribe-level').hidden = !recorder;
 }
 
 async function record() {
-  const button = byId('transcribe-record');
   if (recorder) {
     const { microphone, blocks } = recorder;
     recorder = null;
-    const { rate } = microphone;
     microphone.close();
-    button.textContent = 'Record';
-    byId('transcribe-level').hidden = true;
-    const blob = new File([wavOf(resample(joined(blocks), rate, RATE))], 'recording.wav', {
-      type: 'audio/wav',
-    });
-    return transcribeFile(blob);
+    showRecorder();
+    if (blocks.length === 0) return note('');
+    const samples = resample(joined(blocks), microphone.rate, RATE);
+    return transcribeFile(new File([wavOf(samples)], 'recording.wav', { type: 'audio/wav' }));
   }
   const blocks = [];
   const microphone = new Microphone((block, level) => {
     blocks.push(block);
     byId('transcribe-level').value = Math.min(1, Math.sqrt(level) * 1.6);
   });
+  recorder = { microphone, blocks };
+  showRecorder();
+  note('Opening the microphone …');
   try {
-    await microphone.open();
-    recorder = { microphone, blocks };
-    button.textContent = 'Stop and transcribe';
-    byId('transcribe-level').hidden = false;
-    note('Recording …');
+    if (await microphone.open()) note('Recording …');
   } catch (error) {
-    note(microphoneTrouble(error));
+    microphone.close();
+    if (recorder?.microphone !== microphone) return;
+    recorder = null;
+    showRecorder();
+    fail(microphoneTrouble(error), { Retry: record });
   }
 }
 

@@ -4,9 +4,10 @@
 import { ApiError } from './api.js';
 import { stop } from './chat.js';
 import { submit } from './composer.js';
-import { announce, byId } from './dom.js';
-import { Microphone, microphoneTrouble } from './microphone.js';
-import { hush, speak } from './speaking.js';
+import { byId } from './dom.js';
+import { errorBox } from './error_box.js';
+import { loadRecorder, Microphone, microphoneTrouble } from './microphone.js';
+import { hush, read } from './speaking.js';
 import { keep, on, state, tell } from './state.js';
 import { transcribe } from './transcription.js';
 import { joined, UtteranceFinder } from './utterance.js';
@@ -63,10 +64,11 @@ async function beginRecording() {
   byId('talk').setAttribute('aria-pressed', 'true');
   showStrip('Opening the microphone …');
   try {
-    await microphone.open();
-    if (recording) showStrip('Listening. Let go to send.');
-    else microphone.close();
+    if (await microphone.open())
+      showStrip(`Listening. ${recording.sticky ? 'Press again' : 'Let go'} to send.`);
   } catch (error) {
+    microphone.close();
+    if (recording?.microphone !== microphone) return;
     recording = null;
     byId('talk').setAttribute('aria-pressed', 'false');
     trouble(microphoneTrouble(error));
@@ -94,17 +96,16 @@ function letGo() {
   } else void endRecording();
 }
 
-function trouble(text) {
-  byId('voice').hidden = false;
-  byId('voice-text').textContent = text;
-  announce(text);
-  setTimeout(() => showStrip(ears ? 'Listening' : ''), 8000);
+function trouble(error) {
+  const close = () => byId('voice-error').replaceChildren();
+  byId('voice-error').replaceChildren(errorBox(error, { Close: close }));
+  showStrip(ears ? 'Listening: speak whenever you like.' : '');
 }
 
 async function openEars() {
   const most = state.info?.clip_seconds || 30;
   const microphone = new Microphone((block, level) => {
-    if (!ears) return;
+    if (!ears?.finder) return;
     showLevel(level);
     const event = ears.finder.push(block, level);
     if (event === 'begin') {
@@ -114,17 +115,20 @@ async function openEars() {
       ears.turn += 1;
       ears.heardAt = performance.now();
       showStrip('…');
-    } else if (event === 'end') void said(ears.finder.samples());
+    } else if (event === 'noise') showStrip('It is loud here. Listening again.');
+    else if (event === 'end') void said(ears.finder.samples());
     else if (ears.finder.speaking) void hearSoFar();
   });
   ears = { microphone, finder: null, hearing: false, heardAt: 0, turn: 0 };
   byId('ears').setAttribute('aria-pressed', 'true');
   showStrip('Opening the microphone …');
   try {
-    await microphone.open();
+    if (!(await microphone.open())) return;
     ears.finder = new UtteranceFinder(microphone.rate, most);
     showStrip('Listening: speak whenever you like.');
   } catch (error) {
+    microphone.close();
+    if (ears?.microphone !== microphone) return;
     closeEars();
     trouble(microphoneTrouble(error));
   }
@@ -196,11 +200,12 @@ export function startVoice() {
   on('answering', () => {
     if (state.answering) last = state.answering.message;
     else if (last?.text && last.finish !== 'stopped' && state.conversation.settings.aloud) {
-      speak(last.text);
+      read(last.text);
       last = null;
     }
   });
   on('info', () => {
+    if (state.info?.hears) loadRecorder().catch(() => {});
     talk.hidden = byId('ears').hidden = !state.info?.hears;
     byId('open-camera').hidden = !state.info?.sees;
   });
