@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server gone, busy, or refusing: the page says so, asks again, and loses nothing.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answered, ask, endless, likeliest, open, serve } from './harness.mjs';
+import { answered, ask, endless, likeliest, NANO, open, serve } from './harness.mjs';
 
 let server, page, close;
 before(async () => {
@@ -17,16 +18,27 @@ after(async () => {
 
 test('the server is lost and comes back: what was typed is kept, and is asked again', async () => {
   assert.equal(await ask(page, 'What is 7 plus 5?'), '12');
+  await page.locator('article.user').hover();
+  await page.getByRole('button', { name: 'Edit question' }).click();
+  await page.locator('.edit textarea').fill('a better question');
   await server.stop();
   await page.locator('#prompt').fill('What is 3 plus 4?');
   await page.keyboard.press('Enter');
   await page.locator('#banner').filter({ hasText: 'The server is gone' }).waitFor();
   await page.locator('.waiting').filter({ hasText: 'will be asked again' }).waitFor();
   await page.locator('#prompt').fill('half a thought');
+  // What changes each second is said once.
+  assert.equal(await page.locator('#banner').getAttribute('role'), null);
+  assert.match(await page.locator('#announcer').textContent(), /The server is gone/);
+  await page.locator('.edit textarea').focus();
   server = await serve('--port', String(server.port));
+  const facts = page.waitForResponse('**/page/info');
   await page.getByRole('button', { name: 'Ask now' }).click();
+  await facts;
   assert.equal(await answered(page), '7');
   assert.equal(await page.locator('#banner').innerText(), '');
+  assert.equal(await page.locator('.edit textarea').inputValue(), 'a better question');
+  await page.getByRole('button', { name: 'Cancel' }).click();
   assert.equal(await page.locator('#prompt').inputValue(), 'half a thought');
   await page.locator('#prompt').fill('');
 });
@@ -86,6 +98,39 @@ test('a busy server is asked again after as long as it says', async () => {
   assert.equal(await answered(page), '7');
   assert.equal(refused, 3);
   await page.unroute('**/v1/chat/completions');
+});
+
+test('transcribe and compare wait for a server that is gone or busy, too', async () => {
+  await page.getByRole('link', { name: 'Transcribe' }).click();
+  await server.stop();
+  await page.locator('#recording-file').setInputFiles(join(NANO, 'examples/film.mp4'));
+  await page.locator('#transcribe-note').filter({ hasText: 'Waiting for the server' }).waitFor();
+  server = await serve('--port', String(server.port));
+  await page.getByRole('button', { name: 'Ask now' }).click();
+  await page.locator('#transcribe-note').filter({ hasText: 'film.mp4: 1 lines' }).waitFor();
+  let refused = 0;
+  await page.route('**/v1/chat/completions', (route) =>
+    refused++
+      ? route.continue()
+      : route.fulfill({
+          status: 429,
+          headers: { 'Retry-After': '1' },
+          json: { error: { message: 'requests wait', code: 'server_busy' } },
+        }),
+  );
+  await page.getByRole('link', { name: 'Compare' }).click();
+  await page.locator('#compare-prompt').fill('What is 7 plus 5?');
+  await page.keyboard.press('Enter');
+  await page.locator('.output').filter({ hasText: 'The server is busy.' }).waitFor();
+  await page.locator('.column .timings').filter({ hasText: 'tokens' }).nth(1).waitFor();
+  await page.unroute('**/v1/chat/completions');
+  await page.route('**/v1/chat/completions', (route) => route.fulfill({ status: 500 }));
+  await page.locator('#compare-run').click();
+  await page.locator('.column .error').nth(1).waitFor();
+  await page.unroute('**/v1/chat/completions');
+  await page.locator('.column').first().getByRole('button', { name: 'Retry' }).click();
+  await page.locator('.column').first().locator('.timings').filter({ hasText: 'tokens' }).waitFor();
+  await page.getByRole('link', { name: 'Chat' }).click();
 });
 
 test('a slow server: the page says for how long it has been waiting', async () => {

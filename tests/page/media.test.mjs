@@ -73,7 +73,7 @@ test('a pasted sound is heard', async () => {
   const prompt = 'Transcribe the following speech segment.';
   await page.locator('#prompt').fill(prompt);
   await page.keyboard.press('Enter');
-  assert.ok((await answered(page)).length > 3);
+  assert.equal(await answered(page), run(prompt, path));
   await page.locator('article.user audio').waitFor();
 });
 
@@ -151,4 +151,48 @@ test('what cannot be read or is too large is said before anything is sent', asyn
   for (let left = 3; left > 0; --left)
     await page.getByRole('button', { name: /^Remove/ }).first().click();
   assert.equal(await page.locator('.chip').count(), 0);
+});
+
+test('a question that is sent while a file is read goes with the file', async () => {
+  await fresh();
+  await page.route('**/page/count', async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await route.continue();
+  });
+  await page
+    .locator('#files')
+    .setInputFiles({ name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('white') });
+  await page.locator('.chip').filter({ hasText: 'reading' }).waitFor();
+  const [request] = await Promise.all([
+    page.waitForRequest('**/v1/chat/completions'),
+    ask(page, 'Hello!'),
+  ]);
+  await page.unroute('**/page/count');
+  assert.deepEqual(
+    request.postDataJSON().messages[0].content.map((one) => one.text),
+    ['a.txt:\nwhite\n', 'Hello!'],
+  );
+});
+
+test('a text that is pasted with a picture of it is text, in a field', async () => {
+  const paste = (text, name) =>
+    page.evaluate(
+      ([words, file]) => {
+        const clipboardData = new DataTransfer();
+        clipboardData.setData('text/plain', words);
+        clipboardData.items.add(new File(['x'], file, { type: 'text/plain' }));
+        const event = new ClipboardEvent('paste', {
+          bubbles: true,
+          cancelable: true,
+          clipboardData,
+        });
+        document.getElementById('prompt').dispatchEvent(event);
+        return event.defaultPrevented;
+      },
+      [text, name],
+    );
+  assert.equal(await paste('A1\tB1', 'image.png'), false);
+  assert.equal(await paste('/home/me/notes.txt', 'notes.txt'), true);
+  await page.locator('.chip').filter({ hasText: 'notes.txt' }).waitFor();
+  assert.equal(await page.locator('.chip').count(), 1);
 });

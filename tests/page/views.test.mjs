@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { NANO, open, scratch, serve } from './harness.mjs';
+import { NANO, open, scratch, serve, streamed } from './harness.mjs';
 
 const LAB = join(scratch, 'lab.json');
 let server, page, close;
@@ -126,16 +126,13 @@ test('transcribe: lines with their times as they come, and downloads of them', a
     { type: 'transcript.text.delta', delta: ' a --> b' },
     { type: 'transcript.text.done', text: 'Good morning. a --> b' },
   ];
-  await page.route('**/v1/audio/transcriptions', (route) =>
-    route.fulfill({
-      contentType: 'text/event-stream',
-      body: frames.map((frame) => `data: ${JSON.stringify(frame)}\n\n`).join(''),
-    }),
-  );
   await view('Transcribe');
+  await streamed(page, '/v1/audio/transcriptions', frames, { ms: 300 });
   await page.locator('#recording-file').setInputFiles(join(NANO, 'examples/spanish.wav'));
+  await page.locator('#lines li').first().waitFor();
+  assert.match(await page.locator('#transcribe-note').innerText(), /is being heard/);
+  assert.equal(await page.locator('#lines li').count(), 1);
   await page.locator('#transcribe-note').filter({ hasText: 'spanish.wav: 2 lines' }).waitFor();
-  await page.unroute('**/v1/audio/transcriptions');
   assert.deepEqual(await page.locator('#lines li').allInnerTexts(), [
     '0:00\nGood morning.',
     '1:02\na --> b',
@@ -169,6 +166,22 @@ test('transcribe: what is neither sound nor film is refused before it is sent', 
     .locator('#transcribe-error .error')
     .filter({ hasText: 'notes.txt: neither sound nor film' })
     .waitFor();
+});
+
+test('transcribe: a film that no request in JSON would hold is sent', async () => {
+  await streamed(page, '/v1/audio/transcriptions', [
+    { type: 'transcript.text.done', text: 'a long talk' },
+  ]);
+  await page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([new Uint8Array(60 << 20)], 'talk.mp4', { type: 'video/mp4' }));
+    document.body.dispatchEvent(
+      new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }),
+    );
+  });
+  await page.locator('#transcribe-note').filter({ hasText: 'talk.mp4: 1 lines' }).waitFor();
+  await page.reload();
+  await page.locator('#size:not([disabled])').waitFor();
 });
 
 test('transcribe: a film, heard by the model', async () => {

@@ -66,6 +66,7 @@ async function check() {
 }
 
 function show(text) {
+  // It changes each second; who listens was told once.
   const banner = byId('banner');
   if (banner.firstChild) {
     banner.querySelector('span').textContent = text;
@@ -73,10 +74,14 @@ function show(text) {
   }
   banner.append(
     el(
-      'p',
-      {},
-      el('span', {}, text),
-      el('button.plain', { type: 'button', onclick: check }, 'Ask now'),
+      'section',
+      { 'aria-label': 'Connection' },
+      el(
+        'p',
+        {},
+        el('span', {}, text),
+        el('button.plain', { type: 'button', onclick: check }, 'Ask now'),
+      ),
     ),
   );
 }

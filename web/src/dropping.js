@@ -2,6 +2,18 @@
 // Files dropped or pasted anywhere on the page go to the view that is shown.
 import { byId } from './dom.js';
 
+// Cells of a table come as text and as a picture of it, and a field wants the text; a file that was
+// copied may come with its name as text.
+function isText({ target, clipboardData }, files) {
+  const text = clipboardData.getData('text/plain').trim();
+  return (
+    text !== '' &&
+    target instanceof Element &&
+    target.matches('textarea, input') &&
+    !files.some((file) => text.endsWith(file.name))
+  );
+}
+
 /** @param {(files: File[]) => void} take */
 export function startDropping(take) {
   let depth = 0;
@@ -28,7 +40,7 @@ export function startDropping(take) {
   });
   document.addEventListener('paste', (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length === 0) return;
+    if (files.length === 0 || isText(event, files)) return;
     event.preventDefault();
     take(files);
   });

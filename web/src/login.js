@@ -28,7 +28,13 @@ export async function takeKeyFromAddress() {
   const found = /^#key=(.+)$/.exec(location.hash);
   if (!found) return;
   history.replaceState(null, '', location.pathname);
-  await logIn(decodeURIComponent(found[1]));
+  let [, key] = found;
+  try {
+    key = decodeURIComponent(key);
+  } catch {
+    /* as it stands there */
+  }
+  await logIn(key);
 }
 
 /** Asks until the server takes the key; false when it was not given. */
