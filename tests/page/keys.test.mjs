@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Servers that want a key: asked for, or taken from the address that a QR code holds.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ask, launch, scratch, serve } from './harness.mjs';
@@ -47,6 +48,14 @@ test('the key of an address is taken and leaves the address', async () => {
   await page.context().close();
 });
 
+test('a key that cannot be read leaves the page as without one', async () => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${server.url}/#key=%`);
+  await page.getByRole('dialog', { name: 'Key' }).waitFor();
+  assert.equal(page.url(), `${server.url}/`);
+  await page.context().close();
+});
+
 test('a key that is not given: the page says so and asks nothing on its own', async () => {
   const page = await (await browser.newContext()).newPage();
   await page.goto(server.url);
@@ -66,9 +75,22 @@ test('on a network: https, and a QR code that holds the address and the key', as
   const info = await page.evaluate(async () => (await fetch('/page/info')).json());
   assert.equal(info.needs_key, true);
   assert.ok((await ask(page, 'What is 7 plus 5?')).length > 0);
+  await page.getByRole('link', { name: 'Connect' }).click();
+  // The examples trust the server's own certificate, which they get from here.
+  const code = await page.locator('#snippets pre').allInnerTexts();
+  assert.ok(code[0].startsWith('# SSL_CERT_FILE=certificate.pem python'), code[0]);
+  assert.ok(code[3].includes(' --cacert certificate.pem'), code[3]);
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'certificate.pem' }).click(),
+  ]);
+  const ca = readFileSync(await download.path());
+  const status = await new Promise((resolve, reject) =>
+    get(`${lan.url}/health`, { ca }, (response) => resolve(response.statusCode)).on('error', reject),
+  );
+  assert.equal(status, 200);
   if (info.qr) {
     // a machine without a network has no such address
-    await page.getByRole('link', { name: 'Connect' }).click();
     await page.waitForFunction(() => document.querySelector('img.qr')?.naturalWidth > 0);
   }
   await page.context().close();

@@ -3,15 +3,19 @@
 import { byId, copyText, el } from './dom.js';
 import { on, state } from './state.js';
 
-/** @param {string} url @param {string} model @param {boolean} needsKey */
-export function snippets(url, model, needsKey) {
+/**
+ * @param {string} url @param {string} model @param {boolean} needsKey
+ * @param {string} certificate the file of it where it is the server's own, so that nobody knows it
+ */
+export function snippets(url, model, needsKey, certificate) {
+  const trust = certificate ? `# SSL_CERT_FILE=${certificate} python example.py\n` : '';
   const key = needsKey ? 'KEY' : 'none';
   const header = needsKey ? ' \\\n  -H "Authorization: Bearer $KEY"' : '';
   return [
     {
       title: 'OpenAI',
       base: `${url}/v1`,
-      code: `from openai import OpenAI
+      code: `${trust}from openai import OpenAI
 
 client = OpenAI(base_url="${url}/v1", api_key="${key}")
 answer = client.chat.completions.create(
@@ -21,7 +25,7 @@ print(answer.choices[0].message.content)`,
     {
       title: 'Ollama',
       base: url,
-      code: `import ollama
+      code: `${trust}import ollama
 
 client = ollama.Client(host="${url}"${needsKey ? ', headers={"Authorization": "Bearer KEY"}' : ''})
 answer = client.chat(model="${model}", messages=[{"role": "user", "content": "Hello!"}])
@@ -30,7 +34,7 @@ print(answer["message"]["content"])`,
     {
       title: 'Google GenAI',
       base: url,
-      code: `from google import genai
+      code: `${trust}from google import genai
 
 client = genai.Client(api_key="${key}", http_options={"base_url": "${url}"})
 answer = client.models.generate_content(model="${model}", contents="Hello!")
@@ -39,7 +43,7 @@ print(answer.text)`,
     {
       title: 'curl',
       base: `${url}/v1`,
-      code: `curl ${url}/v1/chat/completions${header} \\
+      code: `curl ${url}/v1/chat/completions${certificate ? ` --cacert ${certificate}` : ''}${header} \\
   -d '{"messages":[{"role":"user","content":"Hello!"}]}'`,
     },
   ];
@@ -81,8 +85,18 @@ function card({ title, base, code }) {
 async function draw() {
   const { info } = state;
   if (!info) return;
+  const certificate = location.protocol === 'https:' ? info.certificate : '';
   byId('snippets').replaceChildren(
-    ...snippets(location.origin, info.model, info.needs_key).map(card),
+    ...snippets(location.origin, info.model, info.needs_key, certificate).map(card),
+  );
+  byId('certificate').replaceChildren(
+    ...(certificate
+      ? [
+          'Its certificate is its own, so programs are told to trust ',
+          el('a', { href: `/page/${certificate}`, download: certificate }, certificate),
+          ': curl by --cacert, Python by SSL_CERT_FILE, Node.js by NODE_EXTRA_CA_CERTS.',
+        ]
+      : []),
   );
   const others = info.urls.filter((url) => url !== location.origin);
   byId('urls').textContent = others.length ? `Also at ${others.join(', ')}.` : '';
