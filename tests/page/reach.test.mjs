@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // For everybody: axe finds nothing on any view, light or dark; the keyboard is enough; a phone too.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answered, ask, open, serve } from './harness.mjs';
+import { answered, ask, NANO, open, scratch, serve } from './harness.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = ['chat', 'transcribe', 'compare', 'lab', 'connect'];
 
+const LAB = join(scratch, 'lab.json');
 let server;
 before(async () => {
+  execFileSync(
+    process.env.GEMMA3N,
+    [
+      ...['lab', '-m', NANO, '--limit', '4', '--evaluations', '12'],
+      ...['--timing', '0', '--answers', 'none', '--json', LAB],
+    ],
+    { stdio: 'ignore' },
+  );
   server = await serve();
 });
 after(() => server?.stop());
@@ -75,8 +86,73 @@ for (const [theme, context] of [
   });
 }
 
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing when something is going on: ${colorScheme}`, async () => {
+    let own = await serve('--lab', LAB);
+    const { page, close } = await open(own.url, {
+      expectErrors: /ERR_|status of 4/,
+      args: ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'],
+      context: { reducedMotion: 'reduce', colorScheme, permissions: ['camera', 'microphone'] },
+    });
+    await page.locator('#files').setInputFiles([
+      { name: 'a.zip', mimeType: 'application/zip', buffer: Buffer.from('x') },
+      { name: 'a.txt', mimeType: 'text/plain', buffer: Buffer.from('x') },
+      join(NANO, 'examples/shapes.png'),
+      join(NANO, 'examples/spanish.wav'),
+    ]);
+    await page.locator('.chip .note').filter({ hasText: /^\d+ tokens$/ }).nth(2).waitFor();
+    await page.locator('#open-camera').click();
+    await page.getByRole('button', { name: 'Live' }).click();
+    await page.locator('#ears').click();
+    await page.locator('#voice-text').filter({ hasText: 'Listening' }).waitFor();
+    await check(page, 'files, camera and voice');
+    await page.locator('#ears').click();
+    await page.getByRole('button', { name: 'Close camera' }).click();
+    await page.evaluate(() => {
+      navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotFoundError'));
+    });
+    await page.locator('#open-camera').click();
+    await page.locator('#ears').click();
+    await page.locator('.error').filter({ hasText: 'No microphone' }).waitFor();
+    await ask(page, 'What is 7 plus 5?');
+    await page.locator('article.user').hover();
+    await page.getByRole('button', { name: 'Edit question' }).click();
+    await own.stop();
+    await page.locator('#prompt').fill('Hello!');
+    await page.keyboard.press('Enter');
+    await page.locator('.waiting').filter({ hasText: 'asked again' }).waitFor();
+    await check(page, 'errors, an edit, a server that is gone');
+    own = await serve('--lab', LAB, '--port', String(own.port));
+    await page.getByRole('button', { name: 'Ask now' }).click();
+    await answered(page);
+    await page.route('**/v1/chat/completions', (route) => route.fulfill({ status: 500 }));
+    await page.locator('#prompt').fill('Hello!');
+    await page.keyboard.press('Enter');
+    await page.locator('article .error').waitFor();
+    await check(page, 'an answer that failed');
+    await page.getByRole('link', { name: 'Transcribe' }).click();
+    await page
+      .locator('#recording-file')
+      .setInputFiles({ name: 'x.txt', mimeType: 'text/plain', buffer: Buffer.from('x') });
+    await page.locator('#transcribe-error .error').waitFor();
+    await check(page, 'a file that is not transcribed');
+    await page.getByRole('link', { name: 'Lab' }).click();
+    await page.locator('.plot circle.current').waitFor();
+    await check(page, 'a result of the lab');
+    await page.route('**/page/info', (route) => route.fulfill({ status: 401, json: {} }));
+    await page.reload();
+    await page.getByRole('dialog', { name: 'Key' }).waitFor();
+    await check(page, 'the key is asked for');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.locator('#notices .error').waitFor();
+    await check(page, 'a notice');
+    await close();
+    await own.stop();
+  });
+}
+
 test('everything can be reached and done by keyboard alone', async () => {
-  const { page, close } = await open(server.url);
+  const { page, close } = await open(server.url, { context: { reducedMotion: 'reduce' } });
   const focused = () =>
     page.evaluate(() => {
       const { activeElement: one } = document;
@@ -87,16 +163,20 @@ test('everything can be reached and done by keyboard alone', async () => {
     for (let i = 0; i < 60; ++i) {
       await page.keyboard.press('Tab');
       if ((await focused()) !== name) continue;
-      const outline = await page.evaluate(() => {
+      const seen = await page.evaluate(() => {
         const { activeElement: one } = document;
-        const composer = one.closest('.composer');
-        return (
-          getComputedStyle(one).outlineStyle !== 'none' ||
-          (composer &&
-            getComputedStyle(composer).borderColor !== getComputedStyle(document.body).borderColor)
-        );
+        const look = () =>
+          [one, one.closest('.composer')]
+            .map((part) => part && getComputedStyle(part))
+            .map((style) => style && [style.outline, style.borderColor, style.boxShadow].join())
+            .join();
+        const focused = look();
+        one.blur();
+        const plain = look();
+        one.focus();
+        return focused !== plain;
       });
-      assert.ok(outline, `the focus on ${name} is not seen`);
+      assert.ok(seen, `the focus on ${name} is not seen`);
       return;
     }
     assert.fail(`${name} was not reached`);
