@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { answered, ask, endless, likeliest, NANO, open, serve } from './harness.mjs';
+import { answered, ask, askNow, endless, likeliest, NANO, open, serve } from './harness.mjs';
 
 let server, page, close;
 before(async () => {
@@ -33,7 +33,7 @@ test('the server is lost and comes back: what was typed is kept, and is asked ag
   await page.locator('.edit textarea').focus();
   server = await serve('--port', String(server.port));
   const facts = page.waitForResponse('**/page/info');
-  await page.getByRole('button', { name: 'Ask now' }).click();
+  await askNow(page);
   await facts;
   assert.equal(await answered(page), '7');
   assert.equal(await page.locator('#banner').innerText(), '');
@@ -70,7 +70,7 @@ test('an answer that breaks off keeps what has come, and can be asked for again'
   assert.ok((await last.locator('.body p').first().innerText()).length > 0);
   await page.unroute('**/v1/chat/completions');
   server = await serve('--port', String(server.port));
-  await page.getByRole('button', { name: 'Ask now' }).click();
+  await askNow(page);
   await page.locator('#banner p').waitFor({ state: 'detached' });
   await last.getByRole('button', { name: 'Retry' }).click();
   assert.ok((await answered(page)).length > 0);
@@ -106,7 +106,7 @@ test('transcribe and compare wait for a server that is gone or busy, too', async
   await page.locator('#recording-file').setInputFiles(join(NANO, 'examples/film.mp4'));
   await page.locator('#transcribe-note').filter({ hasText: 'Waiting for the server' }).waitFor();
   server = await serve('--port', String(server.port));
-  await page.getByRole('button', { name: 'Ask now' }).click();
+  await askNow(page);
   await page.locator('#transcribe-note').filter({ hasText: 'film.mp4: 1 lines' }).waitFor();
   let refused = 0;
   await page.route('**/v1/chat/completions', (route) =>

@@ -155,6 +155,10 @@ export function streamed(page, path, events, { ms = 100, endless: open_ = false 
   );
 }
 
+/** Presses "Ask now", unless the page has found the server by itself. */
+export const askNow = (page) =>
+  page.evaluate(() => /** @type {any} */ (document.querySelector('#banner button'))?.click());
+
 /** Events of an answer of these words. */
 export const words = (...all) =>
   all.map((content) => ({ choices: [{ index: 0, delta: { content } }] }));

@@ -22,6 +22,17 @@ const kept = (page) =>
 
 test('the key is asked for, a wrong one is refused, and the right one stays in a cookie alone', async () => {
   const page = await (await browser.newContext()).newPage();
+  let refuse; // a request from before the key, which is refused after it
+  await page.route(
+    '**/page/count',
+    async (route) => {
+      await new Promise((resolve) => {
+        refuse = resolve;
+      });
+      await route.fulfill({ status: 401, json: {} });
+    },
+    { times: 1 },
+  );
   await page.goto(server.url);
   const dialog = page.getByRole('dialog', { name: 'Key' });
   await dialog.getByLabel('Key').fill('wrong');
@@ -30,6 +41,9 @@ test('the key is asked for, a wrong one is refused, and the right one stays in a
   await dialog.getByLabel('Key').fill('open sesame');
   await page.keyboard.press('Enter');
   await ready(page);
+  refuse();
+  await page.waitForResponse((response) => response.url().endsWith('count') && response.ok());
+  assert.equal(await dialog.count(), 0);
   assert.ok((await ask(page, 'What is 7 plus 5?')).length > 0);
   assert.ok(!(await kept(page)).includes('sesame'));
   await page.reload();

@@ -35,7 +35,7 @@ async function pixelsOf(path) {
 }
 
 before(async () => {
-  writeSpeech(SPEECH, SAID, { before: 2, after: 20 });
+  writeSpeech(SPEECH, SAID, { before: 1, after: 20 });
   writeY4m(CAMERA, await pixelsOf(join(NANO, 'examples/shapes.png')));
   server = await serve();
   ({ page, close } = await open(server.url, {
@@ -120,14 +120,12 @@ test('holding the microphone records, letting go sends', async () => {
   await fresh();
   await page.locator('#prompt').fill('Transcribe the following speech segment.');
   await page.locator('#talk').hover();
+  const asked = page.waitForRequest('**/v1/chat/completions');
   await page.mouse.down();
   await page.locator('#voice-text').filter({ hasText: 'Listening' }).waitFor();
-  await page.waitForTimeout(2300 + (1000 * SAID.samples.length) / SAID.rate);
-  const [request] = await Promise.all([
-    page.waitForRequest('**/v1/chat/completions'),
-    page.mouse.up(),
-  ]);
-  const samples = clipOf(request);
+  await page.waitForTimeout(1400 + (1000 * SAID.samples.length) / SAID.rate);
+  await page.mouse.up();
+  const samples = clipOf(await asked);
   assert.ok(heard(samples, 16000, SAID) > 0.9, `${heard(samples, 16000, SAID)}`);
   await answered(page);
   await page.locator('article.user audio').waitFor();

@@ -193,6 +193,7 @@ test('a text that is pasted with a picture of it is text, in a field', async () 
     );
   assert.equal(await paste('A1\tB1', 'image.png'), false);
   assert.equal(await paste('/home/me/notes.txt', 'notes.txt'), true);
-  await page.locator('.chip').filter({ hasText: 'notes.txt' }).waitFor();
-  assert.equal(await page.locator('.chip').count(), 1);
+  const chips = page.locator('#attachments .chip');
+  await chips.filter({ hasText: 'notes.txt' }).waitFor();
+  assert.equal(await chips.count(), 1);
 });

@@ -24,7 +24,7 @@ function table(current) {
       {
         type: 'button',
         disabled: now,
-        'aria-label': `Use ${row.name}`,
+        'aria-label': `${now ? 'in use' : 'Use'} ${row.name}`,
         onclick: () => changeSettings({ size: row.size }),
       },
       now ? 'in use' : 'Use',

@@ -4,6 +4,10 @@ import { el } from './dom.js';
 
 let asking = /** @type {Promise<boolean>|null} */ (null);
 
+let logins = 0;
+/** How often a key was taken; a request from before may still be refused after it. */
+export const loginCount = () => logins;
+
 /** @param {string} key @returns {Promise<string>} what is wrong; empty: nothing */
 async function logIn(key) {
   try {
@@ -13,7 +17,10 @@ async function logIn(key) {
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ key }),
     });
-    if (response.ok) return '';
+    if (response.ok) {
+      logins += 1;
+      return '';
+    }
     if (response.status === 429) return 'Too many wrong keys; wait a second.';
     return response.status === 401
       ? 'This is not one of the server’s keys.'

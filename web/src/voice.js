@@ -56,9 +56,11 @@ async function beginRecording() {
   if (recording) return;
   hush();
   const microphone = new Microphone((block, level) => {
-    recording?.blocks.push(block);
+    if (!recording) return;
+    recording.blocks.push(block);
     showLevel(level);
-    if (recording && seconds(recording) > (state.info?.clip_seconds ?? 30)) void endRecording();
+    const left = (state.info?.clip_seconds || 30) - seconds(recording);
+    if (left < (2 * block.length) / microphone.rate) void endRecording(); // the next would not fit
   });
   recording = { microphone, blocks: [], pressed: performance.now(), sticky: false };
   byId('talk').setAttribute('aria-pressed', 'true');
