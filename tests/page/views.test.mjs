@@ -127,11 +127,13 @@ test('transcribe: lines with their times as they come, and downloads of them', a
     { type: 'transcript.text.done', text: 'Good morning. a --> b' },
   ];
   await view('Transcribe');
-  await streamed(page, '/v1/audio/transcriptions', frames, { ms: 300 });
+  await streamed(page, '/v1/audio/transcriptions', frames, { ms: 150 });
   await page.locator('#recording-file').setInputFiles(join(NANO, 'examples/spanish.wav'));
-  await page.locator('#lines li').first().waitFor();
-  assert.match(await page.locator('#transcribe-note').innerText(), /is being heard/);
-  assert.equal(await page.locator('#lines li').count(), 1);
+  await page.waitForFunction(
+    () =>
+      document.querySelectorAll('#lines li').length === 1 &&
+      /is being heard/.test(document.getElementById('transcribe-note').textContent),
+  );
   await page.locator('#transcribe-note').filter({ hasText: 'spanish.wav: 2 lines' }).waitFor();
   assert.deepEqual(await page.locator('#lines li').allInnerTexts(), [
     '0:00\nGood morning.',
