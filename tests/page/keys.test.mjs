@@ -33,7 +33,7 @@ test('the key is asked for, a wrong one is refused, and the right one stays in a
     },
     { times: 1 },
   );
-  await page.goto(server.url);
+  await Promise.all([page.waitForRequest('**/page/count'), page.goto(server.url)]);
   const dialog = page.getByRole('dialog', { name: 'Key' });
   await dialog.getByLabel('Key').fill('wrong');
   await dialog.getByRole('button', { name: 'Go on' }).click();
