@@ -191,6 +191,24 @@ test('camera and microphone that are closed while they open are off', async () =
   await page.locator('#camera').waitFor({ state: 'hidden' });
 });
 
+test('a page that browsers give no microphone is a page all the same', async () => {
+  const other = await page.context().newPage();
+  await other.addInitScript(() => {
+    // as for http from another machine
+    delete BaseAudioContext.prototype.audioWorklet;
+    Object.defineProperty(navigator, 'mediaDevices', { value: undefined });
+  });
+  await other.goto(server.url);
+  await other.locator('#size:not([disabled])').waitFor();
+  await other.locator('#ears').click();
+  const error = other.locator('#voice-error .error');
+  await error.filter({ hasText: 'No microphone' }).waitFor();
+  await error.getByRole('button', { name: 'Close' }).click();
+  await error.waitFor({ state: 'detached' });
+  assert.equal(await other.locator('#ears').getAttribute('aria-pressed'), 'false');
+  await other.close();
+});
+
 test('a recording needs no server', async () => {
   await page.getByRole('link', { name: 'Transcribe' }).click();
   await server.stop();

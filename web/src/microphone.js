@@ -8,13 +8,15 @@ let loaded = /** @type {Promise<void>|null} */ (null);
 const open = /** @type {Set<Microphone>} */ (new Set());
 
 /** Loads what runs beside the page, so that recording needs no server. */
-export function loadRecorder() {
+export async function loadRecorder() {
   context ??= new AudioContext();
-  loaded ??= context.audioWorklet.addModule('/page/recorder.js').catch((error) => {
+  loaded ??= context.audioWorklet.addModule('/page/recorder.js');
+  try {
+    await loaded;
+  } catch (error) {
     loaded = null; // the next one tries again
     throw error;
-  });
-  return loaded;
+  }
 }
 
 export class Microphone {

@@ -67,7 +67,7 @@ async function beginRecording() {
   showStrip('Opening the microphone …');
   try {
     if (await microphone.open())
-      showStrip(`Listening. ${recording.sticky ? 'Press again' : 'Let go'} to send.`);
+      showStrip(`Listening. ${recording?.sticky ? 'Press again' : 'Let go'} to send.`);
   } catch (error) {
     microphone.close();
     if (recording?.microphone !== microphone) return;
