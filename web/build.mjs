@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const MOST_BYTES = 200_000;
+// Packages whose part in reading Markdown is done by the browser, or not wanted.
+const STANDINS = ['entities', 'linkify-it', 'punycode.js', 'uc.micro'];
 const here = fileURLToPath(new URL('.', import.meta.url));
 
 /** A file of web/, minified and with what it imports. */
@@ -18,7 +20,7 @@ async function bundle(name) {
     absWorkingDir: here,
     entryPoints: [name],
     bundle: true,
-    alias: { entities: './src/entities.js' },
+    alias: Object.fromEntries(STANDINS.map((name) => [name, './src/standins.js'])),
     minify: true,
     write: false,
     format: 'esm',

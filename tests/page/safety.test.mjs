@@ -72,6 +72,25 @@ test('P09: links lead to http, https and mailto only, in a window that cannot re
     assert.ok(!links.some(([href]) => href.includes(word)), word);
 });
 
+test('addresses in a text are links, without what stands around them', async () => {
+  const body = await answerWith(
+    'See https://a.example/x_(y)_z, (https://b.example/?q=a_b&c=1) and **https://c.example/**. ' +
+      '`https://code.example` [https://d.example/](https://e.example/) https://bücher.example/ä。 https:// xhttps://f.example ' +
+      `https://g.example/${')'.repeat(5000)}`,
+  );
+  const links = await body
+    .locator('a')
+    .evaluateAll((all) => all.map((one) => [one.getAttribute('href'), one.textContent]));
+  assert.deepEqual(links, [
+    ['https://a.example/x_(y)_z', 'https://a.example/x_(y)_z'],
+    ['https://b.example/?q=a_b&c=1', 'https://b.example/?q=a_b&c=1'],
+    ['https://c.example/', 'https://c.example/'],
+    ['https://e.example/', 'https://d.example/'],
+    ['https://xn--bcher-kva.example/%C3%A4', 'https://bücher.example/ä'],
+    ['https://g.example/', 'https://g.example/'],
+  ]);
+});
+
 test('P09: references to characters are the characters, and no markup', async () => {
   const body = await answerWith('&auml; &#x41; &copy;&nbsp;1 &lt;img src=x&gt; &Tab;a &nope; &amp;');
   assert.equal(await body.textContent(), 'ä A ©\u00a01 <img src=x> \ta &nope; &');

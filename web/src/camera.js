@@ -2,7 +2,7 @@
 // The camera: take a photo, or live, when its newest frame goes with every question.
 import { attachments, changed } from './composer.js';
 import { announce, byId, el, iconButton } from './dom.js';
-import { errorBox } from './error_box.js';
+import { deviceError, errorBox } from './error_box.js';
 import { state } from './state.js';
 
 const SIDE = 1024; // pixels of a photo's longer side; the model sees 768 at most
@@ -25,7 +25,8 @@ async function start() {
       video: { facingMode: facing, width: { ideal: 1280 } },
     });
   } catch (error) {
-    if (ours === opened) byId('camera-note').replaceChildren(errorBox(trouble(error)));
+    if (ours === opened)
+      byId('camera-note').replaceChildren(errorBox(deviceError('camera', error)));
     return;
   }
   if (ours !== opened) return found.getTracks().forEach((track) => track.stop());
@@ -38,14 +39,6 @@ async function start() {
   showNote();
   byId('shutter').focus();
 }
-
-const trouble = (error) => ({
-  code: error.name,
-  message:
-    `No camera: ${error.message || error.name}.` +
-    (window.isSecureContext ? '' : ' Browsers give it only to https and localhost.'),
-  details: `${error.name}: ${error.message}\n${navigator.userAgent}`,
-});
 
 function showNote() {
   byId('camera-note').textContent = live ? 'The newest frame goes with each question.' : '';

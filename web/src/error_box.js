@@ -34,3 +34,13 @@ export function notice(error, todo = {}) {
   const box = errorBox(error, buttons);
   byId('notices').append(box);
 }
+
+/** What to tell when a device cannot be had. @param {'camera'|'microphone'} device */
+export function deviceError(device, { name, message }) {
+  const secure = window.isSecureContext ? '' : ' Browsers give it only to https and localhost.';
+  return {
+    code: name,
+    message: `No ${device}: ${message || name}.${secure}`,
+    details: `${name}: ${message}\n${navigator.userAgent}`,
+  };
+}

@@ -6,8 +6,7 @@ import MarkdownIt from 'markdown-it';
 import { copyText, el } from './dom.js';
 
 const MOST_CHARACTERS = 200_000; // beyond, an answer is shown as it is
-const reader = new MarkdownIt({ html: false, linkify: true, typographer: false, maxNesting: 24 });
-reader.linkify.set({ fuzzyLink: false, fuzzyEmail: false }); // "setup.py" is no address
+const reader = new MarkdownIt({ html: false, linkify: false, typographer: false, maxNesting: 24 });
 
 const PLAIN = new Set([
   'p',
@@ -31,6 +30,7 @@ const PLAIN = new Set([
   'th',
   'td',
 ]);
+const ADDRESS = /\b(?:https?:\/\/|mailto:)[^\s<>"'`\\^{|}\u3001\u3002\uff01-\uff1f]{1,2000}/gi;
 const HEADINGS = { h1: 'h3', h2: 'h4', h3: 'h5', h4: 'h6', h5: 'h6', h6: 'h6' }; // below the page's own
 
 /** Where a link may lead, or null. @param {string} href */
@@ -51,6 +51,30 @@ function link(href, ...children) {
     { href: safe, target: '_blank', rel: 'noopener noreferrer nofollow' },
     ...children,
   );
+}
+
+/** An address without what ends the sentence or the bracket that it stands in. */
+function bare(address) {
+  let open = address.split('(').length - address.split(')').length;
+  let end = address.length;
+  for (; /[.,:;!?*_~)\]]/.test(address[end - 1]); --end) {
+    if (address[end - 1] !== ')') continue;
+    if (open >= 0) break;
+    open += 1;
+  }
+  return address.slice(0, end);
+}
+
+/** Text whose addresses are links. */
+function linked(text) {
+  const parts = [];
+  let at = 0;
+  for (const { 0: found, index } of text.matchAll(ADDRESS)) {
+    const address = bare(found);
+    parts.push(text.slice(at, index), link(address, address));
+    at = index + address.length;
+  }
+  return [...parts, text.slice(at)];
 }
 
 function codeBlock(token) {
@@ -98,6 +122,8 @@ function build(tokens, root) {
       if (element) top().append(element);
       stack.push(element ?? top());
     } else if (token.nesting === -1) stack.pop();
+    else if (token.type === 'text' && !stack.some((one) => one.tagName === 'A'))
+      top().append(...linked(token.content));
     else top().append(token.content);
   }
 }

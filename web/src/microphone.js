@@ -66,13 +66,3 @@ export class Microphone {
     if (open.delete(this) && open.size === 0) void context.suspend();
   }
 }
-
-/** What to tell when the microphone cannot be had. */
-export function microphoneTrouble(error) {
-  const secure = window.isSecureContext ? '' : ' Browsers give it only to https and localhost.';
-  return {
-    code: error.name,
-    message: `No microphone: ${error.message || error.name}.${secure}`,
-    details: `${error.name}: ${error.message}\n${navigator.userAgent}`,
-  };
-}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The view that turns a film or a recording into lines with their times.
 import { announce, byId, copyText, download, el } from './dom.js';
-import { errorBox } from './error_box.js';
+import { deviceError, errorBox } from './error_box.js';
 import { fileName } from './export.js';
 import { untilAnswered } from './insist.js';
 import { kindOf, troubleWith, urlOf } from './attachments.js';
-import { Microphone, microphoneTrouble } from './microphone.js';
+import { Microphone } from './microphone.js';
 import { state } from './state.js';
 import { shortClock, toSrt, toText, toVtt } from './subtitles.js';
 import { transcribeLines } from './transcription.js';
@@ -166,7 +166,7 @@ async function record() {
     if (recorder?.microphone !== microphone) return;
     recorder = null;
     showRecorder();
-    fail(microphoneTrouble(error), { Retry: record });
+    fail(deviceError('microphone', error), { Retry: record });
   }
 }
 

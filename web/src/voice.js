@@ -5,8 +5,8 @@ import { ApiError } from './api.js';
 import { stop } from './chat.js';
 import { submit } from './composer.js';
 import { byId } from './dom.js';
-import { errorBox } from './error_box.js';
-import { loadRecorder, Microphone, microphoneTrouble } from './microphone.js';
+import { deviceError, errorBox } from './error_box.js';
+import { loadRecorder, Microphone } from './microphone.js';
 import { hush, read } from './speaking.js';
 import { keep, on, state, tell } from './state.js';
 import { transcribe } from './transcription.js';
@@ -73,7 +73,7 @@ async function beginRecording() {
     if (recording?.microphone !== microphone) return;
     recording = null;
     byId('talk').setAttribute('aria-pressed', 'false');
-    trouble(microphoneTrouble(error));
+    trouble(deviceError('microphone', error));
   }
 }
 
@@ -132,7 +132,7 @@ async function openEars() {
     microphone.close();
     if (ears?.microphone !== microphone) return;
     closeEars();
-    trouble(microphoneTrouble(error));
+    trouble(deviceError('microphone', error));
   }
 }
 
