@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`gemma3n serve` under test: started on a free port, asked by Python's own client or raw bytes."""
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -164,9 +165,21 @@ class Service:
                     return back
                 back += piece
 
-    def resident_bytes(self):
+    def _memory(self, name):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) << 10
+        return int(re.search(name + r":\s+(\d+)", status).group(1)) << 10
+
+    def resident_bytes(self):
+        return self._memory("VmRSS")
+
+    @contextlib.contextmanager
+    def grows_at_most(self, most):
+        """Not even for a moment within this, by so many bytes."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # its peak is what it has now
+        before = self.resident_bytes()
+        yield
+        grown = self._memory("VmHWM") - before
+        assert grown <= most, f"expected to grow by at most {most >> 10} KiB, found {grown >> 10}"
 
     def peak_bytes(self):
         """The most memory that it has had."""
@@ -192,10 +205,11 @@ class Service:
 
 class ServedTest(unittest.TestCase):
     """Tests that ask one service of models/nano."""
+    ENVIRONMENT = None
 
     @classmethod
     def setUpClass(cls):
-        cls.service = Service("--no-access-log")
+        cls.service = Service("--no-access-log", env=cls.ENVIRONMENT or environment())
 
     @classmethod
     def tearDownClass(cls):
