@@ -15,12 +15,19 @@ std::string Replaced(std::string text, const std::string& what, const std::strin
   return text;
 }
 
-// The transcript, and its translation on a line of its own. An empty line would end the cue.
+// The transcript, and its translation on a line of its own. An empty line would end the cue; a CR
+// ends lines for who reads it, too.
 std::string Lines(const Segment& segment) {
-  std::string lines = segment.translation.empty() ? segment.text
-                      : segment.text.empty()      ? segment.translation
-                                                  : segment.text + "\n" + segment.translation;
-  while (lines.find("\n\n") != std::string::npos) lines = Replaced(lines, "\n\n", "\n");
+  std::string lines;
+  for (const char c : segment.text + "\n" + segment.translation) {
+    const bool ends_line = c == '\n' || c == '\r';
+    if (!ends_line) {
+      lines += c;
+    } else if (!lines.empty() && lines.back() != '\n') {
+      lines += '\n';
+    }
+  }
+  if (lines.ends_with('\n')) lines.pop_back();
   return lines;
 }
 

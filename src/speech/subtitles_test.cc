@@ -20,5 +20,14 @@ TEST(Subtitles, WhatIsSaidDoesNotBreakCues) {
   EXPECT_EQ(VttCue(segment), "00:00:01.500 --> 00:00:04.000\na --&gt; b\n2 &lt;i&gt;&amp;\nc\n\n");
 }
 
+TEST(Subtitles, NoEndOfALineEndsACue) {
+  for (const char* said :
+       {"a\r\rb", "a\n\rb", "a\r\n\r\nb", "\na\nb", "\r\na\nb\n", "a\nb\r\n\r\n"}) {
+    const Segment segment{.start_s = 0, .end_s = 1, .text = said};
+    EXPECT_EQ(SrtCue(0, segment), "1\n00:00:00,000 --> 00:00:01,000\na\nb\n\n") << said;
+    EXPECT_EQ(VttCue(segment), "00:00:00.000 --> 00:00:01.000\na\nb\n\n") << said;
+  }
+}
+
 }  // namespace
 }  // namespace gemma3n
