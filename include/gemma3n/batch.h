@@ -32,8 +32,8 @@ struct BatchOptions {
 struct BatchRequest {
   std::vector<Turn> turns;
   GenerateOptions options = {};
-  std::string client = {};  // whose it is: prompts of several clients are read by turns
-  TextCallback on_text = nullptr;          // as of Session::Generate
+  std::string client = {};         // whose it is: prompts of several clients are read by turns
+  TextCallback on_text = nullptr;  // as of Session::Generate
   ProgressCallback on_progress = nullptr;  // the same
   // Called once, from Advance, when the answer has ended. `error` is null, or what Generate would
   // have thrown, or a callback of this request has; `result` then holds what came before it.

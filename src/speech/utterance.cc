@@ -214,10 +214,12 @@ std::unique_ptr<Utterances> Utterances::New(const UtteranceOptions& options) {
   };
   if (!within(options.most_s, 1, 3600) || !within(options.pause_s, 0.1, 60) ||
       !within(options.may_end_s, 0.02, options.pause_s) || !within(options.least_likeness, 0, 1) ||
-      !within(options.lead_s, 0, std::min(5.0, options.most_s / 2)) || !within(options.least_decibel, -100, 0)) {
+      !within(options.lead_s, 0, std::min(5.0, options.most_s / 2)) ||
+      !within(options.least_decibel, -100, 0)) {
     throw Error(ErrorKind::kUsage,
                 "utterances: expected at least 1 s, a pause of 0.1 to 60 s, not shorter than one "
-                "that may end them, a lead of 0 to 5 s and half of the longest, a level of -100 to 0 decibel, and a "
+                "that may end them, a lead of 0 to 5 s and half of the longest, a level of -100 to "
+                "0 decibel, and a "
                 "likeness in [0, 1]");
   }
   return std::make_unique<Cutter>(options);
