@@ -283,7 +283,7 @@ TEST_F(WorkerTest, MoreThanMayWaitAreRefused) {
   EXPECT_EQ(worker.counts().cancelled, 2u);
 }
 
-TEST_F(WorkerTest, APromptWithoutRoomForAnAnswerIsRefused) {
+TEST_F(WorkerTest, APromptLongerThanTheContextIsRefused) {
   Worker worker(engine_, {.context = 64});
   std::string words;
   for (int i = 0; i < 100; ++i) words += " word";
@@ -292,7 +292,7 @@ TEST_F(WorkerTest, APromptWithoutRoomForAnAnswerIsRefused) {
     FAIL();
   } catch (const Refusal& refusal) {
     EXPECT_EQ(refusal.reason, Reason::kContextLength);
-    EXPECT_THAT(refusal.what(), testing::HasSubstr("in a context of 64"));
+    EXPECT_THAT(refusal.what(), testing::HasSubstr("more than the context of 64"));
   }
 }
 
