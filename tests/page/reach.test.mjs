@@ -6,14 +6,17 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { writeSpeech } from './fake_media.mjs';
 import { answered, ask, askNow, NANO, open, scratch, serve } from './harness.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const VIEWS = ['chat', 'transcribe', 'compare', 'lab', 'connect'];
 
-const LAB = join(scratch, 'lab.json');
+const LAB = join(scratch, 'lab.json'),
+  SILENCE = join(scratch, 'silence.wav');
 let server;
 before(async () => {
+  writeSpeech(SILENCE, { rate: 16000, samples: new Int16Array(0) });
   execFileSync(
     process.env.GEMMA3N,
     [
@@ -86,13 +89,20 @@ for (const [theme, context] of [
   });
 }
 
-for (const colorScheme of ['light', 'dark']) {
-  test(`axe finds nothing when something is going on: ${colorScheme}`, async () => {
+for (const [theme, context] of [
+  ['light', { colorScheme: 'light' }],
+  ['dark, narrow', { colorScheme: 'dark', viewport: { width: 360, height: 1100 } }],
+]) {
+  test(`axe finds nothing when something is going on: ${theme}`, async () => {
     let own = await serve('--lab', LAB);
     const { page, close } = await open(own.url, {
       expectErrors: /ERR_|status of [45]/,
-      args: ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream'],
-      context: { reducedMotion: 'reduce', colorScheme, permissions: ['camera', 'microphone'] },
+      args: [
+        '--use-fake-ui-for-media-stream',
+        '--use-fake-device-for-media-stream',
+        `--use-file-for-fake-audio-capture=${SILENCE}`,
+      ],
+      context: { reducedMotion: 'reduce', permissions: ['camera', 'microphone'], ...context },
     });
     await page.locator('#files').setInputFiles([
       { name: 'a.zip', mimeType: 'application/zip', buffer: Buffer.from('x') },
