@@ -2,6 +2,7 @@
 #include "server/live/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/frames.h"
 
@@ -9,7 +10,7 @@ namespace gemma3n::server {
 namespace {
 
 // Between two looks at the answer while one is under way, and at the clock while none is.
-constexpr std::chrono::milliseconds kGlance(3), kTick(100);
+constexpr std::chrono::milliseconds kNow(0), kGlance(3), kTick(100);
 constexpr std::chrono::seconds kNotice(60);  // before a session ends
 
 }  // namespace
@@ -26,25 +27,32 @@ LiveSession::LiveSession(const Service& service, const Asker& asker, WebSocket& 
 
 void LiveSession::Run() {
   WebSocket::Message message;
+  bool more = false;  // of the answer may be there already
   while (true) {
     socket_.Hold(transcripts_.is_full());
-    const auto outcome = socket_.Read(message, Clock::now() + (busy() ? kGlance : kTick));
+    const auto patience = std::exchange(more, false) ? kNow : busy() ? kGlance : kTick;
+    const auto outcome = socket_.Read(message, Clock::now() + patience);
     if (outcome == WebSocket::Outcome::kClosed) return;
     try {
       if (outcome == WebSocket::Outcome::kMessage) OnMessage(message);
-      Look();
+      more = Look();
     } catch (...) {
       OnRefused(AsRefusal(std::current_exception()));
     }
   }
 }
 
-void LiveSession::Look() {
-  while (std::optional<ReplyNews> news = reply_.Next()) OnReply(std::move(*news));
-  while (std::optional<TranscriptNews> news = transcripts_.Next()) OnTranscript(std::move(*news));
+// One piece of news of each, and the client is heard again: on a busy machine the next one may be
+// there whenever it is looked for, and an answer could not be cancelled.
+bool LiveSession::Look() {
+  std::optional<ReplyNews> reply = reply_.Next();
+  if (reply) OnReply(std::move(*reply));
+  std::optional<TranscriptNews> transcript = transcripts_.Next();
+  if (transcript) OnTranscript(std::move(*transcript));
   const auto now = Clock::now();
   OnTime(now);
   HeedEnd(now);
+  return reply || transcript;
 }
 
 void LiveSession::HeedEnd(Clock::time_point now) {

@@ -47,7 +47,7 @@ class LiveSession {
   Transcripts transcripts_;
 
  private:
-  void Look();
+  bool Look();  // whether there was news
   void HeedEnd(Clock::time_point now);
   bool busy() const { return reply_.under_way() || transcripts_.under_way(); }
 
