@@ -16,6 +16,7 @@ packages=(
 )
 # The web page is bundled by Node.js. Where it came from elsewhere, Debian's npm would not go beside it.
 if ! command -v npm > /dev/null; then packages+=(npm); fi
+if ! command -v curl > /dev/null; then packages+=(curl); fi  # tests run the examples of the documents
 while [ $# -gt 0 ]; do
   case "$1" in
     --lint) packages+=(clang-format clang-tidy) ;;
