@@ -66,6 +66,27 @@ def bytes_of_http(put):
     put("base64", "aGVsbG8gd29ybGQ=")
 
 
+def askers(put):
+    put("access", "key=key&access_token=x\nHost: LocalHost:80\nOrigin: http://localhost:80\n"
+        "Content-Type: application/json; charset=utf-8\nAuthorization: Bearer key\n"
+        "Cookie: a=b; gemma3n_session=c")
+    put("access", "\nHost: [::1]:80\nOrigin: https://a.example\nx-goog-api-key: other\n"
+        "Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.key\nCookie: gemma3n_session=x")
+
+
+def texts(put):
+    call = '{"name": "f", "parameters": {"a": "}\\"", "b": {}}}'
+    put("tool_calls", "\3[" + call + ", " + call + "]")
+    put("tool_calls", '\1[ {"nam')
+    put("detokenize", bytes(range(256)))
+    put("chat_template", b"\3Be brief.\xffHello <start_of_turn>\xfe\xfd\xfe<image_soft_token>"
+        b"\xfffine \xfe\xfc")
+    put("chat_template", b"\0<bos> <end_of_turn>\n<start_of_turn>model\n\xff<audio_soft_token>")
+    put("subtitle_writer", bytes(8) + b"\0\0\0\0\0\0\xf0?" + b"a --> b\n\n2 <i>&\0c")
+    put("line_editor", b"\0a\nb\r\n\n'c d'")
+    put("line_editor", b"\1ab\x1b[D\x1b[200~c\nd\x1b[201~\x1b\r\xc3\xa9\r\x07\r\x1b[A\x12a\r")
+
+
 def constraints(put):
     put("schema_compile", one_line(SCHEMA))
     put("schema_compile", one_line({"$defs": {"t": {"type": ["string", "null"], "minLength": 1,
@@ -217,6 +238,8 @@ def main():
     text = base64.b64encode(sound.read_bytes()).decode()
     model_files(binaries, folder, put)
     bytes_of_http(put)
+    askers(put)
+    texts(put)
     constraints(put)
     put("data_uri", "0" + uri)
     put("data_uri", "5" + text)
