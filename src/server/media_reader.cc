@@ -15,8 +15,11 @@ namespace {
 
 constexpr size_t kMostKeptBytes = 256u << 20;
 
+// Whatever its scheme and however that is written; no base64 and no data: has this behind its first
+// colon.
 bool IsAddress(std::string_view text) {
-  return text.starts_with("http://") || text.starts_with("https://");
+  const size_t colon = text.find(':');
+  return colon != std::string_view::npos && text.substr(colon).starts_with("://");
 }
 
 // Behind "data:TYPE;PARAMETERS;base64,". Nothing where it is not one of these.

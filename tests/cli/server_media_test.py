@@ -64,15 +64,30 @@ class Media(ServedTest):
         self.assertIn(place, message, where)
         return message
 
+    def not_served(self, way, url):
+        """What its dialect has for what is understood and not done: not that the medium were broken."""
+        one, fields, place = way
+        message = self.refused(way, url)
+        answer = self.service.post(one.path, one.with_(fields(url), one.set(most=1)))[2]
+        error = answer["error"]
+        if one in (CHAT, RESPONSES):
+            self.assertEqual((error["type"], error["code"], error["param"]),
+                             ("invalid_request_error", "unsupported_value", place))
+        elif one is GENERATE:
+            self.assertEqual((error["code"], error["status"]), (400, "INVALID_ARGUMENT"))
+        else:
+            self.assertTrue(error.startswith("invalid request: "), error)
+        self.assertRegex(message, "fetches nothing", way[2])
+        self.assertRegex(message, "data:|file_data|left here", way[2])
+
     def test_hostile_A11_addresses_are_not_fetched(self):
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             for way in (*WAYS, *LINKS):
                 for url in (f"http://127.0.0.1:{port}/x", f"HTTP://localhost:{port}/x",
-                            f"https://localhost:{port}/x.png"):
-                    message = self.refused(way, url)
-                    if url.startswith("http"):
-                        self.assertRegex(message, "data:|file_data|base64|left here", way[2])
+                            f"https://localhost:{port}/x.png", f"HttpS://localhost:{port}/x",
+                            f"ftp://localhost:{port}/x", "file:///etc/passwd", "gopher://x"):
+                    self.not_served(way, url)
             other.settimeout(0.1)
             with self.assertRaises(TimeoutError):
                 other.accept()
