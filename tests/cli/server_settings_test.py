@@ -112,18 +112,25 @@ class Settings(Answers):
             self.assertEqual(one.text(answer), "57")
 
     def test_hostile_J10_all_tokens(self):
-        """Of a vocabulary that a request can hold: what is as unlikely as all the rest is as likely."""
+        """Of a vocabulary that a request can hold: one that is left is what is said."""
         with tempfile.TemporaryDirectory() as place:
             model = pathlib.Path(place) / "tiny"
             self.assertEqual(call("synth", "--like", "tiny", "--seed", 2, "--out", model)[0], 0)
             vocabulary = json.loads((model / "config.json").read_text())["text_config"]["vocab_size"]
             every = {str(id): -100 for id in range(vocabulary)}
             with Service("--no-access-log", model=model) as service:
+                left = str(service.post("/tokenize", {"content": "a"})[2]["tokens"][-1])
                 for one in (CHAT, COMPLETIONS, RESPONSES):
                     few = one.with_(one.set(most=8, temperature=0))
-                    texts = [one.text(service.post(one.path, merged(few, more))[2])
-                             for more in ({}, one.set(bias=every))]
-                    self.assertEqual(*texts)
+                    status, _, answer = service.post(one.path, merged(few, one.set(bias=every)))
+                    self.assertEqual(status, 400, answer)
+                    self.assertEqual((answer["error"]["code"], answer["error"]["param"]),
+                                     ("invalid_value", "logit_bias"))
+                    said = service.post(one.path, merged(few, one.set(bias={**every, left: 0})))[2]
+                    self.assertEqual(one.text(said), 8 * "a")
+                status, _, answer = service.post("/v1/realtime/client_secrets", {
+                    "session": {"type": "realtime", "logit_bias": every}})
+                self.assertEqual((status, answer["error"]["param"]), (400, "session.logit_bias"))
 
 
 class Conversations(Answers):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/openai/fields.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "server/openai/answer.h"
@@ -71,7 +72,7 @@ void ReadSampling(const Field& body, const Service& service, GenerateOptions& op
   if (const auto seed = body["seed"].Integer(INT64_MIN, INT64_MAX)) {
     sampling.seed = static_cast<uint64_t>(*seed);
   }
-  sampling.logit_bias = ReadBiases(body["logit_bias"], service.engine.facts().vocab_size);
+  sampling.logit_bias = ReadTokenBiases(body["logit_bias"], service);
   options.stop = ReadStops(body["stop"]);
 }
 
@@ -121,6 +122,16 @@ std::string ReadMetadata(const Field& field) {
     }
   }
   return JsonLine(field.json());
+}
+
+std::map<int32_t, double> ReadTokenBiases(const Field& field, const Service& service) {
+  constexpr double kBan = -100;  // OpenAI's word for it
+  const int64_t vocab_size = service.engine.facts().vocab_size;
+  const std::map<int32_t, double> biases = ReadBiases(field, vocab_size);
+  const auto banned = std::count_if(biases.begin(), biases.end(),
+                                    [](const auto& bias) { return bias.second <= kBan; });
+  if (banned == vocab_size) Expected(field, "a token that is not at -100, found none");
+  return biases;
 }
 
 std::vector<std::string> UnknownFields(const Field& body, const std::vector<std::string_view>& more,

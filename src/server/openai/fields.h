@@ -4,6 +4,9 @@
 // for its type and left alone.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +24,8 @@ std::string ReadModel(const Field& body, const Service& service);
 void ReadShape(const Field& body, const Service& service, GenerateOptions& options);
 // These, seed, penalties, logit_bias and stop.
 void ReadSampling(const Field& body, const Service& service, GenerateOptions& options);
+// logit_bias. Throws Refusal (kInvalidValue) also where no token is left to answer with.
+std::map<int32_t, double> ReadTokenBiases(const Field& field, const Service& service);
 // What streams tell with each chunk.
 void ListenToLogprobs(OpenAiCall& call);
 

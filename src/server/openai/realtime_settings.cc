@@ -5,6 +5,7 @@
 
 #include "server/call.h"
 #include "server/languages.h"
+#include "server/openai/fields.h"
 
 namespace gemma3n::server {
 namespace {
@@ -265,7 +266,7 @@ void ReadRealtimeSampling(const Field& holder, const Service& service, SamplingO
     sampling.seed = seed ? std::optional(static_cast<uint64_t>(*seed)) : std::nullopt;
   }
   if (Names(holder, "logit_bias")) {
-    sampling.logit_bias = ReadBiases(holder["logit_bias"], service.engine.facts().vocab_size);
+    sampling.logit_bias = ReadTokenBiases(holder["logit_bias"], service);
   }
 }
 
