@@ -72,7 +72,7 @@ StoredFile FileStore::Add(const std::string& owner, const StoredFile& file) {
   const std::lock_guard lock(mutex_);
   DropExpired();
   if (bytes_ + size > limits_.bytes || entries_.size() >= limits_.files) {
-    throw Refusal(Reason::kBusy, "files that are kept leave no room for this one: delete some");
+    throw Refusal(Reason::kFull, "files that are kept leave no room for this one: delete some");
   }
   Entry entry{owner, file};
   if (entry.file.id.empty()) entry.file.id = NewId();

@@ -39,7 +39,7 @@ class FileStore {
 
   // Keeps the bytes under `id`, or under a new one where that is "". Throws Refusal (kInvalidValue)
   // for an id that is not as ids are, or is taken; (kTooLarge) for a file that is larger than all
-  // may be together; (kBusy) where the others leave no room.
+  // may be together; (kFull) where the others leave no room.
   StoredFile Add(const std::string& owner, const StoredFile& file);
 
   // Both throw Refusal (kNotFound), for others' files as well.

@@ -58,13 +58,13 @@ TEST_F(FileStoreTest, hostile_A09_OwnersSeeTheirOwn) {
 
 TEST_F(FileStoreTest, TimeAndRoomEnd) {
   store_.Add("a", File(std::string(60, 'x'), "x"));
-  EXPECT_EQ(ReasonOf([&] { store_.Add("b", File(std::string(41, 'x'))); }), Reason::kBusy);
+  EXPECT_EQ(ReasonOf([&] { store_.Add("b", File(std::string(41, 'x'))); }), Reason::kFull);
   EXPECT_EQ(ReasonOf([&] { store_.Add("b", File(std::string(101, 'x'))); }), Reason::kTooLarge);
   EXPECT_EQ(ReasonOf([&] { store_.Add("a", File("", "x")); }), Reason::kInvalidValue);
   now_ = 105;
   store_.Add("b", File("", "y"));
   store_.Add("b", File("", "z"));
-  EXPECT_EQ(ReasonOf([&] { store_.Add("b", File("")); }), Reason::kBusy);
+  EXPECT_EQ(ReasonOf([&] { store_.Add("b", File("")); }), Reason::kFull);
   EXPECT_EQ(budget_->taken(), 60u);
   now_ = 110;
   EXPECT_EQ(ReasonOf([&] { store_.Get("a", "x"); }), Reason::kNotFound);

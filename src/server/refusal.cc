@@ -45,6 +45,7 @@ int StatusOf(Reason reason) {
       return 415;
     case Reason::kTooManyGuesses:
     case Reason::kBusy:
+    case Reason::kFull:
       return 429;
     case Reason::kDraining:
     case Reason::kOutOfMemory:
@@ -99,6 +100,8 @@ const char* NameOf(Reason reason) {
       return "too_many_guesses";
     case Reason::kBusy:
       return "busy";
+    case Reason::kFull:
+      return "full";
     case Reason::kDraining:
       return "draining";
     case Reason::kOutOfMemory:

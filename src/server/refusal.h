@@ -31,6 +31,7 @@ enum class Reason {
   kMediaType,         // 415
   kTooManyGuesses,    // 429
   kBusy,
+  kFull,      // what the client keeps here leaves no room: asking again is of no use
   kDraining,  // 503
   kOutOfMemory,
   kInternal,   // 500

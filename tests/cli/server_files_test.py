@@ -130,6 +130,17 @@ class Files(unittest.TestCase):
         for wanted in ("..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "a%00b", "A"):
             self.assertEqual(self.ask("GET", "/v1/files/" + wanted)[0], 404)
 
+    def test_no_room_is_not_asked_for_again(self):
+        """Only the client can make some: one that asks again by itself would ask for nothing."""
+        with Service("--max-files", 1) as small:
+            body = form(("purpose", "user_data"), file(b"x"))
+            kept = json.loads(small.request("POST", "/v1/files", body, HEADERS)[2])["id"]
+            status, headers, answer = small.request("POST", "/v1/files", body, HEADERS)
+            self.assertEqual((status, json.loads(answer)["error"]["code"]), (429, "no_room_left"))
+            self.assertEqual((headers["x-should-retry"], headers["Retry-After"]), ("false", None))
+            self.assertEqual(small.request("DELETE", "/v1/files/" + kept)[0], 200)
+            self.assertEqual(small.request("POST", "/v1/files", body, HEADERS)[0], 200)
+
     def test_refusals(self):
         for code, *parts in (("missing_required_parameter", ("purpose", "user_data")),
                              ("missing_required_parameter", file(b"x")),

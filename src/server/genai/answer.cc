@@ -72,6 +72,7 @@ const char* StatusText(Reason reason) {
       return "UNIMPLEMENTED";
     case Reason::kTooManyGuesses:
     case Reason::kBusy:
+    case Reason::kFull:
     case Reason::kOutOfMemory:
       return "RESOURCE_EXHAUSTED";
     case Reason::kDraining:

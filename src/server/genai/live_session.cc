@@ -35,6 +35,7 @@ int CloseCode(Reason reason) {
       return 1009;
     case Reason::kTooManyGuesses:
     case Reason::kBusy:
+    case Reason::kFull:
     case Reason::kOutOfMemory:
     case Reason::kInternal:
       return 1011;

@@ -79,6 +79,7 @@ const char* OpeningOf(Reason reason) {
     case Reason::kNotServed:
     case Reason::kMediaType:
     case Reason::kTooManyGuesses:
+    case Reason::kFull:
     case Reason::kDraining:
     case Reason::kOutOfMemory:
     case Reason::kInternal:

@@ -59,6 +59,8 @@ Dress DressOf(Reason reason) {
       return {"rate_limit_error", "too_many_attempts"};
     case Reason::kBusy:
       return {"rate_limit_error", "server_busy"};
+    case Reason::kFull:
+      return {"rate_limit_error", "no_room_left"};
     case Reason::kDraining:
       return {"server_error", "shutting_down"};
     case Reason::kOutOfMemory:
