@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ struct Route {
   // Its body may be larger than JSON may: it comes as Request::sink, a MultipartForm where the
   // content type says so, else a Spool.
   bool is_upload = false;
+  // Whose a request without a key is, where its address alone is a permission; null or nothing: it
+  // needs a key.
+  std::function<std::optional<std::string>(const Request&)> owner_of = nullptr;
 };
 
 class Dialect {

@@ -97,7 +97,7 @@ class HttpServer : public Server, public Handler {
     access_.CheckOrigin(request);
     if (request.method == "OPTIONS") return;
     const Found found = Find(request);
-    if (found.route == nullptr || !found.route->open) request.owner = access_.CheckKey(request);
+    if (found.route == nullptr || !found.route->open) request.owner = OwnerOf(request, found);
     if (found.route == nullptr) {
       if (!found.method.empty()) {
         throw Refusal(Reason::kMethodNotAllowed,
@@ -164,6 +164,12 @@ class HttpServer : public Server, public Handler {
     std::string name = "";    // what the star of its pattern stands for
     std::string method = "";  // without a route: what another method of this path would be
   };
+
+  std::string OwnerOf(const Request& request, const Found& found) {
+    const bool asks = found.route != nullptr && found.route->owner_of != nullptr;
+    const auto permitted = asks ? found.route->owner_of(request) : std::nullopt;
+    return permitted ? *permitted : access_.CheckKey(request);
+  }
 
   Found Find(const Request& request) const {
     Found found;

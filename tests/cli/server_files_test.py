@@ -149,6 +149,47 @@ class Files(unittest.TestCase):
             status, answer = self.ask("POST", "/v1/files", form(*parts), **HEADERS)
             self.assertEqual((status, json.loads(answer)["error"]["code"]), (400, code))
 
+    def piece(self, url, data, command, offset=0, **headers):
+        """What clients send behind the first request: without a key, the address is the permission."""
+        status, _, answer = self.service.request("POST", url, data, {
+            "X-Goog-Upload-Command": command, "X-Goog-Upload-Offset": str(offset), **headers})
+        return status, json.loads(answer)
+
+    def start(self, key):
+        status, headers, answer = self.service.request("POST", "/upload/v1beta/files", b"{}", {
+            "X-Goog-Upload-Command": "start", "x-goog-api-key": key})
+        return status, (headers["X-Goog-Upload-URL"] or "").removeprefix(self.service.url), answer, headers
+
+    def test_an_upload_goes_on_by_its_address(self):
+        url = self.start("two")[1]
+        self.assertEqual(self.piece(url, b"half", "upload"), (200, {}))
+        # A key that is given has to be right, and the owner's.
+        for headers, status in (({"x-goog-api-key": "one"}, 404), ({"x-goog-api-key": "wrong"}, 401),
+                                ({"Authorization": "Bearer wrong"}, 401)):
+            self.assertEqual(self.piece(url, b"", "query", **headers)[0], status)
+        self.assertEqual(self.piece(url + "&key=wrong", b"", "query")[0], 401)
+        for unknown in ("/upload/v1beta/files?upload_id=x", "/upload/v1beta/files?upload_id="):
+            self.assertEqual(self.piece(unknown, b"", "query")[0], 401)
+        status, answer = self.piece(url, b"full", "upload, finalize", 4)
+        self.assertEqual(status, 200, answer)
+        name = "/v1beta/" + answer["file"]["name"]
+        self.assertEqual([self.ask("GET", name, key=key)[0] for key in ("two", "one")], [200, 404])
+        self.assertEqual(self.piece(url, b"", "query")[0], 401)  # it has ended
+        self.assertEqual(self.service.request("GET", name)[0], 401)  # of a file it is none
+        self.assertEqual(self.ask("DELETE", name, key="two")[0], 200)
+
+    def test_uploads_of_one_key_leave_room_for_others(self):
+        urls = [self.start("one")[1] for _ in range(64)]
+        status, _, answer, headers = self.start("one")
+        self.assertEqual((status, json.loads(answer)["error"]["status"]), (429, "RESOURCE_EXHAUSTED"))
+        self.assertEqual((headers["x-should-retry"], headers["Retry-After"]), ("false", None))
+        other = self.start("two")
+        self.assertEqual(other[0], 200, other)
+        for url in (*urls, other[1]):
+            self.assertEqual(self.piece(url, b"", "cancel")[0], 200)
+        status, url, _, _ = self.start("one")
+        self.assertEqual((status, self.piece(url, b"", "cancel")[0]), (200, 200))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -15,7 +15,8 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr size_t kMostUploads = 64, kMostStartBytes = 64 << 10, kPieceBytes = 256 << 10;
+constexpr size_t kMostUploads = 192, kMostOfOwner = 64;  // each holds a file open
+constexpr size_t kMostStartBytes = 64 << 10, kPieceBytes = 256 << 10;
 constexpr auto kMostSilence = std::chrono::hours(1);
 constexpr const char* kFiles = "files/";
 
@@ -55,7 +56,8 @@ std::vector<Route> GenAiFiles::Routes() {
                       .pattern = "/upload" + version + "/files",
                       .handle = [this](const Request& request, const std::string&,
                                        Exchange& exchange) { Post(request, exchange); },
-                      .is_upload = true});
+                      .is_upload = true,
+                      .owner_of = [this](const Request& request) { return OwnerOf(request); }});
     routes.push_back({"GET", version + "/files",
                       [this](const Request& request, const std::string&, Exchange& exchange) {
                         const std::vector<StoredFile> files = service_.files.List(request.owner);
@@ -79,6 +81,20 @@ std::vector<Route> GenAiFiles::Routes() {
                       }});
   }
   return routes;
+}
+
+std::optional<std::string> GenAiFiles::OwnerOf(const Request& request) {
+  for (const char* name : {"Authorization", "x-goog-api-key"}) {
+    if (request.Find(name) != nullptr) return std::nullopt;
+  }
+  for (const char* name : {"key", "access_token"}) {
+    if (QueryValue(request.query, name)) return std::nullopt;
+  }
+  const auto id = QueryValue(request.query, "upload_id");
+  if (!id) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  const auto found = uploads_.find(*id);
+  return found == uploads_.end() ? std::nullopt : std::optional(found->second->owner);
 }
 
 void GenAiFiles::Post(const Request& request, Exchange& exchange) {
@@ -124,8 +140,12 @@ void GenAiFiles::Start(const Request& request, Exchange& exchange) {
     std::erase_if(uploads_, [](const auto& one) {
       return SteadyClock::now() - one.second->last > kMostSilence;
     });
-    if (uploads_.size() >= kMostUploads) {
-      throw Refusal(Reason::kBusy, std::to_string(kMostUploads) + " files are coming already");
+    const auto own = std::count_if(uploads_.begin(), uploads_.end(), [&](const auto& one) {
+      return one.second->owner == upload->owner;
+    });
+    if (uploads_.size() >= kMostUploads || static_cast<size_t>(own) >= kMostOfOwner) {
+      throw Refusal(Reason::kFull,
+                    std::to_string(own) + " files are coming already; end or cancel one");
     }
     uploads_[id] = upload;
   }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,9 @@ class GenAiFiles {
     std::chrono::steady_clock::time_point last;  // heard of
     std::mutex mutex;                            // one piece at a time
   };
+  // Of the upload whose address it is: clients send the key with the first request alone. Nothing
+  // where a key is given, which then has to be right.
+  std::optional<std::string> OwnerOf(const Request& request);
   void Post(const Request& request, Exchange& exchange);
   void Start(const Request& request, Exchange& exchange);
   void Piece(const Request& request, Exchange& exchange);
