@@ -25,11 +25,17 @@ Service Service::For(const Exchange& exchange) const {
 void Service::CheckModel(const std::string& name) const {
   std::string known;
   for (const std::string& ours : ModelNames()) {
-    if (name == ours) return;
+    if (name == ours || name == WithTag(ours)) return;
     known += (known.empty() ? "" : ", ") + ours;
   }
   throw Refusal(Reason::kModelNotFound,
                 "model '" + Shown(name) + "' is not served here; known: " + known, "model");
+}
+
+std::string WithTag(const std::string& name) {
+  const size_t slash = name.rfind('/');
+  const size_t colon = name.find(':', slash == std::string::npos ? 0 : slash);
+  return colon == std::string::npos ? name + ":latest" : name;
 }
 
 std::string TokenBytes(const Engine& engine, int32_t id) {

@@ -39,10 +39,14 @@ struct Service {
   // The same for a request whose client may leave.
   Service For(const Exchange& exchange) const;
 
-  // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias.
+  // Throws Refusal (kModelNotFound) for a name that is neither the model's nor an alias, with its
+  // tag or without: who lists models in one dialect may ask them in another.
   void CheckModel(const std::string& name) const;
   std::vector<std::string> ModelNames() const;
 };
+
+// As Ollama's listings have it: "nano" -> "nano:latest"; what has a tag stays as it is.
+std::string WithTag(const std::string& name);
 
 // The bytes that a token stands for, which may be a part of a character.
 std::string TokenBytes(const Engine& engine, int32_t id);

@@ -495,6 +495,21 @@ class Management(OllamaTest):
         self.assertEqual(self.names()[2:], ["luigi:latest", "mario:latest", "toad:8"])
         for name in ("mario", "luigi", "toad:8"):
             self.assertEqual(self.delete(name), 200)
+    def test_a_name_of_the_list_is_one_in_all_dialects(self):
+        """Editors list and look at models here, and ask them over OpenAI's interface."""
+        for name in [model["name"] for model in self.get("/api/tags")["models"]]:
+            self.assertEqual(self.service.post("/api/show", {"model": name})[0], 200)
+            body = {"model": name, "messages": [user("What is 3 plus 4?")], "temperature": 0}
+            status, _, answer = self.service.post("/v1/chat/completions", body)
+            self.assertEqual((status, answer.get("model")), (200, name), answer)
+            self.assertEqual(answer["choices"][0]["message"]["content"], "7")
+            self.assertEqual(self.service.request("GET", "/v1/models/" + name)[0], 200)
+            self.assertEqual(self.service.post(f"/v1beta/models/{name}:generateContent", {
+                "contents": [{"parts": [{"text": "Hello!"}]}]})[0], 200)
+        for name in ("nano:other", "nano:latest:latest", ":latest", "latest"):
+            body = {"model": name, "messages": [user("x")]}
+            self.assertEqual(self.service.post("/v1/chat/completions", body)[0], 404, name)
+
         self.assertEqual(self.names(), ["nano:latest", "gemma3n:latest"])
         self.assertEqual(self.delete("mario"), 404)
         self.assertEqual(self.delete("nano"), 400)

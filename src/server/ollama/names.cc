@@ -60,12 +60,6 @@ OllamaName FromJson(const Field& one, const Service& service) {
 
 }  // namespace
 
-std::string WithTag(const std::string& name) {
-  const size_t slash = name.rfind('/');
-  const size_t colon = name.find(':', slash == std::string::npos ? 0 : slash);
-  return colon == std::string::npos ? name + ":latest" : name;
-}
-
 OllamaNames::OllamaNames(const Service& service) : service_(service) {
   if (!service_.options.state_directory.empty()) Read();
 }

@@ -14,9 +14,6 @@
 
 namespace gemma3n::server {
 
-// "nano" -> "nano:latest"; what has a tag stays as it is.
-std::string WithTag(const std::string& name);
-
 // What a name stands for: always the one model, asked in a certain way.
 struct OllamaName {
   std::string name;    // with its tag
