@@ -239,8 +239,10 @@ TEST(Constraint, S08_Tools) {
   EXPECT_EQ(refusal({{"a", ""}}), "");
   EXPECT_NE(refusal({}), "");
   EXPECT_EQ(refusal({{"a", ""}, {"", ""}}).substr(0, 9), "/1/name: ");
-  for (const std::string& name : {std::string(10 << 10, 'a'), std::string("a\nb"),
-                                  std::string("a b"), std::string("<eos>"), std::string("\"")}) {
+  EXPECT_EQ(refusal({{"a.b:c-" + std::string(122, 'd'), ""}}), "");
+  for (const std::string& name :
+       {std::string(10 << 10, 'a'), std::string(129, 'a'), std::string("a\nb"), std::string("a b"),
+        std::string("<eos>"), std::string("\"")}) {
     EXPECT_EQ(refusal({{name, ""}}).substr(0, 9), "/0/name: ") << Quoted(name);
   }
   EXPECT_EQ(refusal({{"a", ""}, {"a", ""}}), "/1/name: 'a' stands twice");

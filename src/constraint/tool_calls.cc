@@ -13,7 +13,7 @@
 namespace gemma3n {
 namespace {
 
-constexpr size_t kMostTools = 128, kMostNameBytes = 64;
+constexpr size_t kMostTools = 128, kMostNameBytes = 128;
 constexpr char kNoParameters[] = R"({"type": "object", "properties": {}})";
 constexpr char kAnyObject[] = R"({"type": "object"})";
 constexpr std::string_view kSpaces = " \t\n\r";
@@ -35,10 +35,11 @@ void CheckTools(const std::vector<CallableTool>& tools) {
     const std::string &name = tools[i].name, place = PlaceOf(i) + "/name";
     const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
       return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-             c == '_' || c == '-';
+             c == '_' || c == '-' || c == '.' || c == ':';
     });
     if (name.empty() || name.size() > kMostNameBytes || !plain) {
-      RefuseSchema(place, "expected 1 to 64 letters, digits, _ and -, found " + Quoted(name));
+      RefuseSchema(place,
+                   "expected 1 to 128 letters, digits, _, -, . and :, found " + Quoted(name));
     }
     if (!names.insert(name).second) RefuseSchema(place, Quoted(name) + " stands twice");
   }

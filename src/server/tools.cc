@@ -9,8 +9,6 @@
 namespace gemma3n::server {
 namespace {
 
-constexpr size_t kMostNameBytes = 64;
-
 // JSON as the declarations, earlier calls and results have it: on one line.
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -36,22 +34,26 @@ bool ToolUse::Has(std::string_view name) const {
                      [&](const Tool& tool) { return tool.name == name; });
 }
 
-void CheckToolName(const std::string& name, const std::string& path) {
-  if (!name.empty() && name.size() <= kMostNameBytes &&
-      std::all_of(name.begin(), name.end(), IsOfName)) {
-    return;
-  }
+void CheckToolName(const std::string& name, const std::string& path, NameRule rule) {
+  const bool wide = rule == NameRule::kWide;
+  const bool plain = std::all_of(name.begin(), name.end(), [wide](char c) {
+    return IsOfName(c) || (wide && (c == '.' || c == ':'));
+  });
+  if (plain && !name.empty() && name.size() <= (wide ? 128 : 64)) return;
   throw Refusal(
       Reason::kInvalidValue,
-      path + ": expected 1 to 64 of letters, digits, _ and -, found '" + Shown(name) + "'", path);
+      path + ": expected 1 to " +
+          (wide ? "128 of letters, digits, _, -, . and :" : "64 of letters, digits, _ and -") +
+          ", found '" + Shown(name) + "'",
+      path);
 }
 
-Tool ReadTool(const Field& function) {
+Tool ReadTool(const Field& function, NameRule rule) {
   Tool tool;
   tool.path = function.path();
   const Field name = function["name"], description = function["description"];
   tool.name = name.Text();
-  CheckToolName(tool.name, name.path());
+  CheckToolName(tool.name, name.path(), rule);
   if (description.present()) tool.description = description.Text();
   const Field parameters = function["parameters"];
   if (parameters.present()) {

@@ -43,12 +43,15 @@ struct ToolUse {
   bool Allows(const std::string& name) const;  // of a declared one
 };
 
+// What a function may be called: 1 to 64 of [A-Za-z0-9_-], as OpenAI has it, or as Google has it up
+// to 128, also with dots and colons.
+enum class NameRule { kNarrow, kWide };
 // {"name", "description", "parameters", "strict"}; name and type of the parameters are checked.
 // Throws Refusal (kInvalidValue, kMissing, kInvalidJsonSchema).
-Tool ReadTool(const Field& function);
-// For dialects that write it otherwise: throws Refusal (kInvalidValue) for a name that is not 1 to
-// 64 of [A-Za-z0-9_-]; `path` leads to it.
-void CheckToolName(const std::string& name, const std::string& path);
+Tool ReadTool(const Field& function, NameRule rule = NameRule::kNarrow);
+// For dialects that write it otherwise: throws Refusal (kInvalidValue); `path` leads to the name.
+void CheckToolName(const std::string& name, const std::string& path,
+                   NameRule rule = NameRule::kNarrow);
 // Throws Refusal (kInvalidValue) past 128 tools and for a name that is there already.
 void AddTool(Tool tool, ToolUse& use);
 // The names that may be called, which must be of declared tools; throws Refusal (kInvalidValue).

@@ -55,6 +55,13 @@ TEST(Tools, HostileS08NamesAndParametersAreRefused) {
     EXPECT_EQ(refusal.param, "tools[0].function.name");
     EXPECT_LT(std::string(refusal.what()).size(), 200u);
   }
+  const std::string wide = "a.b:c-" + std::string(122, 'd');
+  EXPECT_EQ(RefusalOf([&] { CheckToolName(wide, "name"); }).param, "name");
+  CheckToolName(wide, "name", NameRule::kWide);
+  for (const std::string& name :
+       {wide + "d", std::string(), std::string("a b"), std::string("a/b")}) {
+    EXPECT_EQ(RefusalOf([&] { CheckToolName(name, "name", NameRule::kWide); }).param, "name");
+  }
   EXPECT_EQ(RefusalOf([] { Read("{}"); }).reason, Reason::kMissing);
   EXPECT_EQ(RefusalOf([] { Read(R"({"name":"f","parameters":[]})"); }).reason,
             Reason::kInvalidJsonSchema);

@@ -331,6 +331,21 @@ class Forms(GenAiTest):
             "type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}}
         for part in self.generate(text("Hello!"), config=config,
                                   **self.ask_weather())["candidates"][0]["content"]["parts"]:
+    def test_names_of_functions_are_googles(self):
+        """Up to 128 bytes with dots and colons, which OpenAI's may not have."""
+        name = "weather.v2:get-it_" + "x" * 110
+        fields = {"tools": [{"functionDeclarations": [{**WEATHER, "name": name}]}],
+                  "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}}
+        config = {"maxOutputTokens": 250}
+        content = self.generate(text("Weather?"), config=config, **fields)["candidates"][0]["content"]
+        self.assertEqual(content["parts"][0]["functionCall"]["name"], name)
+        self.generate(text("Weather?"), content, {"role": "tool", "parts": [
+            {"functionResponse": {"id": part["functionCall"]["id"], "name": name, "response": {}}}
+            for part in content["parts"]]}, config=config, **fields)
+        for wrong in (name + "x", "", "a/b", "a b", "\u00e9"):
+            self.refused({"contents": [text("x")], "tools": [{"functionDeclarations": [{"name": wrong}]}]},
+                         field="tools[0].functionDeclarations[0].name")
+
             self.assertTrue("functionCall" in part or json.loads(part["text"]) == {"n": 5}, part)
 
 

@@ -290,7 +290,7 @@ OF_CHAT = {
                       {"function": {"name": "f"}}]}]), ([{"role": "user", "content": None}],)),
     "tools": ((1, "x", {}, [1], [{}], [{"type": "x"}], [{"function": {"name": ""}}], [{"function": {"name": "a\nb"}}],
                [{"function": {"name": "f", "parameters": {"type": "string"}}}],
-               [{"function": {"name": f"f{i}"}} for i in range(129)]), ([], None))}
+               [{"function": {"name": f"f{i}"}} for i in range(129)]), ([], None, [{"function": {"name": "a.b:c-" + "f" * 122}}]))}
 OF_GENERATE = {
     "prompt": ((1, True, [], {}), ()), "system": ((1, True, [], {}), ("", None)), "raw": (FLAG, (True, None)),
     "images": ((1, "x", {}, [1], ["%"]), ([], None)), "suffix": ((1, [], "x"), ("", None)),
@@ -351,6 +351,7 @@ class Fields(OllamaTest):
             for value in right:
                 self.check("/api/generate", {"prompt": "Hello!"}, name, value, 200, option=True)
         for path in ("/api/chat", "/api/generate", "/api/show", "/api/embed"):
+               [{"function": {"name": "f" * 129}}],
             for body in ("", "null", "[]", "1", "{", '{"model":"nano","model":"nano"}'):
                 status, _, answer = self.service.request("POST", path, body)
                 self.assertEqual(status, 400, (path, body, answer))
@@ -494,7 +495,6 @@ class Management(OllamaTest):
             {"source": "mario", "destination": "toad:8"}))[0], 200)
         self.assertEqual(self.names()[2:], ["luigi:latest", "mario:latest", "toad:8"])
         for name in ("mario", "luigi", "toad:8"):
-            self.assertEqual(self.delete(name), 200)
     def test_a_name_of_the_list_is_one_in_all_dialects(self):
         """Editors list and look at models here, and ask them over OpenAI's interface."""
         for name in [model["name"] for model in self.get("/api/tags")["models"]]:
@@ -510,6 +510,7 @@ class Management(OllamaTest):
             body = {"model": name, "messages": [user("x")]}
             self.assertEqual(self.service.post("/v1/chat/completions", body)[0], 404, name)
 
+            self.assertEqual(self.delete(name), 200)
         self.assertEqual(self.names(), ["nano:latest", "gemma3n:latest"])
         self.assertEqual(self.delete("mario"), 404)
         self.assertEqual(self.delete("nano"), 400)

@@ -97,7 +97,7 @@ void AddFunctions(const ProtoField& declarations, ToolUse& use) {
     Tool tool{.path = declaration.path()};
     const ProtoField name = declaration["name"], description = declaration["description"];
     tool.name = name.Text();
-    CheckToolName(tool.name, name.path());
+    CheckToolName(tool.name, name.path(), NameRule::kWide);
     if (description.present()) tool.description = description.Text();
     const ProtoField schema = declaration["parameters"];
     const ProtoField json_schema = declaration["parametersJsonSchema"];

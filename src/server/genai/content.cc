@@ -180,7 +180,7 @@ void ContentReader::AddResult(const ProtoField& response, MediaParts& media) {
 ToolCall ContentReader::Call(const ProtoField& call) {
   const ProtoField id = call["id"], name = call["name"], args = call["args"];
   ToolCall read{.name = name.Text()};
-  CheckToolName(read.name, name.path());
+  CheckToolName(read.name, name.path(), NameRule::kWide);
   if (args.present()) {
     if (!args.json().is_object()) Expected(args, "an object");
     read.arguments = JsonLine(args.json());
@@ -199,7 +199,7 @@ std::string ContentReader::Result(const ProtoField& response) const {
     }
     called = found->second;
   }
-  CheckToolName(called, name.path());
+  CheckToolName(called, name.path(), NameRule::kWide);
   const ProtoField parts = response["parts"];
   if (parts.present() && !parts.Items(kMostParts).empty()) {
     CannotDo(parts, "only `response` is taken of what a function gives");

@@ -62,7 +62,7 @@ class MessageReader {
     for (const Field& one : list.Items(kMostTools)) {
       const Field function = one["function"], arguments = function["arguments"], id = one["id"];
       ToolCall call{.name = function["name"].Text()};
-      CheckToolName(call.name, function["name"].path());
+      CheckToolName(call.name, function["name"].path(), NameRule::kWide);
       if (arguments.present()) {
         if (!arguments.json().is_object()) Expected(arguments, "an object");
         call.arguments = JsonLine(arguments.json());
@@ -78,7 +78,7 @@ class MessageReader {
   std::string ToolName(const Field& message) const {
     const Field name = message["tool_name"], id = message["tool_call_id"];
     if (name.present() && !name.Text().empty()) {
-      CheckToolName(name.Text(), name.path());
+      CheckToolName(name.Text(), name.path(), NameRule::kWide);
       return name.Text();
     }
     if (id.present() && !id.Text().empty()) {
@@ -126,7 +126,7 @@ ToolUse ReadOllamaTools(const Field& tools) {
   for (const Field& tool : tools.Items(kMostTools)) {
     tool["type"].Word({"function"});
     if (!tool["function"].present()) Expected(tool["function"], "an object");
-    AddTool(ReadTool(tool["function"]), use);
+    AddTool(ReadTool(tool["function"], NameRule::kWide), use);
   }
   return use;
 }
