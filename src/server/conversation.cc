@@ -41,16 +41,22 @@ void Conversation::Shorten(size_t most_bytes, size_t most_turns) {
   turns_.erase(turns_.begin(), turns_.begin() + static_cast<ptrdiff_t>(first));
 }
 
+std::vector<Turn> Conversation::Turns(const Field& messages, const ToolUse& tools) const {
+  if (turns_.empty()) Expected(messages, "something that the user says");
+  std::vector<Turn> turns;
+  const std::string system = WithTools(system_, tools);
+  if (!system.empty()) turns.push_back({Role::kSystem, {Part(system)}});
+  if (turns_.front().role == Role::kModel) turns.push_back({Role::kUser, {Part("")}});
+  turns.insert(turns.end(), turns_.begin(), turns_.end());
+  return turns;
+}
+
 void Conversation::LayOut(const Field& messages, const ToolUse& tools, Ask& ask) const {
-  if (turns_.empty() || turns_.front().role != Role::kUser) {
-    Expected(messages, "the user to speak first");
-  }
-  if (turns_.back().role == Role::kModel && (ask.options.constraint != nullptr || tools.calls())) {
+  ask.turns = Turns(messages, tools);
+  if (ask.turns.back().role == Role::kModel &&
+      (ask.options.constraint != nullptr || tools.calls())) {
     CannotDo(messages, "an answer that is begun can be held to no form, and calls no function");
   }
-  const std::string system = WithTools(system_, tools);
-  if (!system.empty()) ask.turns.push_back({Role::kSystem, {Part(system)}});
-  ask.turns.insert(ask.turns.end(), turns_.begin(), turns_.end());
 }
 
 void LayOutFitting(Ask& ask, const Service& service, int64_t context) {

@@ -25,9 +25,12 @@ class Conversation {
   // Leaves out what is oldest, up to a turn of the user and but for the last turn, until no more
   // bytes (MediaReader::BytesOf) and turns are left than these.
   void Shorten(size_t most_bytes, size_t most_turns);
-  // Becomes the ask's turns, with the functions that may be called. Where the last turn is the
-  // model's, the answer goes on with it, in no form. Throws Refusal where the user has not spoken
-  // first; `messages`: the field to blame.
+  // With the functions that may be called. A conversation that begins with the model, as one does
+  // whose beginning its client has cut off, has a user in front who said nothing. Throws Refusal
+  // where there is none; `messages`: the field to blame.
+  std::vector<Turn> Turns(const Field& messages, const ToolUse& tools) const;
+  // They become the ask's. Where the last turn is the model's, the answer goes on with it, in no
+  // form. Throws Refusal.
   void LayOut(const Field& messages, const ToolUse& tools, Ask& ask) const;
 
  private:

@@ -82,8 +82,15 @@ TEST(Conversation, BeginsWithTheUser) {
   Ask ask;
   Conversation conversation;
   EXPECT_THROW(conversation.LayOut(messages, {}, ask), Refusal);
-  conversation.Add(Role::kModel, {Part("b")});
+  conversation.AddSystem("s");
   EXPECT_THROW(conversation.LayOut(messages, {}, ask), Refusal);
+  conversation.Add(Role::kModel, {Part("b")});  // its beginning was cut off
+  conversation.Add(Role::kUser, {Part("c")});
+  conversation.LayOut(messages, {}, ask);
+  ASSERT_EQ(ask.turns.size(), 4u);
+  EXPECT_EQ(ask.turns[1].role, Role::kUser);
+  EXPECT_EQ(TextOf(ask.turns[1]), "");
+  EXPECT_EQ(TextOf(ask.turns[2]), "b");
 }
 
 TEST(Conversation, ForgetsWhatIsOldest) {
@@ -113,6 +120,7 @@ TEST(Conversation, GoesOnWithTheModelsTextInNoForm) {
   EXPECT_EQ(ask.turns.size(), 2u);
   ask.options.constraint = Constraint::JsonObject();
   EXPECT_THROW(conversation.LayOut(messages, {}, ask), Refusal);
+  EXPECT_EQ(conversation.Turns(messages, {}).size(), 2u);
 }
 
 }  // namespace

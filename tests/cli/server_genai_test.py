@@ -188,6 +188,27 @@ class Answers(GenAiTest):
         self.assertEqual(pieces["usageMetadata"]["promptTokenCount"], whole["usageMetadata"]["promptTokenCount"])
         self.assertEqual(text_of(pieces), text_of(whole))
 
+        def call(city):
+            return {"functionCall": {"id": city, "name": "get_weather", "args": {"city": city}}}
+        results = {"role": "tool", "parts": [{"functionResponse": {
+            "id": city, "name": "get_weather", "response": {"output": "rain"}}} for city in ("Oslo", "Lima")]}
+        counts = [self.generate(text("Weather?"), *said, results)["usageMetadata"]["promptTokenCount"] for said in (
+            [{"role": "model", "parts": [call("Oslo"), call("Lima")]}],
+            [{"role": "model", "parts": [part]} for part in (call("Oslo"), call("Lima"), {"text": ""})],
+            [text("", "model"), *({"role": "model", "parts": [part]} for part in (call("Oslo"), call("Lima")))])]
+        self.assertEqual(len(set(counts)), 1, counts)
+
+    def test_what_clients_have_cut_off(self):
+        """A conversation may begin with an answer, or with the result of a call that is gone."""
+        answer = text("It is 7.", "model")
+        cut = self.generate(answer, text("And?"))
+        whole = self.generate(text(""), answer, text("And?"))
+        self.assertEqual((text_of(cut), cut["usageMetadata"]), (text_of(whole), {
+            **whole["usageMetadata"], "cachedContentTokenCount": cut["usageMetadata"]["cachedContentTokenCount"]}))
+        for response in ({"id": "gone", "name": "get_weather"}, {"id": "gone"}, {"name": "get_weather"}):
+            self.generate({"role": "tool", "parts": [{"functionResponse": {**response, "response": {}}}]},
+                          answer, text("And?"))
+
     def test_count_tokens(self):
         expected = len(run("--temp", 0, "--system", "Answer briefly.", "Hello!")["prompt_token_ids"])
         contents = {"contents": [text("Hello!")], "systemInstruction": text("Answer briefly.")}
@@ -195,6 +216,15 @@ class Answers(GenAiTest):
                      {"generate_content_request": contents}):
             status, _, answer = self.service.post(MODEL + ":countTokens", body)
             self.assertEqual((status, answer["totalTokens"]), (200, expected), answer)
+        # What no answer could have as its prompt is counted all the same.
+        tools = [{"functionDeclarations": [WEATHER]}]
+        for body, least in (({"contents": [text("word " * 3000)]}, 3000),
+                            ({"contents": [text("Hi", "model"), text("x")]}, 8),
+                            ({"contents": [text("x"), text("Hi", "model")], "tools": tools}, 20)):
+            status, _, answer = self.service.post(MODEL + ":countTokens", body)
+            self.assertEqual(status, 200, answer)
+            self.assertGreater(answer["totalTokens"], least)
+        self.refused({"contents": [text("word " * 3000)]})
         picture = {"contents": [{"parts": [inline("pictures-0069.png"), {"text": "x"}]}]}
         details = self.service.post(MODEL + ":countTokens", picture)[2]["promptTokensDetails"]
         self.assertEqual([one["modality"] for one in details], ["TEXT", "IMAGE"])
@@ -301,6 +331,21 @@ class Forms(GenAiTest):
 
     def test_a_function_may_be_called(self):
         call = {"role": "model", "parts": [{"functionCall": {"id": "c1", "name": "get_weather",
+    def test_names_of_functions_are_googles(self):
+        """Up to 128 bytes with dots and colons, which OpenAI's may not have."""
+        name = "weather.v2:get-it_" + "x" * 110
+        fields = {"tools": [{"functionDeclarations": [{**WEATHER, "name": name}]}],
+                  "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}}
+        config = {"maxOutputTokens": 250}
+        content = self.generate(text("Weather?"), config=config, **fields)["candidates"][0]["content"]
+        self.assertEqual(content["parts"][0]["functionCall"]["name"], name)
+        self.generate(text("Weather?"), content, {"role": "tool", "parts": [
+            {"functionResponse": {"id": part["functionCall"]["id"], "name": name, "response": {}}}
+            for part in content["parts"]]}, config=config, **fields)
+        for wrong in (name + "x", "", "a/b", "a b", "\u00e9"):
+            self.refused({"contents": [text("x")], "tools": [{"functionDeclarations": [{"name": wrong}]}]},
+                         field="tools[0].functionDeclarations[0].name")
+
                                                              "args": {"city": "Oslo"}}}]}
         result = {"role": "function", "parts": [{"functionResponse": {
             "id": "c1", "name": "get_weather", "response": {"output": "rain"}}}]}
@@ -308,7 +353,7 @@ class Forms(GenAiTest):
             self.generate(text("And?"), call, result, **self.ask_weather(mode))
         none = self.generate(text("x"), **self.ask_weather("NONE"))["usageMetadata"]["promptTokenCount"]
         self.assertEqual(none, self.generate(text("x"))["usageMetadata"]["promptTokenCount"])
-        bad = {"role": "user", "parts": [{"functionResponse": {"id": "c2", "name": "get_weather", "response": {}}}]}
+        bad = {"role": "user", "parts": [{"functionResponse": {"id": "c1", "name": "get_time", "response": {}}}]}
         self.refused({"contents": [text("x"), call, bad]}, field="contents[2].parts[0].functionResponse.id")
         for fields, field in ((self.ask_weather("SOMETIMES"), "toolConfig.functionCallingConfig.mode"),
                               (self.ask_weather("ANY", ["fly"]),
@@ -331,21 +376,6 @@ class Forms(GenAiTest):
             "type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}}
         for part in self.generate(text("Hello!"), config=config,
                                   **self.ask_weather())["candidates"][0]["content"]["parts"]:
-    def test_names_of_functions_are_googles(self):
-        """Up to 128 bytes with dots and colons, which OpenAI's may not have."""
-        name = "weather.v2:get-it_" + "x" * 110
-        fields = {"tools": [{"functionDeclarations": [{**WEATHER, "name": name}]}],
-                  "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}}
-        config = {"maxOutputTokens": 250}
-        content = self.generate(text("Weather?"), config=config, **fields)["candidates"][0]["content"]
-        self.assertEqual(content["parts"][0]["functionCall"]["name"], name)
-        self.generate(text("Weather?"), content, {"role": "tool", "parts": [
-            {"functionResponse": {"id": part["functionCall"]["id"], "name": name, "response": {}}}
-            for part in content["parts"]]}, config=config, **fields)
-        for wrong in (name + "x", "", "a/b", "a b", "\u00e9"):
-            self.refused({"contents": [text("x")], "tools": [{"functionDeclarations": [{"name": wrong}]}]},
-                         field="tools[0].functionDeclarations[0].name")
-
             self.assertTrue("functionCall" in part or json.loads(part["text"]) == {"n": 5}, part)
 
 
@@ -367,7 +397,9 @@ class Refusals(GenAiTest):
                 ({"contents": [{"parts": [{}]}]}, "contents[0].parts[0]"),
                 ({"contents": [{"parts": [{"text": "a", "inlineData": {}}]}]}, "contents[0].parts[0]"),
                 ({"contents": [{"role": "tutor", "parts": [{"text": "a"}]}]}, "contents[0].role"),
-                ({"contents": []}, "contents"), ({"contents": [text("y", "model"), text("x")]}, "contents"),
+                ({"contents": []}, "contents"),
+                ({"contents": [{"role": "user", "parts": [{"functionResponse": {"response": {}}}]}]},
+                 "contents[0].parts[0].functionResponse.name"),
                 ({"contents": [text("x"), text("y", "model")],
                   "generationConfig": {"responseMimeType": "application/json"}}, "contents"),
                 ({"contents": None}, "contents"), ({"contents": "x"}, "contents")):

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "server/answer_json.h"
 #include "server/genai/files.h"
@@ -17,6 +18,11 @@ constexpr const char* kKinds[] = {"text",         "inlineData",       "fileData"
                                   "toolCall",     "toolResponse",     "codeExecutionResult"};
 
 constexpr char kRawSound[] = "audio/pcm";
+constexpr char kSomeFunction[] = "tool";  // whose call is not there any more
+
+bool IsModels(const ProtoField& content) {
+  return content["role"].Word({"USER", "MODEL", "FUNCTION", "TOOL"}) == "MODEL";
+}
 
 std::string KindOf(const ProtoField& part) {
   std::string kind;
@@ -92,11 +98,13 @@ RawSound ReadSoundType(const ProtoField& mime_type) {
   return raw;
 }
 
-// What a content says, part by part: calls that follow each other are one list.
+// What is said, part by part: calls that follow each other are one list.
 class ContentReader::Parts {
  public:
   // Pieces of a text may come one by one, as a stream gave them.
-  void Text(const std::string& text) { Append(text, ""); }
+  void Text(const std::string& text) {
+    if (!text.empty() || calls_.empty()) Append(text, "");
+  }
   void Result(const std::string& text) { Append(text, "\n\n"); }
   void Media(std::vector<Part> media) {
     EndCalls();
@@ -105,7 +113,7 @@ class ContentReader::Parts {
   void Call(ToolCall call) { calls_.push_back(std::move(call)); }
   std::vector<Part> All() {
     EndCalls();
-    return std::move(parts_);
+    return std::exchange(parts_, {});
   }
 
  private:
@@ -141,10 +149,19 @@ void ContentReader::AddSystem(const ProtoField& instruction, MediaParts& media) 
   conversation.AddSystem(text);
 }
 
-void ContentReader::Add(const ProtoField& content, MediaParts& media) {
-  const std::string role = content["role"].Word({"USER", "MODEL", "FUNCTION"}).value_or("USER");
-  const bool model = role == "MODEL";
+void ContentReader::Add(const std::vector<ProtoField>& contents, MediaParts& media) {
   Parts parts;
+  for (const ProtoField& content : contents) {
+    const bool model = IsModels(content);
+    if (!model) conversation.GoOn(Role::kModel, parts.All());
+    AddParts(content, model, media, parts);
+    if (!model) conversation.Add(Role::kUser, parts.All());
+  }
+  conversation.GoOn(Role::kModel, parts.All());
+}
+
+void ContentReader::AddParts(const ProtoField& content, bool model, MediaParts& media,
+                             Parts& parts) {
   for (const ProtoField& part : content["parts"].Items(kMostParts)) {
     media.CountPart(part);
     const std::string kind = KindOf(part);
@@ -164,11 +181,6 @@ void ContentReader::Add(const ProtoField& content, MediaParts& media) {
     } else {
       CannotDo(value, "code and tools of the service are not served");
     }
-  }
-  if (model) {
-    conversation.GoOn(Role::kModel, parts.All());
-  } else {
-    conversation.Add(Role::kUser, parts.All());
   }
 }
 
@@ -194,10 +206,11 @@ std::string ContentReader::Result(const ProtoField& response) const {
   std::string called = name.present() ? name.Text() : "";
   if (id.present() && !id.Text().empty()) {
     const auto found = names.find(id.Text());
-    if (found == names.end() || (name.present() && found->second != called)) {
+    const bool known = found != names.end();  // the call may have been left out with what is older
+    if (known && name.present() && found->second != called) {
       Expected(id, "the id of a call of '" + Shown(called) + "' before it");
     }
-    called = found->second;
+    if (known || called.empty()) called = known ? found->second : kSomeFunction;
   }
   CheckToolName(called, name.path(), NameRule::kWide);
   const ProtoField parts = response["parts"];

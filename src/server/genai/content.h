@@ -18,8 +18,9 @@ namespace gemma3n::server {
 class ContentReader {
  public:
   void AddSystem(const ProtoField& instruction, MediaParts& media);
-  // {"role", "parts"}
-  void Add(const ProtoField& content, MediaParts& media);
+  // Each {"role", "parts"}. What the model says in several, one after another, is one answer:
+  // clients keep each piece of a stream as a content of its own.
+  void Add(const std::vector<ProtoField>& contents, MediaParts& media);
   // {"id", "name", "response"}: what a function gave, as the user's.
   void AddResult(const ProtoField& response, MediaParts& media);
 
@@ -28,6 +29,7 @@ class ContentReader {
 
  private:
   class Parts;
+  void AddParts(const ProtoField& content, bool model, MediaParts& media, Parts& parts);
   ToolCall Call(const ProtoField& call);
   std::string Result(const ProtoField& response) const;
 };

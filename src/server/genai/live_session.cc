@@ -148,7 +148,7 @@ void GenAiLiveSession::TakeContent(const ProtoField& content) {
   Call call;
   MediaParts media(service_, asker_.owner, call);
   if (turns.present()) {
-    for (const ProtoField& turn : turns.Items(kMostMessages)) contents_.Add(turn, media);
+    contents_.Add(turns.Items(kMostMessages), media);
   }
   Shorten();
   if (complete) Want();

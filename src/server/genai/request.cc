@@ -26,8 +26,22 @@ void CheckSafety(const ProtoField& settings) {
   }
 }
 
+enum class Purpose { kAnswer, kCount };
+
+// The prompt however long it is, and whoever has the last word.
+void LayOutToCount(const Conversation& conversation, const ProtoField& contents,
+                   const Service& service, GenAiCall& call, Ask& ask) {
+  ask.turns = conversation.Turns(contents, call.tools);
+  try {
+    service.worker.LayOut(ask);
+  } catch (const Refusal& refusal) {  // the ids are there all the same
+    if (refusal.reason != Reason::kContextLength) throw;
+  }
+  call.asks.push_back(std::move(ask));
+}
+
 GenAiCall ReadCall(const ProtoField& body, const std::string& model, const Service& service,
-                   const std::string& owner) {
+                   const std::string& owner, Purpose purpose) {
   if (!body.json().is_object()) throw Refusal(Reason::kInvalidJson, "body: expected an object");
   GenAiCall call;
   call.model = ReadModelIn(model, service);
@@ -51,11 +65,13 @@ GenAiCall ReadCall(const ProtoField& body, const std::string& model, const Servi
   ContentReader reader;
   reader.AddSystem(body["systemInstruction"], media);
   const ProtoField contents = body["contents"];
-  for (const ProtoField& content : contents.Items(kMostMessages)) {
-    reader.Add(content, media);
+  reader.Add(contents.Items(kMostMessages), media);
+  if (purpose == Purpose::kCount) {
+    LayOutToCount(reader.conversation, contents, service, call, ask);
+  } else {
+    reader.conversation.LayOut(contents, call.tools, ask);
+    AddChoices(ask, service, call);
   }
-  reader.conversation.LayOut(contents, call.tools, ask);
-  AddChoices(ask, service, call);
   return call;
 }
 
@@ -70,7 +86,7 @@ std::string ReadModelIn(const std::string& name, const Service& service) {
 
 GenAiCall ReadGenerateContent(const ProtoField& body, const std::string& model,
                               const Service& service, const std::string& owner) {
-  return ReadCall(body, model, service, owner);
+  return ReadCall(body, model, service, owner, Purpose::kAnswer);
 }
 
 GenAiCall ReadCountTokens(const ProtoField& body, const std::string& model, const Service& service,
@@ -80,7 +96,7 @@ GenAiCall ReadCountTokens(const ProtoField& body, const std::string& model, cons
   if (request.present() && body["contents"].present()) {
     Expected(request, "no contents beside it");
   }
-  return ReadCall(request.present() ? request : body, model, service, owner);
+  return ReadCall(request.present() ? request : body, model, service, owner, Purpose::kCount);
 }
 
 }  // namespace gemma3n::server

@@ -12,6 +12,8 @@
 namespace gemma3n::server {
 namespace {
 
+constexpr char kSomeFunction[] = "tool";  // whose call is not there any more
+
 std::string RoleOf(const Field& message) {
   std::string role = message["role"].Text();
   std::transform(role.begin(), role.end(), role.begin(),
@@ -74,7 +76,8 @@ class MessageReader {
     return calls;
   }
 
-  // Whose result it is: by its name, by the call's id, or else of the last call.
+  // Whose result it is: by its name, by the call's id, or else of the last call. The call may have
+  // been left out, with what is older.
   std::string ToolName(const Field& message) const {
     const Field name = message["tool_name"], id = message["tool_call_id"];
     if (name.present() && !name.Text().empty()) {
@@ -83,13 +86,9 @@ class MessageReader {
     }
     if (id.present() && !id.Text().empty()) {
       const auto found = names_.find(id.Text());
-      if (found == names_.end()) {
-        Expected(id, "the id of a call before it, found '" + Shown(id.Text()) + "'");
-      }
-      return found->second;
+      return found == names_.end() ? kSomeFunction : found->second;
     }
-    if (last_name_.empty()) Expected(message["role"], "a call before the result of one");
-    return last_name_;
+    return last_name_.empty() ? kSomeFunction : last_name_;
   }
 
   MediaParts& media_;
