@@ -246,6 +246,8 @@ class Answers(GenAiTest):
             {"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
             labels={"a": "b"}, config={"thinkingConfig": {"thinkingBudget": 0, "includeThoughts": False},
                                        "responseModalities": ["TEXT"]})
+        for level in ("LOW", "XHIGH", "level-to-come"):
+            self.generate(text("Hello!"), config={"thinkingConfig": {"thinkingLevel": level}})
         thought = {"role": "model", "parts": [{"text": "hm", "thought": True}, {"text": "Hi"}]}
         with_thought = self.generate(text("Hello!"), thought, text("Hello!"))
         without = self.generate(text("Hello!"), text("Hi", "model"), text("Hello!"))
@@ -329,8 +331,6 @@ class Forms(GenAiTest):
             self.assertEqual([part["functionCall"]["args"] for part in streamed],
                              [part["functionCall"]["args"] for part in parts])
 
-    def test_a_function_may_be_called(self):
-        call = {"role": "model", "parts": [{"functionCall": {"id": "c1", "name": "get_weather",
     def test_names_of_functions_are_googles(self):
         """Up to 128 bytes with dots and colons, which OpenAI's may not have."""
         name = "weather.v2:get-it_" + "x" * 110
@@ -346,6 +346,8 @@ class Forms(GenAiTest):
             self.refused({"contents": [text("x")], "tools": [{"functionDeclarations": [{"name": wrong}]}]},
                          field="tools[0].functionDeclarations[0].name")
 
+    def test_a_function_may_be_called(self):
+        call = {"role": "model", "parts": [{"functionCall": {"id": "c1", "name": "get_weather",
                                                              "args": {"city": "Oslo"}}}]}
         result = {"role": "function", "parts": [{"functionResponse": {
             "id": "c1", "name": "get_weather", "response": {"output": "rain"}}}]}
@@ -430,7 +432,8 @@ class Refusals(GenAiTest):
                                  {"stopSequences": {}}, {"seed": "x"}, {"seed": 0.5}, {"responseLogprobs": 1},
                                  {"logprobs": 3}, {"responseLogprobs": True, "logprobs": 21},
                                  {"mediaResolution": "HUGE"}, {"mediaResolution": 3},
-                                 {"thinkingConfig": {"thinkingBudget": "much"}}, {"responseMimeType": 1},
+                                 {"thinkingConfig": {"thinkingBudget": "much"}},
+                                 {"thinkingConfig": {"thinkingLevel": 1}}, {"responseMimeType": 1},
                                  {"responseModalities": "TEXT"}, {"responseModalities": ["SMELL"]}),
             "tools": ("x", {}, [1], [{"functionDeclarations": {}}], [{"functionDeclarations": [{}]}]),
             "toolConfig": ("x", {"functionCallingConfig": 1}, {"functionCallingConfig": {"mode": 1}}),

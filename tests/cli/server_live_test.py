@@ -198,7 +198,11 @@ class Live(Sessions):
         self.assertTrue(talk.until("inputTranscription")[-1])
 
     def test_pictures_one_a_second(self):
-        talk = self.talk({"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ALL_INPUT"}})
+        for coverage in ("TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"):
+            self.show_pictures(coverage)
+
+    def show_pictures(self, coverage):
+        talk = self.talk({"realtimeInputConfig": {"turnCoverage": coverage}})
         frame = {"data": text((NANO / "eval/pictures-0069.png").read_bytes()),
                  "mimeType": "image/png"}
         for _ in range(10):

@@ -203,7 +203,8 @@ SETUP = (
         mediaResolution=mode("MEDIA_RESOLUTION_LOW"))),)),
     *inside({"realtimeInputConfig": HOLE}, "setup.realtimeInputConfig.", ((None, kinds(
         activityHandling=mode("NO_INTERRUPTION", "START_OF_ACTIVITY_INTERRUPTS"),
-        turnCoverage=mode("TURN_INCLUDES_ALL_INPUT"), automaticActivityDetection=mapping())),)),
+        turnCoverage=mode("TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"),
+        automaticActivityDetection=mapping())),)),
     *inside({"realtimeInputConfig": {"automaticActivityDetection": HOLE}},
             "setup.realtimeInputConfig.automaticActivityDetection.", ((None, kinds(
                 disabled=flag(), prefixPaddingMs=proto(integer(0, 5000, 5000)),

@@ -80,8 +80,8 @@ void RefuseWhatCannotBeDone(const ProtoField& config) {
   const ProtoField thinking = config["thinkingConfig"];
   thinking["includeThoughts"].Flag(false);  // there are none
   thinking["thinkingBudget"].Integer(-1, kMostInt);
-  thinking["thinkingLevel"].Word(
-      {"THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH"});
+  // Models to come have levels of their own.
+  if (thinking["thinkingLevel"].present()) thinking["thinkingLevel"].Text();
 }
 
 void ReadLogprobs(const ProtoField& config, GenerateOptions& options) {

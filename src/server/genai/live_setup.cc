@@ -41,10 +41,14 @@ void ReadInput(const ProtoField& input, LiveSetup& setup) {
                          .Word({"ACTIVITY_HANDLING_UNSPECIFIED", "START_OF_ACTIVITY_INTERRUPTS",
                                 "NO_INTERRUPTION"})
                          .value_or("") != "NO_INTERRUPTION";
-  setup.only_activity = input["turnCoverage"]
-                            .Word({"TURN_COVERAGE_UNSPECIFIED", "TURN_INCLUDES_ONLY_ACTIVITY",
-                                   "TURN_INCLUDES_ALL_INPUT"})
-                            .value_or("") != "TURN_INCLUDES_ALL_INPUT";
+  const std::string coverage =
+      input["turnCoverage"]
+          .Word({"TURN_COVERAGE_UNSPECIFIED", "TURN_INCLUDES_ONLY_ACTIVITY",
+                 "TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"})
+          .value_or("");
+  // Of sound only what is said counts, in any case.
+  setup.only_activity = coverage != "TURN_INCLUDES_ALL_INPUT" &&
+                        coverage != "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO";
 }
 
 void ReadTranscription(const ProtoField& config, LiveSetup& setup) {
