@@ -24,6 +24,11 @@ def silence(seconds, rate=16000):
     return numpy.zeros(int(seconds * rate))
 
 
+def click():
+    """Loud and no speech."""
+    return numpy.random.default_rng(0).uniform(-0.8, 0.8, 1600) * numpy.exp(-numpy.arange(1600) / 200)
+
+
 def at_rate(samples, rate):
     """Of 16 kHz."""
     count = len(samples) * rate // 16000

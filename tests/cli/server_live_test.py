@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from live_sound import WAV, at_rate, joined, pcm, pieces, silence, speech, text
+from live_sound import WAV, at_rate, click, joined, pcm, pieces, silence, speech, text
 from service import NANO, Service, run, user
 from web_socket import BINARY, Closed, WebSocket
 
@@ -235,10 +235,27 @@ class Live(Sessions):
         talk.say("Hello!")
         cancelled = talk.receive()["toolCallCancellation"]["ids"]
         self.assertEqual(set(cancelled), {call["id"] for call in again})
+        self.assertEqual([one["serverContent"] for one in talk.turn()], [{"interrupted": True}, {"turnComplete": True}])
         talk.until("toolCall")
         talk.send({"toolResponse": {"functionResponses": [
             {"id": cancelled[0], "name": "get_time", "response": {}}]}})
         self.assertIsNone(talk.receive(0.2))  # too late, and no harm
+
+    def test_a_noise_while_a_function_works_ends_the_turn(self):
+        """What is begun and is no speech is answered by nobody: the client would wait for ever."""
+        talk = self.talk({"tools": [{"functionDeclarations": [CLOCK]}], "sessionResumption": {},
+                          "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}})
+        talk.say("What is the time in Oslo?")
+        calls = talk.until("toolCall")[-1]["toolCall"]["functionCalls"]
+        talk.hear(joined(silence(1), click(), silence(2)))
+        messages = talk.turn()
+        self.assertEqual(messages[0]["toolCallCancellation"]["ids"], sorted(call["id"] for call in calls))
+        self.assertEqual(messages[1:], [{"serverContent": {"interrupted": True}},
+                                        {"serverContent": {"turnComplete": True}}])
+        self.assertIn("sessionResumptionUpdate", talk.receive())
+        self.assertIsNone(talk.receive(0.3))
+        talk.say("What is the time in Lima?")  # and the session goes on
+        self.assertTrue(talk.until("toolCall"))
 
     def test_speech_and_text_interrupt(self):
         for interrupt in ("speech", "text", "content"):

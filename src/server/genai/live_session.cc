@@ -355,13 +355,14 @@ void GenAiLiveSession::EndTurn(const GenerateResult* result) {
 
 void GenAiLiveSession::Interrupt() {
   wants_answer_ = false;
-  if (!open_.empty()) {
+  const bool waits = !open_.empty();  // for what functions return: the turn has not ended
+  if (waits) {
     Json ids = Json::array();
     for (const std::string& id : open_) ids.push_back(id);
     open_.clear();
     Send({{"toolCallCancellation", {{"ids", std::move(ids)}}}});
   }
-  if (!reply_.under_way()) return;
+  if (!waits && !reply_.under_way()) return;
   reply_.Cancel();
   EndTurn(nullptr);
 }
