@@ -113,11 +113,37 @@ class Answers(OllamaTest):
         self.assertEqual(second["prompt_eval_count"], told["prompt_eval_count"])
         self.assertEqual(second["response"], told["message"]["content"])
         body = {"model": "nano", "prompt": "x"}
-        for bad in ("x", [1.5], ["a"], [None], [-1], [10**6], [2] * 5000):
+        for bad in ("x", [1.5], ["a"], [None], [-1], [10**6], [2] * (2**17 + 1)):
             self.refused(400, "/api/generate", {**body, "context": bad}, "invalid request: context")
         self.refused(400, "/api/generate", {**body, "context": [2], "raw": True}, "invalid request: context")
         self.refused(400, "/api/generate", {**body, "context": [2], "images": [b64("pictures-0069.png")]},
                      "invalid request: context")
+
+    def test_a_context_loses_its_oldest(self):
+        """Else it would grow until nothing more could be asked."""
+        with Service("--ctx", 256) as small:
+            context, lost, longest = [], 0, 0
+            for number in range(24):
+                prompt = f"Repeat: boat white {number} " + "Hugo " * 8
+                body = {"model": "nano", "stream": False, "prompt": prompt, "context": context,
+                        "options": {**ANSWER, "num_predict": 20}}
+                if context and len(context) > 200:
+                    status, _, answer = small.post("/api/generate", {**body, "truncate": False, "prompt": prompt * 3})
+                    self.assertEqual(status, 400)
+                    self.assertTrue(answer["error"].startswith("prompt too long: "), answer)
+                status, _, answer = small.post("/api/generate", body)
+                self.assertEqual(status, 200, (number, answer))
+                shown = small.post("/api/generate", {**body, "_debug_render_only": True})[2]
+                text = shown["_debug_info"]["rendered_template"]
+                self.assertTrue(text.startswith("<bos><start_of_turn>user\n"), text[:60])
+                self.assertIn(prompt.strip() + "<end_of_turn>", text)
+                lost += answer["prompt_eval_count"] < len(context)
+                longest = max(longest, answer["prompt_eval_count"])
+                context = answer["context"]
+                self.assertLessEqual(len(context), 257)
+            self.assertGreater(lost, 1)
+            self.assertLess(lost, 12)  # not each time: what was read stays
+            self.assertGreater(longest, 180)
 
     def test_raw(self):
         expected = run("--raw", "--temp", 0, "--max-tokens", 8, "The fish is")
@@ -325,6 +351,7 @@ class Fields(OllamaTest):
                 ("/api/generate", {"prompt": "Hello!", **few}, {**MODEL, **FIELDS, **OF_GENERATE}),
                 ("/api/embed", {"input": "Hello"}, {**OF_EMBED, **OF_BOTH_EMBEDS}),
                 ("/api/embeddings", {"prompt": "Hello"}, {
+               [{"function": {"name": "f" * 129}}],
                     **MODEL, **OF_BOTH_EMBEDS, "prompt": ((1, True, {}, ["x"]), ("x", "", None))}),
                 ("/api/show", {}, {**MODEL, "verbose": (FLAG, (True, None))}),
                 ("/api/create", {"model": "made", "from": "nano"}, {
@@ -351,7 +378,6 @@ class Fields(OllamaTest):
                 self.check("/api/generate", {"prompt": "Hello!"}, name, value, 200, option=True)
         for path in ("/api/chat", "/api/generate", "/api/show", "/api/embed"):
             for body in ("", "null", "[]", "1", "{", '{"model":"nano","model":"nano"}'):
-               [{"function": {"name": "f" * 129}}],
                 status, _, answer = self.service.request("POST", path, body)
                 self.assertEqual(status, 400, (path, body, answer))
             for model in (1, [], {}, True, None):
@@ -469,6 +495,21 @@ class Management(OllamaTest):
     def test_create_copy_delete(self):
         for body in ({"from": "nano"}, {"from": str(NANO)}, {"from": str(NANO / "eval" / "..")}):
             lines = self.service.request("POST", "/api/create", json.dumps(
+    def test_a_name_of_the_list_is_one_in_all_dialects(self):
+        """Editors list and look at models here, and ask them over OpenAI's interface."""
+        for name in [model["name"] for model in self.get("/api/tags")["models"]]:
+            self.assertEqual(self.service.post("/api/show", {"model": name})[0], 200)
+            body = {"model": name, "messages": [user("What is 3 plus 4?")], "temperature": 0}
+            status, _, answer = self.service.post("/v1/chat/completions", body)
+            self.assertEqual((status, answer.get("model")), (200, name), answer)
+            self.assertEqual(answer["choices"][0]["message"]["content"], "7")
+            self.assertEqual(self.service.request("GET", "/v1/models/" + name)[0], 200)
+            self.assertEqual(self.service.post(f"/v1beta/models/{name}:generateContent", {
+                "contents": [{"parts": [{"text": "Hello!"}]}]})[0], 200)
+        for name in ("nano:other", "nano:latest:latest", ":latest", "latest"):
+            body = {"model": name, "messages": [user("x")]}
+            self.assertEqual(self.service.post("/v1/chat/completions", body)[0], 404, name)
+
                 {"model": "mario", "system": "You are Mario.",
                  "parameters": {"temperature": 0, "num_predict": 3}, **body}))[2].splitlines()
             self.assertEqual(json.loads(lines[-1]), {"status": "success"})
@@ -495,21 +536,6 @@ class Management(OllamaTest):
         self.assertEqual(self.names()[2:], ["luigi:latest", "mario:latest", "toad:8"])
         for name in ("mario", "luigi", "toad:8"):
             self.assertEqual(self.delete(name), 200)
-    def test_a_name_of_the_list_is_one_in_all_dialects(self):
-        """Editors list and look at models here, and ask them over OpenAI's interface."""
-        for name in [model["name"] for model in self.get("/api/tags")["models"]]:
-            self.assertEqual(self.service.post("/api/show", {"model": name})[0], 200)
-            body = {"model": name, "messages": [user("What is 3 plus 4?")], "temperature": 0}
-            status, _, answer = self.service.post("/v1/chat/completions", body)
-            self.assertEqual((status, answer.get("model")), (200, name), answer)
-            self.assertEqual(answer["choices"][0]["message"]["content"], "7")
-            self.assertEqual(self.service.request("GET", "/v1/models/" + name)[0], 200)
-            self.assertEqual(self.service.post(f"/v1beta/models/{name}:generateContent", {
-                "contents": [{"parts": [{"text": "Hello!"}]}]})[0], 200)
-        for name in ("nano:other", "nano:latest:latest", ":latest", "latest"):
-            body = {"model": name, "messages": [user("x")]}
-            self.assertEqual(self.service.post("/v1/chat/completions", body)[0], 404, name)
-
         self.assertEqual(self.names(), ["nano:latest", "gemma3n:latest"])
         self.assertEqual(self.delete("mario"), 404)
         self.assertEqual(self.delete("nano"), 400)

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "gemma3n/fit_context.h"
 #include "server/answer_json.h"
 #include "server/conversation.h"
 #include "server/ollama/messages.h"
@@ -76,7 +78,8 @@ bool TextsAlone(const std::vector<Part>& parts) {
 std::vector<int32_t> ReadContext(const Field& context, const Service& service) {
   std::vector<int32_t> ids;
   if (!context.present()) return ids;
-  for (const Field& id : context.Items(static_cast<size_t>(service.context))) {
+  constexpr size_t kMostIds = 1 << 17;  // also of a server whose context is longer than this one's
+  for (const Field& id : context.Items(kMostIds)) {
     const auto read = id.Integer(0, service.engine.facts().vocab_size - 1);
     if (!read) Expected(id, "an id of a token");
     ids.push_back(static_cast<int32_t>(*read));
@@ -84,19 +87,35 @@ std::vector<int32_t> ReadContext(const Field& context, const Service& service) {
   return ids;
 }
 
-// What was said before is ids, and so must be what goes on from there.
-void GoOnFrom(std::vector<int32_t> context, const Service& service, Ask& ask) {
+// Leaves out what is oldest behind <bos>, up to where the user speaks, so that `room` is left for
+// what is said now: more than must be, since each answer gives a context that is longer again.
+void CutOldest(std::span<const int32_t> said, int64_t room, const Service& service,
+               std::vector<int32_t>& context) {
+  const int64_t over = static_cast<int64_t>(context.size() + said.size()) - room;
+  if (over <= 0) return;
+  const auto begin = context.begin() + (!context.empty() && context[0] == said[0] ? 1 : 0);
+  const int64_t least = std::min<int64_t>(over + room / 8, context.end() - begin);
+  const std::vector<int32_t> user = service.engine.Tokenize(
+      "<start_of_turn>user\n", /*parse_control_tokens=*/true, /*add_bos=*/false);
+  context.erase(begin, std::search(begin + least, context.end(), user.begin(), user.end()));
+}
+
+// What was said before is ids, and so must be what goes on from there. `room`: for all of it; 0: as
+// much as there is.
+void GoOnFrom(std::vector<int32_t> context, int64_t room, const Service& service, Ask& ask) {
   const std::vector<int32_t> said = service.engine.PromptIds(ask.turns, ask.options);
   const std::vector<int32_t> end =
       service.engine.Tokenize("<end_of_turn>\n", /*parse_control_tokens=*/true, /*add_bos=*/false);
   context.insert(context.end(), end.begin(), end.end());
+  if (room > 0) CutOldest(said, room, service, context);
   context.insert(context.end(), said.begin() + 1, said.end());  // without its <bos>
   ask.options.raw = true;
   ask.options.raw_ids = std::move(context);
   ask.turns.clear();
 }
 
-void ReadPrompt(const Field& body, const OllamaName& name, const Service& service,
+// `room`: see GoOnFrom.
+void ReadPrompt(const Field& body, const OllamaName& name, int64_t room, const Service& service,
                 MediaParts& media, Ask& ask) {
   for (const char* field : {"suffix", "template"}) {
     if (!TextOrNothing(body[field]).empty()) CannotDo(body[field], "not served");
@@ -115,7 +134,7 @@ void ReadPrompt(const Field& body, const OllamaName& name, const Service& servic
   const std::string text = system.present() ? system.Text() : usual;
   if (!text.empty() && !ask.options.raw) ask.turns.push_back({Role::kSystem, {Part(text)}});
   ask.turns.push_back({Role::kUser, std::move(parts)});
-  if (!before.empty()) GoOnFrom(std::move(before), service, ask);
+  if (!before.empty()) GoOnFrom(std::move(before), room, service, ask);
 }
 
 bool HasPrompt(OllamaKind kind, const Field& body) {
@@ -159,7 +178,8 @@ OllamaCall ReadOllamaCall(OllamaKind kind, const Field& body, const Service& ser
   if (chat) {
     ReadOllamaMessages(body["messages"], name.system, call.tools, media, ask);
   } else {
-    ReadPrompt(body, name, service, media, ask);
+    const int64_t room = truncates ? RoomForPrompt(options.context, ask.options.max_tokens) : 0;
+    ReadPrompt(body, name, room, service, media, ask);
   }
   if (truncates && !ask.turns.empty()) {
     LayOutFitting(ask, service, options.context);
