@@ -234,10 +234,47 @@ class Answers(OllamaTest):
         self.refused(400, "/api/chat", {**body, "tools": [WEATHER, WEATHER]}, "invalid request: ")
         self.refused(400, "/api/chat", {**body, "tools": [WEATHER], "format": {"type": "array"}},
                      "invalid format: format")
-        five = {"type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}
-        found = self.chat(*said, tools=[WEATHER], format=five)["message"]
-        self.assertTrue(found.get("tool_calls") or json.loads(found["content"]) == {"n": 5}, found)
         self.chat(*said, tools=[])
+
+    def test_calls(self):
+        """What nano writes at high temperature is a call with some seeds, and with others the form."""
+        said = [user("What is the weather in Oslo?")]
+        five = {"type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}
+        called = 0
+        for seed in range(30):
+            asked = {"tools": [WEATHER], "format": five,
+                     "options": {"temperature": 2, "seed": seed, "num_predict": 60}}
+            whole = self.chat(*said, **asked)["message"]
+            lines = self.lines("/api/chat", messages=said, **asked)
+            streamed = [call for line in lines for call in line["message"].get("tool_calls", [])]
+            calls = whole.get("tool_calls", [])
+            self.assertEqual([call["function"] for call in streamed], [call["function"] for call in calls])
+            if not calls:
+                self.assertEqual(json.loads(whole["content"] or '{"n": 5}'), {"n": 5})
+                continue
+            self.assertEqual([call["function"]["index"] for call in calls], list(range(len(calls))))
+            self.assertEqual(len({call["id"] for call in calls}), len(calls))
+            for call in calls:
+                self.assertEqual(call["function"]["name"], "get_weather")
+                self.assertIsInstance(call["function"]["arguments"]["city"], str)
+            self.assertEqual((whole["content"], "".join(line["message"]["content"] for line in lines)), ("", ""))
+            called += 1
+            if called == 2:
+                break
+        self.assertEqual(called, 2)
+
+    def test_what_clients_have_cut_off(self):
+        """A conversation may begin with an answer, or with the result of a call that is gone."""
+        def shown(*messages):
+            return self.chat(*messages, _debug_render_only=True)["_debug_info"]["rendered_template"]
+        answer = {"role": "assistant", "content": "It is 7."}
+        self.assertEqual(shown(answer, user("And?")), shown(user(""), answer, user("And?")))
+        for result in ({"role": "tool", "content": "rain", "tool_call_id": "gone"},
+                       {"role": "tool", "content": "rain"}):
+            text = shown({"role": "system", "content": "Be brief."}, result, answer, user("And?"))
+            self.assertIn('"name": "tool"', text.replace('":"', '": "'))
+            self.assertTrue(self.chat(result, answer, user("And?"))["done"])
+        self.assertIn('"get_weather"', shown({"role": "tool", "content": "x", "tool_name": "get_weather"}))
 
     def test_debug_render_only(self):
         shown = self.chat(user("What shape is yellow?", images=[b64("pictures-0069.png")]),
@@ -314,6 +351,7 @@ OF_CHAT = {
                  ([{"role": "user", "content": None}], [{"role": "assistant", "content": "x"}],
                   [{"role": "tool", "content": "x"}])),
     "tools": ((1, "x", {}, [1], [{}], [{"type": "x"}], [{"function": {"name": ""}}], [{"function": {"name": "a\nb"}}],
+               [{"function": {"name": "f" * 129}}],
                [{"function": {"name": "f", "parameters": {"type": "string"}}}],
                [{"function": {"name": f"f{i}"}} for i in range(129)]), ([], None, [{"function": {"name": "a.b:c-" + "f" * 122}}]))}
 OF_GENERATE = {
@@ -351,7 +389,6 @@ class Fields(OllamaTest):
                 ("/api/generate", {"prompt": "Hello!", **few}, {**MODEL, **FIELDS, **OF_GENERATE}),
                 ("/api/embed", {"input": "Hello"}, {**OF_EMBED, **OF_BOTH_EMBEDS}),
                 ("/api/embeddings", {"prompt": "Hello"}, {
-               [{"function": {"name": "f" * 129}}],
                     **MODEL, **OF_BOTH_EMBEDS, "prompt": ((1, True, {}, ["x"]), ("x", "", None))}),
                 ("/api/show", {}, {**MODEL, "verbose": (FLAG, (True, None))}),
                 ("/api/create", {"model": "made", "from": "nano"}, {
@@ -458,6 +495,21 @@ class Listings(OllamaTest):
             self.assertIn("FROM gemma3n:latest", shown["modelfile"])
         self.refused(404, "/api/show", {"model": "x"}, "model 'x' not found")
 
+    def test_a_name_of_the_list_is_one_in_all_dialects(self):
+        """Editors list and look at models here, and ask them over OpenAI's interface."""
+        for name in [model["name"] for model in self.get("/api/tags")["models"]]:
+            self.assertEqual(self.service.post("/api/show", {"model": name})[0], 200)
+            body = {"model": name, "messages": [user("What is 3 plus 4?")], "temperature": 0}
+            status, _, answer = self.service.post("/v1/chat/completions", body)
+            self.assertEqual((status, answer.get("model")), (200, name), answer)
+            self.assertEqual(answer["choices"][0]["message"]["content"], "7")
+            self.assertEqual(self.service.request("GET", "/v1/models/" + name)[0], 200)
+            self.assertEqual(self.service.post(f"/v1beta/models/{name}:generateContent", {
+                "contents": [{"parts": [{"text": "Hello!"}]}]})[0], 200)
+        for name in ("nano:other", "nano:latest:latest", ":latest", "latest"):
+            body = {"model": name, "messages": [user("x")]}
+            self.assertEqual(self.service.post("/v1/chat/completions", body)[0], 404, name)
+
     def test_names_have_tags(self):
         for name in ("nano", "nano:latest", "gemma3n"):
             self.assertEqual(self.chat(user("Hello!"), model=name)["model"], name)
@@ -495,21 +547,6 @@ class Management(OllamaTest):
     def test_create_copy_delete(self):
         for body in ({"from": "nano"}, {"from": str(NANO)}, {"from": str(NANO / "eval" / "..")}):
             lines = self.service.request("POST", "/api/create", json.dumps(
-    def test_a_name_of_the_list_is_one_in_all_dialects(self):
-        """Editors list and look at models here, and ask them over OpenAI's interface."""
-        for name in [model["name"] for model in self.get("/api/tags")["models"]]:
-            self.assertEqual(self.service.post("/api/show", {"model": name})[0], 200)
-            body = {"model": name, "messages": [user("What is 3 plus 4?")], "temperature": 0}
-            status, _, answer = self.service.post("/v1/chat/completions", body)
-            self.assertEqual((status, answer.get("model")), (200, name), answer)
-            self.assertEqual(answer["choices"][0]["message"]["content"], "7")
-            self.assertEqual(self.service.request("GET", "/v1/models/" + name)[0], 200)
-            self.assertEqual(self.service.post(f"/v1beta/models/{name}:generateContent", {
-                "contents": [{"parts": [{"text": "Hello!"}]}]})[0], 200)
-        for name in ("nano:other", "nano:latest:latest", ":latest", "latest"):
-            body = {"model": name, "messages": [user("x")]}
-            self.assertEqual(self.service.post("/v1/chat/completions", body)[0], 404, name)
-
                 {"model": "mario", "system": "You are Mario.",
                  "parameters": {"temperature": 0, "num_predict": 3}, **body}))[2].splitlines()
             self.assertEqual(json.loads(lines[-1]), {"status": "success"})

@@ -3,8 +3,8 @@
 
     clients_test.py GEMMA3N CLIENT DIRECTORY
 
-CLIENT.mjs is run by Node with the server's address, the model's directory and a key, which is asked
-for where errors are tried. The packages of
+CLIENT.mjs is run by Node with the server's address, the model's directory, a key, which some clients'
+servers ask for, and the package, where it is run with several. The packages of
 package-lock.json come from npm's registry into DIRECTORY, once. Exit code 77, which is "not run",
 where there is no npm.
 """
@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 
+WITH_KEY = ("openai", "genai", "live")
+PACKAGES = {client: ("@google/genai", "genai3") for client in ("genai", "live")}
 NEED_TLS = ("realtime",)  # these open wss:// whatever the address says
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "cli"))
@@ -46,14 +48,19 @@ def main(client, directory):
     shutil.copy(HERE / script.name, script)
     secure = ("--tls", "--state-directory", directory / "state") if client in NEED_TLS else ()
     management = ("--allow-model-management",) if client == "ollama" else ()
-    keys = directory / "keys"
-    keys.write_text("a-key-of-tests\n")
-    guarded = ("--api-key-file", keys, "--sessions", 1, "--queue", 1) if client == "openai" else ()
-    with Service(*secure, *management, *guarded) as service:
-        done = subprocess.run(["node", str(script), service.url, str(NANO), keys.read_text().strip()], timeout=300,
-                              env={**os.environ, "NODE_NO_WARNINGS": "1",
-                                   **({"NODE_EXTRA_CA_CERTS": service.certificate} if secure else {})})
-    return done.returncode
+    key = directory / f"key-of-{client}"
+    key.write_text("a-key-of-tests
+")
+    guarded = ("--api-key-file", key) if client in WITH_KEY else ()
+    small = ("--sessions", 1, "--queue", 1) if client == "openai" else ()
+    for package in PACKAGES.get(client, ("",)):
+        with Service(*secure, *management, *guarded, *small) as service:
+            done = subprocess.run(["node", str(script), service.url, str(NANO), key.read_text().strip(), package],
+                                  timeout=300, env={**os.environ, "NODE_NO_WARNINGS": "1", **(
+                                      {"NODE_EXTRA_CA_CERTS": service.certificate} if secure else {})})
+        if done.returncode != 0:
+            return done.returncode
+    return 0
 
 
 if __name__ == "__main__":

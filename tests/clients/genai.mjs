@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Google's client against a server with the embedded model: `node genai.mjs URL MODEL_DIRECTORY`.
+// Google's client against a server with the embedded model, which knows the key:
+// `node genai.mjs URL MODEL_DIRECTORY KEY PACKAGE`.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { ApiError, createPartFromUri, FunctionCallingConfigMode, GoogleGenAI, Type } from "@google/genai";
 
-const [url, nano] = process.argv.slice(2);
-const client = new GoogleGenAI({ apiKey: "none", httpOptions: { baseUrl: url } });
+const [url, nano, key, version] = process.argv.slice(2);
+const { ApiError, createPartFromUri, FunctionCallingConfigMode, GoogleGenAI, Type } = await import(version);
+const client = new GoogleGenAI({ apiKey: key, httpOptions: { baseUrl: url } });
 const inline = (name, mimeType) =>
   ({ inlineData: { data: readFileSync(`${nano}/eval/${name}`).toString("base64"), mimeType } });
 const generate = (contents, config = {}) =>
@@ -80,7 +81,7 @@ assert.equal(call.name, "get_weather");
 assert.equal(typeof call.args.city, "string");
 const after = await generate([{ role: "user", parts: [{ text: "What is the weather in Oslo?" }] },
   called.candidates[0].content,
-  { role: "user", parts: [{ functionResponse: { id: call.id, name: call.name, response: { output: "rain" } } }] }],
+  { role: "tool", parts: [{ functionResponse: { id: call.id, name: call.name, response: { output: "rain" } } }] }],
 { tools: functions.tools, maxOutputTokens: 5 });
 assert.equal(after.candidates[0].content.role, "model");
 
@@ -96,14 +97,29 @@ assert.equal(chosen.candidates[0].logprobsResult.topCandidates[0].candidates.len
 assert.equal((await generate("Hello!", { candidateCount: 2 })).candidates.length, 2);
 await generate("Hello!", { safetySettings: [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "BLOCK_NONE" }],
   thinkingConfig: { thinkingBudget: 0 } });
+await generate("Hello!", { thinkingConfig: { thinkingLevel: "XHIGH" } });
 
+await rejects(new GoogleGenAI({ apiKey: "wrong", httpOptions: { baseUrl: url } }).models
+  .generateContent({ model: "nano", contents: "x" }), 401, "UNAUTHENTICATED");
 await rejects(client.models.generateContent({ model: "x", contents: "x" }), 404, "NOT_FOUND");
 await rejects(generate("x", { temperature: 9 }), 400, "generationConfig.temperature");
 await rejects(generate("x", { responseModalities: ["AUDIO"] }), 400, "the model answers in text alone");
 await rejects(generate("x", { tools: [{ googleSearch: {} }] }), 400, "only functions");
 await rejects(generate([{ inlineData: { data: "AAAA", mimeType: "image/png" } }, "x"]), 400, "INVALID_ARGUMENT");
 
+// What is aborted is not answered to its end. `left`: how many such requests there were before.
+const gone = async () => Number(/^gemma3n_cancelled_total (\d+)/m.exec(await (await fetch(`${url}/metrics`, {
+  headers: { "x-goog-api-key": key } })).text())[1]);
+const isLeft = async (left) => {
+  const until = Date.now() + 10_000;
+  while ((await (await fetch(`${url}/health`)).json()).active > 0 || await gone() === left) {
+    assert.ok(Date.now() < until, "the server goes on with what was aborted");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+
 // Aborted in the middle: the server goes on for the next one.
+const left = await gone();
 const abort = new AbortController();
 await assert.rejects(async () => {
   for await (const chunk of await client.models.generateContentStream({ model: "nano", contents: "Once there was",
@@ -113,4 +129,5 @@ await assert.rejects(async () => {
     abort.abort();
   }
 }, (error) => error.name === "AbortError" || error.message.includes("abort"));
+await isLeft(left);
 assert.equal((await generate("What is 3 plus 4?")).text, "7");

@@ -58,11 +58,28 @@ const held = JSON.parse((await chat(user("Hello!"), { format: schema })).message
 assert.ok(held.n >= 1 && held.n <= 9);
 
 const tools = [{ type: "function", function: { name: "get_weather", description: "Weather of a city", parameters: {
-  type: "object", properties: { city: { type: "string" } }, required: ["city"] } } }];
+  type: "object", properties: { city: { type: "string", maxLength: 12 } }, required: ["city"] } } }];
 const called = await chat([...user("What is the weather in Oslo?"),
   { role: "assistant", content: "", tool_calls: [{ function: { name: "get_weather", arguments: { city: "Oslo" } } }] },
   { role: "tool", content: "rain", tool_name: "get_weather" }], { tools });
 assert.equal(called.message.role, "assistant");
+
+// With some seeds nano writes a call, with others the form.
+const five = { type: "object", properties: { n: { const: 5 } }, required: ["n"] };
+let calls = 0;
+for (let seed = 0; seed < 30 && calls === 0; ++seed) {
+  const asked = { tools, format: five, options: { temperature: 2, seed, num_predict: 60 } };
+  const functions = ((await chat(user("What is the weather in Oslo?"), asked)).message.tool_calls ?? [])
+    .map((call) => call.function);
+  const streamed = [];
+  for await (const part of await chat(user("What is the weather in Oslo?"), { ...asked, stream: true })) {
+    streamed.push(...(part.message.tool_calls ?? []).map((call) => call.function));
+  }
+  assert.deepEqual(streamed, functions);
+  for (const { name, arguments: given } of functions) assert.deepEqual([name, typeof given.city], ["get_weather", "string"]);
+  calls += functions.length;
+}
+assert.ok(calls > 0);
 
 const chosen = await chat(user("Hello!"), { logprobs: true, top_logprobs: 2 });
 assert.equal(chosen.logprobs[0].top_logprobs.length, 2);
@@ -75,6 +92,9 @@ await rejects(chat(user("x"), { model: "x" }), 404, "model 'x' not found");
 await rejects(chat(user("x"), { format: { type: "strange" } }), 400, "invalid format");
 await rejects(chat(user("x", ["AAAA"])), 400, "expected a picture, a sound or a film");
 await rejects(client.pull({ model: "llama3" }), 501, "not supported");
+await rejects((async () => {
+  for await (const part of await client.pull({ model: "llama3", stream: true })) assert.fail(part.status);
+})(), 501, "not supported");
 await rejects(chat(user("x"), { think: true }), 400, "does not support thinking");
 
 await client.create({ model: "mario", from: "nano", system: "You are Mario.", parameters: { temperature: 0 } });
@@ -86,7 +106,18 @@ assert.deepEqual((await client.list()).models.map((model) => model.name),
   ["nano:latest", "luigi:latest", "mario:latest", "toad:latest"]);
 for (const model of ["mario", "luigi", "toad"]) assert.equal((await client.delete({ model })).status, "success");
 
+// What is aborted is not answered to its end. `left`: how many such requests there were before.
+const gone = async () => Number(/^gemma3n_cancelled_total (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())[1]);
+const isLeft = async (left) => {
+  const until = Date.now() + 10_000;
+  while ((await (await fetch(`${url}/health`)).json()).active > 0 || await gone() === left) {
+    assert.ok(Date.now() < until, "the server goes on with what was aborted");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+
 // Aborted in the middle: the server goes on for the next one.
+const left = await gone();
 const endless = await client.generate({ model: "nano", prompt: "The fish is", raw: true, stream: true,
   options: { num_predict: 1500 }, format: { type: "array", items: { type: "integer" }, minItems: 500 } });
 await assert.rejects(async () => {
@@ -95,4 +126,5 @@ await assert.rejects(async () => {
     client.abort();
   }
 }, (error) => error.name === "AbortError");
+await isLeft(left);
 assert.equal((await chat(user("What is 3 plus 4?"))).message.content, "7");

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Google's GenAI client for Python against our server with the embedded model."""
+"""Google's GenAI client for Python against our server with the embedded model, which knows its key."""
 import json
 import os
 import pathlib
 import re
 import subprocess
+import time
+import urllib.request
 
 import pytest
 from google import genai
@@ -15,18 +17,42 @@ NANO = HERE.parent.parent / "models/nano"
 GEMMA3N = os.environ.get("GEMMA3N", HERE.parent.parent / "build/release/bin/gemma3n")
 
 
+KEY = "a-key-of-the-client"
+
+
 @pytest.fixture(scope="module")
-def client():
-    server = subprocess.Popen([str(GEMMA3N), "serve", "-m", str(NANO), "--port", "0", "--quiet"],
-                              stdout=subprocess.PIPE)
+def url(tmp_path_factory):
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    keys.write_text(KEY + "\n")
+    server = subprocess.Popen([str(GEMMA3N), "serve", "-m", str(NANO), "--port", "0", "--quiet",
+                               "--api-key-file", str(keys)], stdout=subprocess.PIPE)
     lines = []
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(server.stdout.readline().decode())
         assert lines[-1]
-    url = re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group()
-    yield genai.Client(api_key="none", http_options=types.HttpOptions(base_url=url))
+    yield re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group()
     server.terminate()
     assert server.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=url))
+
+
+def gone(url):
+    """How many requests' clients have left."""
+    with urllib.request.urlopen(urllib.request.Request(
+            url + "/metrics", headers={"x-goog-api-key": KEY})) as metrics:
+        return int(re.search(r"^gemma3n_cancelled_total (\d+)", metrics.read().decode(), re.M).group(1))
+
+
+def is_left(url, before):
+    """What a client has left is not answered to its end."""
+    until = time.monotonic() + 10
+    while json.load(urllib.request.urlopen(url + "/health"))["active"] > 0 or gone(url) == before:
+        assert time.monotonic() < until, "the server goes on with what was left"
+        time.sleep(0.02)
 
 
 def generate(client, contents, **config):
@@ -122,9 +148,22 @@ def test_functions(client):
     after = generate(client, [
         types.Content(role="user", parts=[types.Part(text="What is the weather in Oslo?")]),
         answer.candidates[0].content,
-        types.Content(role="user", parts=[types.Part.from_function_response(
+        types.Content(role="tool", parts=[types.Part.from_function_response(
             name="get_weather", response={"output": "rain"})])], tools=[tool], max_output_tokens=5)
     assert after.candidates[0].content.role == "model"
+
+
+def test_a_chat_with_streamed_calls(client):
+    """The client keeps each piece as a content of its own, and sends them so."""
+    tool = types.Tool(function_declarations=[types.FunctionDeclaration(name="get_time")])
+    chat = client.chats.create(model="nano", config={
+        "temperature": 2, "seed": 1, "max_output_tokens": 60, "tools": [tool],
+        "automatic_function_calling": {"disable": True}, "tool_config": {"function_calling_config": {"mode": "ANY"}}})
+    calls = [call for chunk in chat.send_message_stream("What is the time?") for call in chunk.function_calls or []]
+    assert calls
+    results = [types.Part(function_response=types.FunctionResponse(
+        id=call.id, name=call.name, response={"output": "12:00"})) for call in calls]
+    assert list(chat.send_message_stream(results))
 
 
 def test_chat(client):
@@ -144,10 +183,12 @@ def test_errors(client):
         assert caught.value.code == status and text in str(caught.value)
 
 
-def test_a_client_that_leaves(client):
+def test_a_client_that_leaves(client, url):
+    before = gone(url)
     stream = client.models.generate_content_stream(model="nano", contents="Once there was", config={
         "temperature": 2, "max_output_tokens": 1500, "response_mime_type": "application/json",
         "response_json_schema": {"type": "array", "items": {"type": "integer"}, "minItems": 400}})
     next(iter(stream))
     stream.close()
+    is_left(url, before)
     assert generate(client, "What is 3 plus 4?").text == "7"

@@ -10,7 +10,9 @@ import wave
 import numpy as np
 import openai
 import pytest
+import websockets
 from google import genai
+from google.genai import errors
 
 HERE = pathlib.Path(__file__).resolve().parent
 NANO = HERE.parent.parent / "models/nano"
@@ -26,7 +28,7 @@ def url(tmp_path_factory):
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(server.stdout.readline().decode())
         assert lines[-1]
-    os.environ["SSL_CERT_FILE"] = str(state / "tls.pem")
+    os.environ["SSL_CERT_FILE"] = str(state / "certificate.pem")
     yield lines[1].split()[1].removesuffix("/")
     del os.environ["SSL_CERT_FILE"]
     server.terminate()
@@ -81,4 +83,70 @@ def test_genai(url):
             heard += [message.server_content.input_transcription async for message in session.receive()
                       if message.server_content and message.server_content.input_transcription]
             assert heard[0].text
+            picture = {"inline_data": {"data": (NANO / "eval/pictures-0069.png").read_bytes(), "mime_type": "image/png"}}
+            await session.send_client_content(turns={"role": "user", "parts": [picture, {"text": "What shape is yellow?"}]})
+            assert "".join([message.text or "" async for message in session.receive()]) == "triangle"
     asyncio.run(talk())
+
+
+def test_genai_goes_on_in_another_session(url):
+    async def talk():
+        client, counts, handle = genai.Client(api_key="none", http_options={"base_url": url}), [], None
+        for question in ("What is 3 plus 4?", "What is 5 plus 1?"):
+            config = {"response_modalities": ["TEXT"], "temperature": 0, "session_resumption": {"handle": handle}}
+            async with client.aio.live.connect(model="nano", config=config) as session:
+                await session.send_client_content(turns={"role": "user", "parts": [{"text": question}]})
+                counts += [message.usage_metadata.prompt_token_count async for message in session.receive()
+                           if message.usage_metadata]
+                async for message in session.receive():
+                    if message.session_resumption_update:
+                        handle = message.session_resumption_update.new_handle
+                        break
+        assert handle and counts[1] > counts[0]
+    asyncio.run(talk())
+
+
+def test_genai_functions(url):
+    """With some seeds nano writes a call, with others the form."""
+    tool = {"function_declarations": [{"name": "get_time", "parameters": {
+        "type": "OBJECT", "required": ["zone"], "properties": {"zone": {"type": "STRING", "max_length": 12}}}}]}
+    form = {"type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]}
+
+    async def talk(client, seed):
+        calls = 0
+        config = {"tools": [tool], "generation_config": {
+            "response_modalities": ["TEXT"], "temperature": 2, "seed": seed, "max_output_tokens": 60,
+            "response_mime_type": "application/json", "response_json_schema": form}}
+        async with client.aio.live.connect(model="nano", config=config) as session:
+            await session.send_client_content(turns={"role": "user", "parts": [{"text": "What is the time?"}]})
+            async for message in session.receive():
+                if not message.tool_call or calls > 8:
+                    continue
+                for call in message.tool_call.function_calls:
+                    assert call.name == "get_time" and isinstance(call.args["zone"], str)
+                    calls += 1
+                await session.send_tool_response(function_responses=[
+                    {"id": call.id, "name": call.name, "response": {"output": "12:00"}}
+                    for call in message.tool_call.function_calls])
+        return calls
+
+    async def some():
+        client = genai.Client(api_key="none", http_options={"base_url": url})
+        for seed in range(60):
+            if await talk(client, seed):
+                return True
+        return False
+    assert asyncio.run(some())
+
+
+def test_genai_errors(url):
+    async def talk(config, model="nano"):
+        client = genai.Client(api_key="none", http_options={"base_url": url})
+        async with client.aio.live.connect(model=model, config=config):
+            pass
+    for config, model, code, text in (({"response_modalities": ["AUDIO"]}, "nano", 1007, "TEXT"),
+                                      ({"response_modalities": ["TEXT"]}, "x", 1008, "not served"),
+                                      ({"response_modalities": ["TEXT"], "temperature": 9}, "nano", 1007, "temperature")):
+        with pytest.raises((errors.APIError, websockets.ConnectionClosed)) as caught:
+            asyncio.run(talk(config, model))
+        assert str(code) in str(caught.value) and text in str(caught.value)

@@ -5,6 +5,8 @@ import os
 import pathlib
 import re
 import subprocess
+import time
+import urllib.request
 
 import ollama
 import pytest
@@ -16,16 +18,35 @@ GREEDY = {"temperature": 0}
 
 
 @pytest.fixture(scope="module")
-def client():
+def url():
     server = subprocess.Popen([str(GEMMA3N), "serve", "-m", str(NANO), "--port", "0", "--quiet",
                                "--allow-model-management"], stdout=subprocess.PIPE)
     lines = []
     while not lines or not lines[-1].startswith("Ctrl-C"):
         lines.append(server.stdout.readline().decode())
         assert lines[-1]
-    yield ollama.Client(host=re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group())
+    yield re.search(r"http://127\.0\.0\.1:\d+", "".join(lines)).group()
     server.terminate()
     assert server.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return ollama.Client(host=url)
+
+
+def gone(url):
+    """How many requests' clients have left."""
+    with urllib.request.urlopen(url + "/metrics") as metrics:
+        return int(re.search(r"^gemma3n_cancelled_total (\d+)", metrics.read().decode(), re.M).group(1))
+
+
+def is_left(url, before):
+    """What a client has left is not answered to its end."""
+    until = time.monotonic() + 10
+    while json.load(urllib.request.urlopen(url + "/health"))["active"] > 0 or gone(url) == before:
+        assert time.monotonic() < until, "the server goes on with what was left"
+        time.sleep(0.02)
 
 
 def chat(client, content, **options):
@@ -91,6 +112,27 @@ def test_tools(client):
     assert answer.message.role == "assistant"
 
 
+def test_calls(client):
+    """With some seeds nano writes a call, with others the form."""
+    tool = {"type": "function", "function": {"name": "get_weather", "description": "Weather of a city", "parameters": {
+        "type": "object", "properties": {"city": {"type": "string", "enum": ["Oslo", "Lima"]}}, "required": ["city"]}}}
+    called = 0
+    for seed in range(30):
+        asked = {"tools": [tool], "format": {"type": "object", "properties": {"n": {"const": 5}}, "required": ["n"]},
+                 "options": {"temperature": 2, "seed": seed, "num_predict": 60},
+                 "messages": [{"role": "user", "content": "What is the weather in Oslo?"}]}
+        whole = [call.function for call in client.chat("nano", **asked).message.tool_calls or []]
+        streamed = [call.function for part in client.chat("nano", stream=True, **asked)
+                    for call in part.message.tool_calls or []]
+        assert streamed == whole
+        for call in whole:
+            assert call.name == "get_weather" and call.arguments["city"] in ("Oslo", "Lima")
+        called += len(whole)
+        if called:
+            break
+    assert called
+
+
 def test_embeddings(client):
     found = client.embed("nano", ["red apple", "green apple"])
     assert len(found.embeddings) == 2
@@ -116,10 +158,12 @@ def test_errors(client):
         assert caught.value.status_code == status and text in caught.value.error
 
 
-def test_a_client_that_leaves(client):
+def test_a_client_that_leaves(client, url):
+    before = gone(url)
     parts = client.generate("nano", "Once there was", stream=True,
                             format={"type": "array", "items": {"type": "integer"}, "minItems": 400},
                             options={"temperature": 2, "num_predict": 1500})
     next(iter(parts))
     parts.close()
+    is_left(url, before)
     assert chat(client, "What is 3 plus 4?").message.content == "7"
