@@ -24,9 +24,9 @@ def silence(seconds, rate=16000):
     return numpy.zeros(int(seconds * rate))
 
 
-def click():
-    """Loud and no speech."""
-    return numpy.random.default_rng(0).uniform(-0.8, 0.8, 1600) * numpy.exp(-numpy.arange(1600) / 200)
+def noise():
+    """A second, loud and no speech."""
+    return numpy.random.default_rng(0).uniform(-0.3, 0.3, 16000)
 
 
 def at_rate(samples, rate):
