@@ -22,6 +22,12 @@ bool IsAddress(std::string_view text) {
   return colon != std::string_view::npos && text.substr(colon).starts_with("://");
 }
 
+[[noreturn]] void RefuseAddress(const std::string& param) {
+  throw Refusal(Reason::kUnsupportedValue,
+                param + ": this server fetches nothing; send the bytes as data:TYPE;base64,...",
+                param);
+}
+
 // Behind "data:TYPE;PARAMETERS;base64,". Nothing where it is not one of these.
 std::optional<std::string_view> PayloadOf(std::string_view uri) {
   constexpr std::string_view kScheme = "data:", kCoding = ";base64";
@@ -123,13 +129,7 @@ MediaReader::MediaReader(const ModelFacts& facts, const ServerLimits& limits)
 Part MediaReader::Read(Kind kind, const std::string& text, bool bare, const std::string& param,
                        const std::string& owner, const VideoOptions& video, const GoesOn& goes_on) {
   CheckTaken(kind, param);
-  if (IsAddress(text)) {
-    throw Refusal(Reason::kUnsupportedValue,
-                  param +
-                      ": this server fetches nothing; send the bytes as "
-                      "data:TYPE;base64,...",
-                  param);
-  }
+  if (IsAddress(text)) RefuseAddress(param);
   std::optional<std::string_view> payload = PayloadOf(text);
   if (!payload && bare && !text.starts_with("data:")) payload = text;
   std::optional<std::string> bytes;
@@ -179,6 +179,7 @@ Part MediaReader::ReadBytes(Kind kind, std::span<const uint8_t> bytes, const std
 }
 
 MediaReader::Kind MediaReader::KindOf(const std::string& text, const std::string& param) const {
+  if (IsAddress(text)) RefuseAddress(param);
   constexpr size_t kBeginning = 8192;  // characters, whole groups of four
   const std::string_view payload = PayloadOf(text).value_or(text);
   const std::optional<std::string> bytes = DecodeBase64(payload.substr(0, kBeginning));

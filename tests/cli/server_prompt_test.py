@@ -212,6 +212,8 @@ class Lengths(Prompts):
             self.words(one, self.CONTEXT - 2, whole)
             self.words(one, self.CONTEXT - 1, whole)
             self.words(one, self.CONTEXT, whole)
+            if one.path.endswith(":countTokens"):  # which needs no place
+                continue
             for tokens in (self.CONTEXT + 1, 3 * self.CONTEXT):
                 message = self.refused(one, self.words(one, tokens, whole), whole)
                 self.assertIn(f" {tokens}", message, one.path)
@@ -249,7 +251,7 @@ class Lengths(Prompts):
             if one.say is None:
                 continue
             status, _, answer = self.service.post(one.path, one.with_(short(one), one.say("a" * (1 << 18))))
-            cuts = one.path in ("/api/embed", "/api/embeddings", "/tokenize")
+            cuts = one.path in ("/api/embed", "/api/embeddings", "/tokenize") or one.path.endswith(":countTokens")
             self.assertEqual(status, 200 if cuts else 400, (one.path, str(answer)[:300]))
 
     def test_hostile_P07_every_plane(self):

@@ -137,8 +137,12 @@ class Conversations(Answers):
     def test_hostile_J12_shapes(self):
         user, model, system = ("user", "Hello!"), ("assistant", "Hi."), ("system", "Be brief.")
         for one in CONVERSING:
-            for turns in ([system], [model], [model, user], [system, model, user]):
-                self.refused(one, "", one.converse(turns), one.set(most=1))
+            self.refused(one, "", one.converse([system]), one.set(most=1))
+            for turns in ([model], [model, user], [system, model, user]):
+                if one in (CHAT, RESPONSES):
+                    self.refused(one, "", one.converse(turns), one.set(most=1))
+                else:  # whose clients cut off what is oldest
+                    self.good(one, one.converse(turns), one.set(most=1))
             if one is OLLAMA_CHAT:  # which asks for the model so
                 self.assertEqual(self.good(one, one.converse([]))["done_reason"], "load")
             else:

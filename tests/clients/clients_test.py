@@ -49,8 +49,7 @@ def main(client, directory):
     secure = ("--tls", "--state-directory", directory / "state") if client in NEED_TLS else ()
     management = ("--allow-model-management",) if client == "ollama" else ()
     key = directory / f"key-of-{client}"
-    key.write_text("a-key-of-tests
-")
+    key.write_text("a-key-of-tests\n")
     guarded = ("--api-key-file", key) if client in WITH_KEY else ()
     small = ("--sessions", 1, "--queue", 1) if client == "openai" else ()
     for package in PACKAGES.get(client, ("",)):

@@ -18,7 +18,6 @@ constexpr const char* kKinds[] = {"text",         "inlineData",       "fileData"
                                   "toolCall",     "toolResponse",     "codeExecutionResult"};
 
 constexpr char kRawSound[] = "audio/pcm";
-constexpr char kSomeFunction[] = "tool";  // whose call is not there any more
 
 bool IsModels(const ProtoField& content) {
   return content["role"].Word({"USER", "MODEL", "FUNCTION", "TOOL"}) == "MODEL";
@@ -206,11 +205,10 @@ std::string ContentReader::Result(const ProtoField& response) const {
   std::string called = name.present() ? name.Text() : "";
   if (id.present() && !id.Text().empty()) {
     const auto found = names.find(id.Text());
-    const bool known = found != names.end();  // the call may have been left out with what is older
-    if (known && name.present() && found->second != called) {
+    if (found == names.end() || (name.present() && found->second != called)) {
       Expected(id, "the id of a call of '" + Shown(called) + "' before it");
     }
-    if (known || called.empty()) called = known ? found->second : kSomeFunction;
+    called = found->second;
   }
   CheckToolName(called, name.path(), NameRule::kWide);
   const ProtoField parts = response["parts"];

@@ -86,7 +86,10 @@ class MessageReader {
     }
     if (id.present() && !id.Text().empty()) {
       const auto found = names_.find(id.Text());
-      return found == names_.end() ? kSomeFunction : found->second;
+      if (found == names_.end()) {
+        Expected(id, "the id of a call before it, found '" + Shown(id.Text()) + "'");
+      }
+      return found->second;
     }
     return last_name_.empty() ? kSomeFunction : last_name_;
   }
