@@ -24,9 +24,9 @@ def silence(seconds, rate=16000):
     return numpy.zeros(int(seconds * rate))
 
 
-def noise():
+def whistle():
     """A second, loud and no speech."""
-    return numpy.random.default_rng(0).uniform(-0.3, 0.3, 16000)
+    return 0.5 * numpy.sin(numpy.arange(16000) * 2 * numpy.pi / 16)
 
 
 def at_rate(samples, rate):

@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from live_sound import WAV, at_rate, noise, joined, pcm, pieces, silence, speech, text
+from live_sound import WAV, at_rate, joined, pcm, pieces, silence, speech, text, whistle
 from service import NANO, Service, run, user
 from web_socket import BINARY, Closed, WebSocket
 
@@ -247,7 +247,7 @@ class Live(Sessions):
                           "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}})
         talk.say("What is the time in Oslo?")
         calls = talk.until("toolCall")[-1]["toolCall"]["functionCalls"]
-        talk.hear(joined(silence(1), noise(), silence(2)))
+        talk.hear(joined(silence(1), whistle(), silence(2)))
         messages = talk.turn()
         self.assertEqual(messages[0]["toolCallCancellation"]["ids"], sorted(call["id"] for call in calls))
         self.assertEqual(messages[1:], [{"serverContent": {"interrupted": True}},

@@ -142,7 +142,7 @@ class Answers(OllamaTest):
                 context = answer["context"]
                 self.assertLessEqual(len(context), 257)
             self.assertGreater(lost, 1)
-            self.assertLess(lost, 12)  # not each time: what was read stays
+            self.assertLess(lost, 20)  # not each time: what was read stays
             self.assertGreater(longest, 180)
 
     def test_raw(self):

@@ -337,10 +337,12 @@ class Refusals(unittest.TestCase):
         for bad in ("data:image/png,abc", "data:image/png;base64,a b=", "data:image/png;base64,abc",
                     "data:image/png;base64,ab==", "data:image/png;base64,-_-_", "x", "",
                     "data:image/png;base64,data:image/png;base64,AAAA", "data:image/png;base64,AAAA",
-                    "data:image/png;base64,", "file:///etc/passwd",
+                    "data:image/png;base64,",
                     "data:video/jpeg;base64," + ",".join(["AAAA"] * 5000)):
             part = {"type": "image_url", "image_url": {"url": bad}}
             self.refused({"messages": [user(part, "x")]}, "invalid_image", url)
+        part = {"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}
+        self.refused({"messages": [user(part)]}, "unsupported_value", url)
         part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
         self.refused({"messages": [user(part)]}, "invalid_audio",
                      "messages[0].content[0].input_audio.data")
