@@ -21,14 +21,17 @@ class LinesSocket : public WebSocket {
   std::optional<Clock::time_point> ends_at() const override { return std::nullopt; }
   // An empty line: nothing comes for a while, so that answers go on.
   Outcome Read(Message& message, Clock::time_point deadline) override {
-    if (closed_ || text_.empty()) return Outcome::kClosed;
-    const size_t end = std::min(text_.find('\n'), text_.size());
-    message = {.data = std::string(text_.substr(0, end))};
-    text_.remove_prefix(std::min(end + 1, text_.size()));
-    if (end > 0) return Outcome::kMessage;
+    if (closed_ || (text_.empty() && !held_)) return Outcome::kClosed;
+    if (!held_) {
+      const size_t end = std::min(text_.find('\n'), text_.size());
+      message = {.data = std::string(text_.substr(0, end))};
+      text_.remove_prefix(std::min(end + 1, text_.size()));
+      if (end > 0) return Outcome::kMessage;
+    }
     std::this_thread::sleep_until(std::min(deadline, Clock::now() + std::chrono::milliseconds(3)));
     return Outcome::kLate;
   }
+  void Hold(bool held) override { held_ = held; }
   // What is sent is an event, whatever came, and never that something went wrong in here.
   bool Send(std::string_view text) override {
     if (!nlohmann::json::parse(text).is_object() || IsFailure(text)) std::abort();
@@ -45,7 +48,7 @@ class LinesSocket : public WebSocket {
   }
 
   std::string_view text_;
-  bool closed_ = false;
+  bool closed_ = false, held_ = false;
 };
 
 }  // namespace gemma3n::server
