@@ -21,6 +21,11 @@
 
 using namespace gemma3n::cli;
 
+// Of somebody who changes nothing.
+std::string gemma3n::cli::EditText(const std::string& text) {
+  return text;
+}
+
 namespace {
 
 constexpr size_t kMostKeys = 2000;
@@ -40,7 +45,6 @@ std::string ReadAll(LineEditor& editor) {
     for (const char c : ShowControls(line.text)) {
       Expect(static_cast<unsigned char>(c) >= ' ' || c == '\n' || c == '\t');
     }
-    PlainPath(line.text);
     editor.Keep(line.text);
     all += line.text + "\n";
   }
@@ -73,8 +77,6 @@ int OpenTerminal() {
   Expect(dup2(theirs, STDOUT_FILENO) == STDOUT_FILENO);
   fcntl(ours, F_SETFL, O_NONBLOCK);
   setenv("TERM", "xterm", 1);
-  setenv("EDITOR", "true", 1);
-  unsetenv("VISUAL");
   return ours;
 }
 
