@@ -64,10 +64,15 @@ def shape_of(kind, body):
 
 class Recorder:
     def __init__(self):
-        self.exchanges = []
+        self.connections = {}
 
-    def take(self, sent, came):
-        """What went over one connection, both ways: (when, bytes)."""
+    def exchanges(self):
+        whole = [timed for of_one in self.connections.values() for timed in of_one]
+        return [one for _, one in sorted(whole, key=lambda timed: timed[0])]
+
+    def take(self, connection, sent, came):
+        """What has gone over a connection, both ways: (when, bytes)."""
+        exchanges = self.connections[connection] = []
         begins = list(itertools.accumulate((len(data) for _, data in sent), initial=0))
         times = [when for when, _ in sent]
         sent, came = (b"".join(data for _, data in one) for one in (sent, came))
@@ -91,7 +96,7 @@ class Recorder:
                 continue
             method, path, _ = first.split(" ", 2)
             names = list(dict.fromkeys(NAMES.findall(repr(said[1]).encode() + answer[0])))
-            self.exchanges.append((when, {
+            exchanges.append((when, {
                 "method": method, "path": path, "body": base64.b64encode(body[0]).decode(),
                 "headers": [[k, v] for k, v in headers if k.lower() not in
                             ("host", "connection", "content-length", "transfer-encoding", "expect")],
@@ -114,7 +119,7 @@ async def serve(program, arguments, record):
             return await process.wait()
         greeting += line
     port = int(re.search(rb"127\.0\.0\.1:(\d+)", greeting)[1])
-    recorder = Recorder()
+    recorder, numbers = Recorder(), itertools.count()
     before = ("-m", "--port", "--api-key-file")
     started = {"arguments": [one for at, one in enumerate(arguments) if at > 0 and one not in before
                              and arguments[at - 1] not in before],
@@ -122,13 +127,14 @@ async def serve(program, arguments, record):
                         if one == "--api-key-file"]}
 
     def write():
-        lines = [started, *(one for _, one in sorted(recorder.exchanges, key=lambda timed: timed[0]))]
+        lines = [started, *recorder.exchanges()]
         pathlib.Path(record).write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    async def pass_on(reader, writer, kept):
+    async def pass_on(reader, writer, kept, taken=lambda: None):
         try:
             while data := await reader.read(1 << 16):
                 kept.append((time.monotonic(), data))
+                taken()  # before the client has it, and may be content and end all of this
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
@@ -138,10 +144,16 @@ async def serve(program, arguments, record):
 
     async def connected(reader, writer):
         sent, came = [], []
+        connection = next(numbers)
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pass_on(reader, up_writer, sent), pass_on(up_reader, writer, came))
-        recorder.take(sent, came)
-        write()
+
+        def taken():
+            before = len(recorder.connections.get(connection, ()))
+            recorder.take(connection, sent, came)
+            if len(recorder.connections[connection]) > before:
+                write()
+
+        await asyncio.gather(pass_on(reader, up_writer, sent), pass_on(up_reader, writer, came, taken))
 
     proxy = await asyncio.start_server(connected, "127.0.0.1", 0)
     ours = proxy.sockets[0].getsockname()[1]
