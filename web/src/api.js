@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests to the server that the page came from, and to nobody else.
 import { lost } from './connection.js';
-import { askForKey, loginCount } from './login.js';
+import { askForKey, declineCount, loginCount } from './login.js';
 import { events } from './sse.js';
 
 /** What a request failed with: the server's own words where it had any. */
@@ -60,7 +60,8 @@ export async function request(path, options = {}) {
   }
   for (;;) {
     let response;
-    const before = loginCount();
+    const before = loginCount(),
+      declined = declineCount();
     try {
       response = await fetch(path, { credentials: 'same-origin', ...init });
     } catch (error) {
@@ -69,7 +70,10 @@ export async function request(path, options = {}) {
       throw new ApiError('server_gone', 'The server cannot be reached. Is it running?');
     }
     if (response.ok) return response;
-    if (response.status === 401 && (loginCount() !== before || (await askForKey()))) continue;
+    if (response.status === 401) {
+      const asks = () => declineCount() === declined && askForKey();
+      if (loginCount() !== before || (await asks())) continue;
+    }
     throw await errorOf(response);
   }
 }

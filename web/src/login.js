@@ -4,9 +4,12 @@ import { el } from './dom.js';
 
 let asking = /** @type {Promise<boolean>|null} */ (null);
 
-let logins = 0;
+let logins = 0,
+  declines = 0;
 /** How often a key was taken; a request from before may still be refused after it. */
 export const loginCount = () => logins;
+/** How often none was given; a request from before is no reason to ask again. */
+export const declineCount = () => declines;
 
 /** @param {string} key @returns {Promise<string>} what is wrong; empty: nothing */
 async function logIn(key) {
@@ -76,8 +79,10 @@ export function askForKey() {
       el('dialog', { 'aria-label': 'Key', onclose: () => close(false) }, form)
     );
     const close = (done) => {
+      if (!dialog.isConnected) return;
       dialog.remove();
       asking = null;
+      if (!done) declines += 1;
       resolve(done);
     };
     document.body.append(dialog);
