@@ -123,12 +123,12 @@ class Answers(OllamaTest):
         """Else it would grow until nothing more could be asked."""
         with Service("--ctx", 256) as small:
             context, lost, longest = [], 0, 0
-            for number in range(24):
-                prompt = f"Repeat: boat white {number} " + "Hugo " * 8
+            for number in range(40):
+                prompt = f"Repeat: boat {number} Hugo"
                 body = {"model": "nano", "stream": False, "prompt": prompt, "context": context,
                         "options": {**ANSWER, "num_predict": 20}}
                 if context and len(context) > 200:
-                    status, _, answer = small.post("/api/generate", {**body, "truncate": False, "prompt": prompt * 3})
+                    status, _, answer = small.post("/api/generate", {**body, "truncate": False, "prompt": prompt * 20})
                     self.assertEqual(status, 400)
                     self.assertTrue(answer["error"].startswith("prompt too long: "), answer)
                 status, _, answer = small.post("/api/generate", body)
@@ -136,13 +136,13 @@ class Answers(OllamaTest):
                 shown = small.post("/api/generate", {**body, "_debug_render_only": True})[2]
                 text = shown["_debug_info"]["rendered_template"]
                 self.assertTrue(text.startswith("<bos><start_of_turn>user\n"), text[:60])
-                self.assertIn(prompt.strip() + "<end_of_turn>", text)
+                self.assertIn(prompt + "<end_of_turn>", text)
                 lost += answer["prompt_eval_count"] < len(context)
                 longest = max(longest, answer["prompt_eval_count"])
                 context = answer["context"]
                 self.assertLessEqual(len(context), 257)
             self.assertGreater(lost, 1)
-            self.assertLess(lost, 20)  # not each time: what was read stays
+            self.assertLess(lost, 10)  # not each time: what was read stays
             self.assertGreater(longest, 180)
 
     def test_raw(self):

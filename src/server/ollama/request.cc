@@ -94,7 +94,7 @@ void CutOldest(std::span<const int32_t> said, int64_t room, const Service& servi
   const int64_t over = static_cast<int64_t>(context.size() + said.size()) - room;
   if (over <= 0) return;
   const auto begin = context.begin() + (!context.empty() && context[0] == said[0] ? 1 : 0);
-  const int64_t least = std::min<int64_t>(over + room / 8, context.end() - begin);
+  const int64_t least = std::min<int64_t>(over + room / 4, context.end() - begin);
   const std::vector<int32_t> user = service.engine.Tokenize(
       "<start_of_turn>user\n", /*parse_control_tokens=*/true, /*add_bos=*/false);
   context.erase(begin, std::search(begin + least, context.end(), user.begin(), user.end()));
