@@ -28,6 +28,12 @@ using Kind = LineEditor::Line::Kind;
 std::optional<LineEditor::Line> finished;
 enum class Wish { kNone, kMoreLines, kEditor } wish = Wish::kNone;
 
+// Once a line has more than a kilobyte, libedit moves it, and goes on to write a NUL at its end
+// where it was (rl_line_buffer). So it is given this, which is written to and never read: what
+// stands in a line, only OnLine is told. A paste is bounded; a yank may double what is there.
+constexpr size_t kMostPasted = 4 << 20;  // bytes of a line in which something is pasted
+char end_of_line[4 * kMostPasted];
+
 // libedit takes a newline at the end of its buffer for the Enter key, and so never gets to hold
 // one. Where a text of several lines must be one of its own, in the history, this stands for the
 // newline.
@@ -71,7 +77,13 @@ int OnPaste(int, int) {
   }
   text.erase(text.size() - std::strlen(kPasteEnd));
   text.erase(text.find_last_not_of('\n') + 1);
-  rl_insert_text(Replaced(text, "\n", kNewlineMark).c_str());
+  text = Replaced(text, "\n", kNewlineMark);
+  if (text.size() + static_cast<size_t>(rl_end) > kMostPasted) {
+    Put("\nthat is more than a message holds: " + std::to_string(text.size()) + " bytes\n");
+  } else {
+    rl_insert_text(text.c_str());
+  }
+  rl_line_buffer = end_of_line;  // libedit has set its own for this call
   rl_forced_update_display();
   return 0;
 }
@@ -81,6 +93,11 @@ void Finish(LineEditor::Line line) {
   finished = std::move(line);
   rl_callback_handler_remove();
   Put("\n");
+}
+
+void TakeKey() {
+  rl_line_buffer = end_of_line;
+  rl_callback_read_char();
 }
 
 // One line on the screen, which begins as `text`. A wish of its typist's may end it.
@@ -102,11 +119,12 @@ LineEditor::Line ReadKeys(const std::string& prompt, const std::string& text) {
     if (events[1].revents != 0) {
       ClearInterrupt();  // before the line ends on the screen: what comes later is meant for the
                          // answer
-      Finish({Kind::kInterrupted, typed ? rl_line_buffer : text});
+      Finish({Kind::kInterrupted, typed ? std::string(static_cast<size_t>(rl_end), '?') : text});
     } else if ((events[0].revents & POLLIN) != 0) {
-      rl_callback_read_char();
+      TakeKey();
       typed = true;
-      if (wish != Wish::kNone) Finish({Kind::kText, rl_line_buffer});
+      // Behind the key of a wish comes Enter.
+      while (wish != Wish::kNone && !finished) TakeKey();
     } else {
       Finish({Kind::kEnd, ""});
     }
@@ -149,19 +167,21 @@ LineEditor::Line ReadText(const std::string& prompt) {
   }
 }
 
-// ESC and Enter, which is what Alt-Enter sends, and the mark before a paste end in these keys. They
-// stand for functions of ours since libedit gives such a function one key and no sequence.
+// ESC and Enter, which is what Alt-Enter sends, Ctrl-G, and the mark before a paste stand for these
+// keys, the first two and Enter. They are functions of ours since libedit gives such a function one
+// key and no sequence.
 constexpr char kMoreLinesKey = 0x1f;  // Ctrl-_
-constexpr char kEditorKey = 0x07;     // Ctrl-G
+constexpr char kEditorKey = 0x1d;     // Ctrl-]
 constexpr char kPasteKey = 0x1e;      // Ctrl-^
 
 void BindKeys() {
   rl_add_defun("gemma3n-more-lines", OnMoreLines, kMoreLinesKey);
   rl_add_defun("gemma3n-editor", OnEditor, kEditorKey);
   rl_add_defun("gemma3n-paste", OnPaste, kPasteKey);
-  for (const char* binding : {"bind -s ^[^M ^_", "bind -s ^[^J ^_", "bind -s ^[[200~ ^^",
-                              // An end without a beginning: libedit would take half of it for text.
-                              "bind ^[[201~ ed-ignore"}) {
+  for (const char* binding :
+       {"bind -s ^[^M ^_^M", "bind -s ^[^J ^_^M", "bind -s ^G ^]^M", "bind -s ^[[200~ ^^",
+        // An end without a beginning: libedit would take half of it for text.
+        "bind ^[[201~ ed-ignore"}) {
     rl_parse_and_bind(binding);
   }
 }
