@@ -32,12 +32,12 @@ demo: build
 
 test: build
 	@tools/install_debian.sh --page-tests
-	ctest --preset release
+	ctest --preset release -j $(JOBS)
 
 test-asan: packages
 	cmake --preset asan > /dev/null
 	$(call CMAKE_BUILD,asan)
-	ctest --preset asan
+	ctest --preset asan -j $(JOBS)
 
 test-tsan: packages
 	cmake --preset tsan > /dev/null
