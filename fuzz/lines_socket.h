@@ -34,7 +34,9 @@ class LinesSocket : public WebSocket {
   void Hold(bool held) override { held_ = held; }
   // What is sent is an event, whatever came, and never that something went wrong in here.
   bool Send(std::string_view text) override {
-    if (!nlohmann::json::parse(text).is_object() || IsFailure(text)) std::abort();
+    const nlohmann::json event = nlohmann::json::parse(text);
+    if (!event.is_object()) std::abort();
+    if (event.contains("error") && IsFailure(event["error"].value("message", ""))) std::abort();
     return !closed_;
   }
   void Close(int, std::string_view reason) override {
@@ -43,8 +45,9 @@ class LinesSocket : public WebSocket {
   }
 
  private:
-  static bool IsFailure(std::string_view text) {
-    return text.find("internal error; the server's log") != std::string_view::npos;
+  // Behind other words it is what somebody has said.
+  static bool IsFailure(std::string_view message) {
+    return message.starts_with("internal error; the server's log");
   }
 
   std::string_view text_;
