@@ -13,7 +13,7 @@
 namespace gemma3n::server {
 namespace {
 
-constexpr size_t kMostKeptBytes = 256u << 20;
+constexpr size_t kMostKeptBytes = 64u << 20;
 
 // Whatever its scheme and however that is written; no base64 and no data: has this behind its first
 // colon.
