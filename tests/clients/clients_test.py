@@ -52,7 +52,8 @@ def main(client, directory):
         return 77
     install(directory)
     script = directory / f"{client}.mjs"  # Node looks for packages beside it
-    shutil.copy(HERE / script.name, script)
+    for name in (script.name, "left.mjs"):
+        shutil.copy(HERE / name, directory)
     secure = ("--tls", "--state-directory", directory / "state") if client in NEED_TLS else ()
     management = ("--allow-model-management",) if client == "ollama" else ()
     key = directory / f"key-of-{client}"

@@ -3,6 +3,7 @@
 // `node genai.mjs URL MODEL_DIRECTORY KEY PACKAGE`.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { gone, isLeft } from "./left.mjs";
 
 const [url, nano, key, version] = process.argv.slice(2);
 const { ApiError, createPartFromUri, FunctionCallingConfigMode, GoogleGenAI, Type } = await import(version);
@@ -107,19 +108,8 @@ await rejects(generate("x", { responseModalities: ["AUDIO"] }), 400, "the model 
 await rejects(generate("x", { tools: [{ googleSearch: {} }] }), 400, "only functions");
 await rejects(generate([{ inlineData: { data: "AAAA", mimeType: "image/png" } }, "x"]), 400, "INVALID_ARGUMENT");
 
-// What is aborted is not answered to its end. `left`: how many such requests there were before.
-const gone = async () => Number(/^gemma3n_cancelled_total (\d+)/m.exec(await (await fetch(`${url}/metrics`, {
-  headers: { "x-goog-api-key": key } })).text())[1]);
-const isLeft = async (left) => {
-  const until = Date.now() + 10_000;
-  while ((await (await fetch(`${url}/health`)).json()).active > 0 || await gone() === left) {
-    assert.ok(Date.now() < until, "the server goes on with what was aborted");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-
 // Aborted in the middle: the server goes on for the next one.
-const left = await gone();
+const left = await gone(url, key);
 const abort = new AbortController();
 await assert.rejects(async () => {
   for await (const chunk of await client.models.generateContentStream({ model: "nano", contents: "Once there was",
@@ -129,5 +119,5 @@ await assert.rejects(async () => {
     abort.abort();
   }
 }, (error) => error.name === "AbortError" || error.message.includes("abort"));
-await isLeft(left);
+await isLeft(url, left, key);
 assert.equal((await generate("What is 3 plus 4?")).text, "7");

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Ollama } from "ollama";
+import { gone, isLeft } from "./left.mjs";
 
 const [url, nano] = process.argv.slice(2);
 const client = new Ollama({ host: url });
@@ -106,18 +107,8 @@ assert.deepEqual((await client.list()).models.map((model) => model.name),
   ["nano:latest", "luigi:latest", "mario:latest", "toad:latest"]);
 for (const model of ["mario", "luigi", "toad"]) assert.equal((await client.delete({ model })).status, "success");
 
-// What is aborted is not answered to its end. `left`: how many such requests there were before.
-const gone = async () => Number(/^gemma3n_cancelled_total (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())[1]);
-const isLeft = async (left) => {
-  const until = Date.now() + 10_000;
-  while ((await (await fetch(`${url}/health`)).json()).active > 0 || await gone() === left) {
-    assert.ok(Date.now() < until, "the server goes on with what was aborted");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
-
 // Aborted in the middle: the server goes on for the next one.
-const left = await gone();
+const left = await gone(url);
 const endless = await client.generate({ model: "nano", prompt: "The fish is", raw: true, stream: true,
   options: { num_predict: 1500 }, format: { type: "array", items: { type: "integer" }, minItems: 500 } });
 await assert.rejects(async () => {
@@ -126,5 +117,5 @@ await assert.rejects(async () => {
     client.abort();
   }
 }, (error) => error.name === "AbortError");
-await isLeft(left);
+await isLeft(url, left);
 assert.equal((await chat(user("What is 3 plus 4?"))).message.content, "7");

@@ -5,12 +5,11 @@ import os
 import pathlib
 import re
 import subprocess
-import time
-import urllib.request
 
 import pytest
 from google import genai
 from google.genai import errors, types
+from left import gone, is_left
 
 HERE = pathlib.Path(__file__).resolve().parent
 NANO = HERE.parent.parent / "models/nano"
@@ -38,21 +37,6 @@ def url(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(url):
     return genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=url))
-
-
-def gone(url):
-    """How many requests' clients have left."""
-    with urllib.request.urlopen(urllib.request.Request(
-            url + "/metrics", headers={"x-goog-api-key": KEY})) as metrics:
-        return int(re.search(r"^gemma3n_cancelled_total (\d+)", metrics.read().decode(), re.M).group(1))
-
-
-def is_left(url, before):
-    """What a client has left is not answered to its end."""
-    until = time.monotonic() + 10
-    while json.load(urllib.request.urlopen(url + "/health"))["active"] > 0 or gone(url) == before:
-        assert time.monotonic() < until, "the server goes on with what was left"
-        time.sleep(0.02)
 
 
 def generate(client, contents, **config):
@@ -184,11 +168,11 @@ def test_errors(client):
 
 
 def test_a_client_that_leaves(client, url):
-    before = gone(url)
+    before = gone(url, KEY)
     stream = client.models.generate_content_stream(model="nano", contents="Once there was", config={
         "temperature": 2, "max_output_tokens": 1500, "response_mime_type": "application/json",
         "response_json_schema": {"type": "array", "items": {"type": "integer"}, "minItems": 400}})
     next(iter(stream))
     stream.close()
-    is_left(url, before)
+    is_left(url, before, KEY)
     assert generate(client, "What is 3 plus 4?").text == "7"

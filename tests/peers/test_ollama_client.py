@@ -5,11 +5,10 @@ import os
 import pathlib
 import re
 import subprocess
-import time
-import urllib.request
 
 import ollama
 import pytest
+from left import gone, is_left
 
 HERE = pathlib.Path(__file__).resolve().parent
 NANO = HERE.parent.parent / "models/nano"
@@ -33,20 +32,6 @@ def url():
 @pytest.fixture(scope="module")
 def client(url):
     return ollama.Client(host=url)
-
-
-def gone(url):
-    """How many requests' clients have left."""
-    with urllib.request.urlopen(url + "/metrics") as metrics:
-        return int(re.search(r"^gemma3n_cancelled_total (\d+)", metrics.read().decode(), re.M).group(1))
-
-
-def is_left(url, before):
-    """What a client has left is not answered to its end."""
-    until = time.monotonic() + 10
-    while json.load(urllib.request.urlopen(url + "/health"))["active"] > 0 or gone(url) == before:
-        assert time.monotonic() < until, "the server goes on with what was left"
-        time.sleep(0.02)
 
 
 def chat(client, content, **options):
