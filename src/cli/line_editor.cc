@@ -31,6 +31,7 @@ enum class Wish { kNone, kMoreLines, kEditor } wish = Wish::kNone;
 // Once a line has more than a kilobyte, libedit moves it, and goes on to write a NUL at its end
 // where it was (rl_line_buffer). So it is given this, which is written to and never read: what
 // stands in a line, only OnLine is told. A paste is bounded; a yank may double what is there.
+// Not covered: a repeat count that makes a line of thousands of letters within one key.
 constexpr size_t kMostPasted = 4 << 20;  // bytes of a line in which something is pasted
 char end_of_line[4 * kMostPasted];
 
